@@ -1,0 +1,91 @@
+// The parent Worker of the benchmark. Atoll (wrangler.jsonc) and workerd (config.capnp) serve this same file.
+//
+// The clocks are outside: each route does `n` of one thing in one request and the client divides the time it took.
+// (A Worker's own clock may stand still between I/O, so it cannot be trusted to time anything.)
+
+const COMPATIBILITY_DATE = "2026-07-01";
+
+// `unique` becomes part of the text, so that no cache of compiled code, in memory or on disk, can help a cold load.
+function childCode(unique) {
+  return {
+    compatibilityDate: COMPATIBILITY_DATE,
+    mainModule: "child.js",
+    modules: {
+      "child.js": `
+        import { WorkerEntrypoint } from "cloudflare:workers";
+        const unique = ${JSON.stringify(unique)};
+        export default class extends WorkerEntrypoint {
+          ping(x) { return x; }
+          async callEach(parent, n) {
+            for (let i = 0; i < n; i++) await parent(i);
+            return n;
+          }
+          fetch(request) { return new Response("pong"); }
+        }
+      `,
+    },
+    globalOutbound: null,
+  };
+}
+
+// Each of these is one operation. All of them check the answer: a fast wrong answer is not a result.
+async function coldRpc(env, unique) {
+  check(await env.LOADER.load(childCode(unique)).getEntrypoint().ping(7), 7);
+}
+
+async function coldFetch(env, unique) {
+  const response = await env.LOADER.load(childCode(unique)).getEntrypoint().fetch("http://child/");
+  check(await response.text(), "pong");
+}
+
+function check(actual, expected) {
+  if (actual !== expected) throw new Error(`the child answered ${actual}, expected ${expected}`);
+}
+
+// Routes: (env, n, seed) => promise. `seed` differs in every request of a run.
+const routes = {
+  async "/cold/rpc"(env, n, seed) {
+    for (let i = 0; i < n; i++) await coldRpc(env, `${seed}-${i}`);
+  },
+  async "/cold/fetch"(env, n, seed) {
+    for (let i = 0; i < n; i++) await coldFetch(env, `${seed}-${i}`);
+  },
+  async "/cold/together"(env, n, seed) {
+    await Promise.all(Array.from({ length: n }, (_, i) => coldRpc(env, `${seed}-${i}`)));
+  },
+  async "/warm/rpc"(env, n) {
+    const child = warmChild(env);
+    for (let i = 0; i < n; i++) check(await child.ping(i), i);
+  },
+  async "/warm/fetch"(env, n) {
+    const child = warmChild(env);
+    for (let i = 0; i < n; i++) check(await (await child.fetch("http://child/")).text(), "pong");
+  },
+  async "/callback"(env, n) {
+    let calls = 0;
+    await warmChild(env).callEach(() => { calls++; }, n);
+    check(calls, n);
+  },
+  // Named children stay alive: numbers `seed` up to `seed + n` are started here, each called once.
+  async "/live"(env, n, seed) {
+    for (let i = 0; i < n; i++) {
+      const name = `live-${Number(seed) + i}`;
+      check(await env.LOADER.get(name, () => childCode(name)).getEntrypoint().ping(i), i);
+    }
+  },
+};
+
+function warmChild(env) {
+  return env.LOADER.get("warm", () => childCode("warm")).getEntrypoint();
+}
+
+export default {
+  async fetch(request, env) {
+    const url = new URL(request.url);
+    if (url.pathname === "/plain") return new Response("ok");
+    const route = routes[url.pathname];
+    if (!route) return new Response(`no route ${url.pathname}\n`, { status: 404 });
+    await route(env, Number(url.searchParams.get("n")), url.searchParams.get("seed"));
+    return new Response("ok");
+  },
+};

@@ -1,0 +1,193 @@
+// How a dynamic Worker's imports find their module, and the built-in modules.
+import assert from "node:assert";
+
+const worker = (modules, extra) => ({ compatibilityDate: "2026-03-01", mainModule: "main.js", modules, ...extra });
+const ask = (env, modules, extra) => env.LOADER.load(worker(modules, extra)).getEntrypoint().ask(null);
+const answer = (expression, imports = "") => `${imports}\nexport default { async ask() { return ${expression}; } };`;
+
+export const relativeToTheImporter = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("value", `import value from "./lib/a.js";`),
+      "lib/a.js": `import b from "./b.js"; import up from "../up.js"; export default b + up;`,
+      "lib/b.js": "export default 'b ';",
+      "up.js": "export default 'up';",
+    };
+    assert.strictEqual(await ask(env, modules), "b up");
+  },
+};
+
+export const bareNamesAreRelativeToTheImportersFolder = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("value", `import value from "lib/a.js";`),
+      "lib/a.js": `import b from "b.js"; export default b;`,
+      "lib/b.js": "export default 'lib';",
+      "b.js": "export default 'root';",
+    };
+    assert.strictEqual(await ask(env, modules), "lib");
+  },
+};
+
+export const leadingSlashIsTheBundleRoot = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("value", `import value from "./deep/er/a.js";`),
+      "deep/er/a.js": `import b from "/b.js"; export default b;`,
+      "b.js": "export default 'root';",
+    };
+    assert.strictEqual(await ask(env, modules), "root");
+  },
+};
+
+export const mainInAFolder = {
+  async test(_controller, env) {
+    const modules = { "src/main.js": answer("v", `import v from "./v.js";`), "src/v.js": "export default 'src';" };
+    assert.strictEqual(await ask(env, modules, { mainModule: "src/main.js" }), "src");
+  },
+};
+
+export const sameModuleIsEvaluatedOnce = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("[a.n, b.n, a === b]", `import a from "./x/s.js"; import b from "./y/../x/./s.js";`),
+      "x/s.js": "globalThis.n = (globalThis.n ?? 0) + 1; export default { n: globalThis.n };",
+    };
+    assert.deepStrictEqual(await ask(env, modules), [1, 1, true]);
+  },
+};
+
+export const missingModule = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1", `import "./gone.js";`) };
+    await assert.rejects(ask(env, modules), /No such module "gone\.js"\.\n\s+imported from "main\.js"/);
+  },
+};
+
+export const noExtensionGuessing = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1", `import "./lib";`), "lib.js": "", "lib/index.js": "" };
+    await assert.rejects(ask(env, modules), /No such module "lib"/);
+  },
+};
+
+export const missingExport = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("1", `import { nothing } from "./m.js";`),
+      "m.js": "export const something = 1;",
+    };
+    await assert.rejects(ask(env, modules), /SyntaxError.*does not provide an export named 'nothing'/);
+  },
+};
+
+export const noNetworkImports = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1", `import "https://modules.example/x.js";`) };
+    await assert.rejects(ask(env, modules), /No such module|Invalid module specifier/);
+  },
+};
+
+export const dynamicImport = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": `export default { async ask() { const m = await import("./lazy.js"); return [m.default, m.named]; } };`,
+      "lazy.js": "export default 'lazy'; export const named = 'n';",
+    };
+    assert.deepStrictEqual(await ask(env, modules), ["lazy", "n"]);
+  },
+};
+
+export const dynamicImportOfAMissingModule = {
+  async test(_controller, env) {
+    const source = `export default { async ask() { try { await import("./gone.js"); } catch (e) { return e.message; } } };`;
+    assert.match(await ask(env, { "main.js": source }), /No such module "gone\.js"/);
+  },
+};
+
+export const dynamicImportIsCached = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": `export default { async ask() { return (await import("./s.js")) === (await import("./s.js")); } };`,
+      "s.js": "export default {};",
+    };
+    assert.strictEqual(await ask(env, modules), true);
+  },
+};
+
+export const topLevelAwait = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer(
+        "[value, other]",
+        `import { other } from "./tla.js"; const value = await Promise.resolve("awaited");`,
+      ),
+      "tla.js": "export const other = await (async () => 'imported')();",
+    };
+    assert.deepStrictEqual(await ask(env, modules), ["awaited", "imported"]);
+  },
+};
+
+export const workersModule = {
+  async test(_controller, env) {
+    const source = answer(
+      "[typeof WorkerEntrypoint, typeof RpcTarget, typeof waitUntil, env.NAME, atTop]",
+      `import { WorkerEntrypoint, RpcTarget, waitUntil, env } from "cloudflare:workers"; const atTop = env.NAME;`,
+    );
+    const seen = await ask(env, { "main.js": source }, { env: { NAME: "from env" } });
+    assert.deepStrictEqual(seen, ["function", "function", "function", "from env", "from env"]);
+  },
+};
+
+export const nodeModulesNeedTheFlag = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("Buffer.from('a').length", `import { Buffer } from "node:buffer";`) };
+    assert.strictEqual(await ask(env, modules, { compatibilityFlags: ["nodejs_compat"] }), 1);
+    await assert.rejects(ask(env, modules), /No such module "node:buffer"/);
+  },
+};
+
+export const bareNodeNamesUnderNodejsCompat = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("typeof assert.strictEqual", `import assert from "assert";`) };
+    assert.strictEqual(await ask(env, modules, { compatibilityFlags: ["nodejs_compat"] }), "function");
+  },
+};
+
+export const bundleModuleShadowsABuiltin = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("mine", `import mine from "node:assert";`),
+      "node:assert": { js: "export default 'mine';" },
+    };
+    assert.strictEqual(await ask(env, modules, { compatibilityFlags: ["nodejs_compat"] }), "mine");
+  },
+};
+
+export const importAttributesAreRefused = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("1", `import data from "./d.json" with { type: "json" };`),
+      "d.json": { json: 1 },
+    };
+    await assert.rejects(ask(env, modules), /Unrecognized import attributes specified/);
+  },
+};
+
+export const commonJsRequireOfAMissingModule = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1", `import "./c";`), c: { cjs: "require('./gone');" } };
+    await assert.rejects(ask(env, modules), /No such module "gone"/);
+  },
+};
+
+export const esModuleThroughRequire = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("c", `import c from "./c";`),
+      c: { cjs: "const m = require('./e.js'); module.exports = m.named;" },
+      "e.js": "export default { named: 'from esm' };",
+    };
+    assert.strictEqual(await ask(env, modules), "from esm");
+  },
+};

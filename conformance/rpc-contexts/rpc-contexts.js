@@ -1,0 +1,141 @@
+// What belongs to one invocation and what may be shared between invocations; how long a callee's invocation lives.
+import assert from "node:assert";
+import { RpcTarget, waitUntil as importedWaitUntil, WorkerEntrypoint } from "cloudflare:workers";
+
+const shared = new Map();
+const done = new Set();
+
+class Pinger extends RpcTarget {
+  ping() {
+    return "pong";
+  }
+}
+
+let globalScopeError = null;
+try {
+  importedWaitUntil(Promise.resolve());
+} catch (error) {
+  globalScopeError = error;
+}
+
+export class Target extends WorkerEntrypoint {
+  async pinger() {
+    return new Pinger();
+  }
+  async plain() {
+    return { a: 1 };
+  }
+  async storeStub() {
+    shared.set("stub", await this.ctx.exports.Target.pinger());
+  }
+  async storePromise() {
+    shared.set("promise", this.ctx.exports.Target.plain());
+    await shared.get("promise");
+  }
+  async storeProperty() {
+    shared.set("property", this.env.TARGET.plain);
+  }
+  async useStored(name) {
+    const value = shared.get(name);
+    return name === "stub" ? await value.ping() : await value();
+  }
+  async useStoredPromise() {
+    return { ...(await shared.get("promise")) };
+  }
+  async finishLater(name) {
+    this.ctx.waitUntil(
+      (async () => {
+        await scheduler.wait(3);
+        done.add(name);
+      })(),
+    );
+    return done.has(name);
+  }
+  async finishLaterImported(name) {
+    importedWaitUntil(
+      (async () => {
+        await scheduler.wait(3);
+        done.add(name);
+      })(),
+    );
+    return done.has(name);
+  }
+  async returnPromiseDirectly() {
+    return this.ctx.exports.Target.pinger();
+  }
+  async returnPropertyDirectly() {
+    return this.ctx.exports.Target.constant;
+  }
+  get constant() {
+    return "constant";
+  }
+}
+
+async function until(condition) {
+  for (let turn = 0; turn < 2000 && !condition(); turn++) await scheduler.wait(1);
+  assert.ok(condition());
+}
+
+export const stubOfAnotherInvocationIsRefused = {
+  async test(_controller, env) {
+    await env.TARGET.storeStub();
+    await assert.rejects(
+      env.TARGET.useStored("stub"),
+      (error) =>
+        error.message.startsWith("Cannot perform I/O on behalf of a different request.") &&
+        /\(I\/O type: \w+\)/.test(error.message),
+    );
+  },
+};
+
+export const promiseOfPlainDataMayBeShared = {
+  async test(_controller, env) {
+    await env.TARGET.storePromise();
+    assert.deepStrictEqual({ ...(await env.TARGET.useStoredPromise()) }, { a: 1 });
+  },
+};
+
+export const propertyOfAServiceBindingMayBeShared = {
+  async test(_controller, env) {
+    await env.TARGET.storeProperty();
+    assert.deepStrictEqual({ ...(await env.TARGET.useStored("property")) }, { a: 1 });
+  },
+};
+
+export const waitUntilRunsAfterTheMethodReturned = {
+  async test(_controller, env) {
+    assert.strictEqual(await env.TARGET.finishLater("ctx"), false);
+    await until(() => done.has("ctx"));
+  },
+};
+
+export const importedWaitUntilWorksToo = {
+  async test(_controller, env) {
+    assert.strictEqual(await env.TARGET.finishLaterImported("imported"), false);
+    await until(() => done.has("imported"));
+  },
+};
+
+export const importedWaitUntilAtTopLevelThrows = {
+  async test() {
+    assert.ok(globalScopeError instanceof Error);
+    assert.match(globalScopeError.message, /^Disallowed operation called within global scope\./);
+  },
+};
+
+export const rpcPromiseReturnedDirectlyIsAwaited = {
+  async test(_controller, env) {
+    using pinger = await env.TARGET.returnPromiseDirectly();
+    assert.strictEqual(await pinger.ping(), "pong");
+    assert.strictEqual(await env.TARGET.returnPromiseDirectly().ping(), "pong");
+    assert.strictEqual(await env.TARGET.returnPropertyDirectly(), "constant");
+  },
+};
+
+export const stubSurvivesWhileItsHolderRuns = {
+  async test(_controller, env) {
+    using pinger = await env.TARGET.pinger();
+    await scheduler.wait(10);
+    assert.strictEqual(await pinger.ping(), "pong");
+  },
+};

@@ -1,0 +1,276 @@
+// Disposal of stubs, of results and of parameters; the target's own disposer.
+import assert from "node:assert";
+import { RpcStub, RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+
+const USED_AFTER_DISPOSAL = { name: "Error", message: "RPC stub used after being disposed." };
+
+class Disposable extends RpcTarget {
+  disposals = 0;
+  ping() {
+    return "pong";
+  }
+  [Symbol.dispose]() {
+    this.disposals += 1;
+  }
+}
+
+/** Disposers run on a later turn, so a test waits for the effect that it expects. */
+async function until(condition) {
+  for (let turn = 0; turn < 2000 && !condition(); turn++) await scheduler.wait(1);
+  assert.ok(condition(), "the expected disposal did not happen");
+}
+
+/** Long enough for an unwanted disposer to show itself. */
+async function severalTurns() {
+  for (let turn = 0; turn < 10; turn++) await scheduler.wait(1);
+}
+
+/**
+ * Reports each disposal to the client by a callback. The callback also keeps the callee's context alive: when the last
+ * capability of a context goes, the context ends, and disposers that have not run by then need not run.
+ */
+class Remote extends RpcTarget {
+  #onDispose;
+  constructor(onDispose) {
+    super();
+    this.#onDispose = onDispose.dup();
+  }
+  ping() {
+    return "pong";
+  }
+  [Symbol.dispose]() {
+    this.#onDispose();
+  }
+}
+
+export class Target extends WorkerEntrypoint {
+  async make(onDispose) {
+    return new Remote(onDispose);
+  }
+  async makeObject(onDispose) {
+    return { one: new Remote(onDispose), two: new Remote(onDispose), text: "t" };
+  }
+  async makeWithDisposer(onDispose) {
+    const report = onDispose.dup();
+    return { text: "t", [Symbol.dispose]: () => void report() };
+  }
+  async plain() {
+    return { text: "t" };
+  }
+  async call(stub) {
+    return await stub.ping();
+  }
+  async useParameterAfterReturn(stub, report) {
+    const kept = stub;
+    const reporter = report.dup();
+    this.ctx.waitUntil(
+      (async () => {
+        await scheduler.wait(5);
+        await reporter(
+          await kept.ping().then(
+            () => "still usable",
+            (error) => error.message,
+          ),
+        );
+      })(),
+    );
+  }
+  async keepDup(stub) {
+    using dup = stub.dup();
+    return await dup.ping();
+  }
+  async returnDup(stub) {
+    return { stub: stub.dup() };
+  }
+  async returnBareDup(stub) {
+    return stub.dup();
+  }
+}
+
+export const useAfterDisposal = {
+  async test(_controller, env) {
+    const stub = await env.TARGET.make(() => {});
+    assert.strictEqual(await stub.ping(), "pong");
+    stub[Symbol.dispose]();
+    await assert.rejects(async () => await stub.ping(), USED_AFTER_DISPOSAL);
+    stub[Symbol.dispose]();
+  },
+};
+
+export const targetDisposerRunsOnceAfterStubDisposal = {
+  async test(_controller, env) {
+    let disposals = 0;
+    const stub = await env.TARGET.make(() => void disposals++);
+    await stub.ping();
+    await severalTurns();
+    assert.strictEqual(disposals, 0);
+    stub[Symbol.dispose]();
+    await until(() => disposals === 1);
+    await severalTurns();
+    assert.strictEqual(disposals, 1);
+  },
+};
+
+export const disposerOfALocalStub = {
+  async test() {
+    const target = new Disposable();
+    const stub = new RpcStub(target);
+    assert.strictEqual(await stub.ping(), "pong");
+    stub[Symbol.dispose]();
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const disposerRunsWhenTheLastDupIsGone = {
+  async test() {
+    const target = new Disposable();
+    const stub = new RpcStub(target);
+    const dup = stub.dup();
+    stub[Symbol.dispose]();
+    await severalTurns();
+    assert.strictEqual(target.disposals, 0);
+    assert.strictEqual(await dup.ping(), "pong");
+    dup[Symbol.dispose]();
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const dupIsIndependent = {
+  async test(_controller, env) {
+    let disposals = 0;
+    const stub = await env.TARGET.make(() => void disposals++);
+    const dup = stub.dup();
+    stub[Symbol.dispose]();
+    await assert.rejects(async () => await stub.ping(), USED_AFTER_DISPOSAL);
+    assert.strictEqual(await dup.ping(), "pong");
+    assert.strictEqual(disposals, 0);
+    dup[Symbol.dispose]();
+    await until(() => disposals === 1);
+  },
+};
+
+export const disposingAnObjectResultDisposesItsStubs = {
+  async test(_controller, env) {
+    let disposals = 0;
+    const result = await env.TARGET.makeObject(() => void disposals++);
+    assert.strictEqual(await result.one.ping(), "pong");
+    result[Symbol.dispose]();
+    await assert.rejects(async () => await result.one.ping(), USED_AFTER_DISPOSAL);
+    await assert.rejects(async () => await result.two.ping(), USED_AFTER_DISPOSAL);
+    await until(() => disposals === 2);
+  },
+};
+
+export const resultDisposerIsNotEnumerable = {
+  async test(_controller, env) {
+    using result = await env.TARGET.plain();
+    assert.deepStrictEqual(
+      Reflect.ownKeys(result).filter((key) => typeof key === "string"),
+      ["text"],
+    );
+    assert.strictEqual(typeof result[Symbol.dispose], "function");
+    const descriptor = Object.getOwnPropertyDescriptor(result, Symbol.dispose);
+    assert.strictEqual(descriptor?.enumerable ?? false, false);
+  },
+};
+
+export const disposerOfAReturnedObjectRunsRemotely = {
+  async test(_controller, env) {
+    let disposals = 0;
+    const result = await env.TARGET.makeWithDisposer(() => void disposals++);
+    await severalTurns();
+    assert.strictEqual(disposals, 0);
+    result[Symbol.dispose]();
+    await until(() => disposals === 1);
+  },
+};
+
+export const disposingAPendingPromise = {
+  async test(_controller, env) {
+    let disposals = 0;
+    env.TARGET.make(() => void disposals++)[Symbol.dispose]();
+    await severalTurns();
+    assert.ok(disposals <= 1, "the call may run or be dropped, but its result is released");
+  },
+};
+
+export const argumentDisposerRunsAfterTheCall = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    assert.strictEqual(await env.TARGET.call(target), "pong");
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const argumentDisposerRunsOncePerSend = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    await env.TARGET.call(target);
+    await env.TARGET.call(target);
+    await until(() => target.disposals === 2);
+  },
+};
+
+export const parameterIsUnusableAfterReturn = {
+  async test(_controller, env) {
+    const { promise, resolve } = Promise.withResolvers();
+    await env.TARGET.useParameterAfterReturn(new Disposable(), (text) => resolve(text));
+    assert.strictEqual(await promise, "RPC stub used after being disposed.");
+  },
+};
+
+export const callerKeepsAStubThatItPassed = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    const stub = new RpcStub(target);
+    assert.strictEqual(await env.TARGET.call(stub), "pong");
+    assert.strictEqual(await env.TARGET.call(stub), "pong");
+    assert.strictEqual(await stub.ping(), "pong");
+    await severalTurns();
+    assert.strictEqual(target.disposals, 0);
+    stub[Symbol.dispose]();
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const dupOfAParameterIsUsable = {
+  async test(_controller, env) {
+    assert.strictEqual(await env.TARGET.keepDup(new Disposable()), "pong");
+  },
+};
+
+export const returnedDupSurvivesTheCall = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    {
+      using result = await env.TARGET.returnDup(target);
+      await severalTurns();
+      assert.strictEqual(await result.stub.ping(), "pong");
+      assert.strictEqual(target.disposals, 0);
+    }
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const returnedBareDupSurvivesTheCall = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    {
+      using stub = await env.TARGET.returnBareDup(target);
+      assert.strictEqual(await stub.ping(), "pong");
+    }
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const promiseUsedAfterDisposal = {
+  async test(_controller, env) {
+    const promise = env.TARGET.make(() => {});
+    await promise;
+    promise[Symbol.dispose]();
+    await assert.rejects(async () => await promise.ping(), {
+      name: "Error",
+      message: "RPC promise used after being disposed.",
+    });
+  },
+};

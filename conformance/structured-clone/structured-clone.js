@@ -1,0 +1,91 @@
+// The structuredClone() function of the HTML standard.
+import assert from "node:assert";
+
+export const primitivesAndWrappers = {
+  async test() {
+    for (const value of [undefined, null, true, 0, -0, NaN, 1n, "text"])
+      assert.ok(Object.is(structuredClone(value), value));
+    assert.deepStrictEqual(structuredClone(new Number(1)), new Number(1));
+    assert.deepStrictEqual(structuredClone(new String("s")), new String("s"));
+  },
+};
+
+export const objectsAreCopiedDeeply = {
+  async test() {
+    const original = {
+      a: [1, { b: 2 }],
+      date: new Date(3),
+      regexp: /x/g,
+      map: new Map([["k", { v: 1 }]]),
+      set: new Set([1]),
+    };
+    const copy = structuredClone(original);
+    assert.deepStrictEqual(copy, original);
+    assert.notStrictEqual(copy.a, original.a);
+    assert.notStrictEqual(copy.map.get("k"), original.map.get("k"));
+  },
+};
+
+export const cyclesAndSharedReferences = {
+  async test() {
+    const original = { shared: {} };
+    original.again = original.shared;
+    original.self = original;
+    const copy = structuredClone(original);
+    assert.strictEqual(copy.self, copy);
+    assert.strictEqual(copy.again, copy.shared);
+  },
+};
+
+export const buffersAndViews = {
+  async test() {
+    const view = new Uint8Array([1, 2, 3, 4]).subarray(1, 3);
+    const copy = structuredClone(view);
+    assert.deepStrictEqual([...copy], [2, 3]);
+    const { a, b } = structuredClone({ a: view, b: view.buffer });
+    assert.strictEqual(a.buffer, b);
+  },
+};
+
+export const transferDetaches = {
+  async test() {
+    const buffer = new Uint8Array([1, 2, 3]).buffer;
+    const moved = structuredClone(buffer, { transfer: [buffer] });
+    assert.strictEqual(buffer.byteLength, 0);
+    assert.strictEqual(moved.byteLength, 3);
+  },
+};
+
+export const errors = {
+  async test() {
+    const copy = structuredClone(new RangeError("message", { cause: "why" }));
+    assert.ok(copy instanceof RangeError);
+    assert.strictEqual(copy.message, "message");
+    assert.strictEqual(structuredClone(new DOMException("m", "DataError")).name, "DataError");
+  },
+};
+
+export const notCloneable = {
+  async test() {
+    for (const value of [() => 1, Symbol("s"), { f() {} }, new WeakMap(), Promise.resolve()]) {
+      assert.throws(() => structuredClone(value), { name: "DataCloneError" });
+    }
+  },
+};
+
+export const throwingGetter = {
+  async test() {
+    const value = {
+      get x() {
+        throw new RangeError("getter");
+      },
+    };
+    assert.throws(() => structuredClone(value), { name: "RangeError" });
+  },
+};
+
+export const missingArgument = {
+  async test() {
+    assert.throws(() => structuredClone(), { name: "TypeError" });
+  },
+};

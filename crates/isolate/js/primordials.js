@@ -1,0 +1,100 @@
+"use strict";
+// Copies of the language's own functions, taken before any guest code runs, so that a guest who patches
+// Array.prototype.push or Promise.prototype.then changes nothing for the runtime. Names follow Node's convention:
+// `ArrayPrototypePush(array, item)`, `JSONStringify(value)`, `TypedArrayPrototypeGetByteLength(view)`.
+// Body of a function (primordials, global).
+
+const { apply, bind, call } = Function.prototype;
+const uncurryThis = bind.bind(call);
+const { defineProperty, getOwnPropertyDescriptor, getOwnPropertyNames, getPrototypeOf, setPrototypeOf, freeze } = Object;
+const { ownKeys } = Reflect;
+
+function keyName(key) {
+  if (typeof key === "symbol") {
+    // Symbol.iterator -> SymbolIterator
+    const name = key.description.slice("Symbol.".length);
+    return "Symbol" + name[0].toUpperCase() + name.slice(1);
+  }
+  return key[0].toUpperCase() + key.slice(1);
+}
+
+function copyAll(source, prefix, unbound) {
+  const keys = ownKeys(source);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
+    if (typeof key === "symbol" && !(key.description || "").startsWith("Symbol.")) continue;
+    const descriptor = getOwnPropertyDescriptor(source, key);
+    const name = prefix + keyName(key);
+    if (descriptor.get !== undefined) {
+      primordials[prefix + "Get" + keyName(key)] = unbound ? uncurryThis(descriptor.get) : descriptor.get.bind(source);
+    } else if (typeof descriptor.value === "function") {
+      if (key === "constructor") continue;
+      primordials[name] = unbound ? uncurryThis(descriptor.value) : descriptor.value.bind(source);
+    } else {
+      primordials[name] = descriptor.value;
+    }
+  }
+}
+
+for (const name of ["JSON", "Math", "Reflect", "Atomics"]) copyAll(global[name], name, false);
+
+for (const name of [
+  "AggregateError", "Array", "ArrayBuffer", "BigInt", "Boolean", "DataView", "Date", "Error", "EvalError",
+  "FinalizationRegistry", "Function", "Map", "Number", "Object", "Promise", "Proxy", "RangeError", "ReferenceError",
+  "RegExp", "Set", "String", "Symbol", "SyntaxError", "TypeError", "URIError", "WeakMap", "WeakRef", "WeakSet",
+  "Uint8Array", "Uint8ClampedArray", "Uint16Array", "Uint32Array", "Int8Array", "Int16Array", "Int32Array",
+  "Float32Array", "Float64Array", "BigInt64Array", "BigUint64Array",
+]) {
+  const original = global[name];
+  primordials[name] = original;
+  if (name === "Promise") {
+    for (const method of ["all", "allSettled", "any", "race", "resolve", "reject", "withResolvers"]) {
+      primordials["Promise" + keyName(method)] = original[method].bind(original);
+    }
+  } else if (name !== "Proxy" && name !== "Function") {
+    copyAll(original, name, false);
+  }
+  if (original.prototype) copyAll(original.prototype, name + "Prototype", true);
+}
+
+const TypedArray = getPrototypeOf(Uint8Array);
+primordials.TypedArray = TypedArray;
+copyAll(TypedArray, "TypedArray", false);
+copyAll(TypedArray.prototype, "TypedArrayPrototype", true);
+const ArrayIteratorPrototype = getPrototypeOf([][Symbol.iterator]());
+primordials.ArrayIteratorPrototype = ArrayIteratorPrototype;
+primordials.ArrayIteratorPrototypeNext = uncurryThis(ArrayIteratorPrototype.next);
+primordials.IteratorPrototype = getPrototypeOf(ArrayIteratorPrototype);
+primordials.AsyncIteratorPrototype = getPrototypeOf(getPrototypeOf(async function* () {}).prototype);
+primordials.AsyncFunctionPrototype = getPrototypeOf(async function () {});
+primordials.GeneratorPrototype = getPrototypeOf(getPrototypeOf(function* () {}).prototype);
+
+for (const name of ["decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "parseInt", "parseFloat", "isNaN", "isFinite"]) {
+  primordials[name] = global[name];
+}
+primordials.globalThis = global;
+primordials.uncurryThis = uncurryThis;
+primordials.FunctionPrototypeApply = uncurryThis(apply);
+primordials.FunctionPrototypeCall = uncurryThis(call);
+primordials.FunctionPrototypeBind = uncurryThis(bind);
+primordials.ErrorCaptureStackTrace = Error.captureStackTrace;
+
+// Collections whose methods the runtime calls directly: their prototypes are frozen copies that no guest reaches.
+function makeSafe(Original, Safe) {
+  const keys = ownKeys(Original.prototype);
+  for (let i = 0; i < keys.length; i++) {
+    if (keys[i] === "constructor") continue;
+    defineProperty(Safe.prototype, keys[i], getOwnPropertyDescriptor(Original.prototype, keys[i]));
+  }
+  setPrototypeOf(Safe.prototype, null);
+  freeze(Safe.prototype);
+  return Safe;
+}
+primordials.SafeMap = makeSafe(Map, class SafeMap extends Map {});
+primordials.SafeSet = makeSafe(Set, class SafeSet extends Set {});
+primordials.SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
+primordials.SafeWeakSet = makeSafe(WeakSet, class SafeWeakSet extends WeakSet {});
+
+primordials.ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
+setPrototypeOf(primordials, null);
+freeze(primordials);

@@ -1,0 +1,329 @@
+//! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
+//! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::heap::{Heap, HeapState};
+use crate::meter::Meter;
+use crate::pool::Pool;
+use crate::scheduler::{Scheduler, Watched};
+use crate::{engine, error::ExceptionReport};
+
+/// Messages for one turn: after this much time the isolate goes to the end of its queue.
+const TURN_SLICE: Duration = Duration::from_millis(2);
+
+type Deliver = Box<dyn for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send>;
+
+/// A message: work to do inside the isolate, and the meter that its CPU time is charged to.
+pub struct Envelope {
+    meter: Option<Arc<Meter>>,
+    deliver: Deliver,
+}
+
+impl Envelope {
+    /// A message whose CPU time counts against `meter`.
+    pub fn new(
+        meter: Arc<Meter>,
+        deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static,
+    ) -> Self {
+        Self { meter: Some(meter), deliver: Box::new(deliver) }
+    }
+
+    /// A message on the runtime's own account.
+    pub fn unmetered(deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static) -> Self {
+        Self { meter: None, deliver: Box::new(deliver) }
+    }
+}
+
+/// What the layers above are told of at the end of each message, inside the isolate.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// After a message and its microtasks; `rejections` are promises that were rejected and that nobody handles.
+    pub after_message: fn(&mut v8::PinScope<'_, '_>, rejections: Vec<v8::Global<v8::Value>>),
+    /// A message threw outside of any promise.
+    pub uncaught: fn(&mut v8::PinScope<'_, '_>, report: ExceptionReport),
+}
+
+/// Why an isolate ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nobody holds it any more, or its owner closed it.
+    Closed,
+    /// Its heap reached the limit.
+    Memory,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    queue: VecDeque<Envelope>,
+    /// In a lane's queue, or in a turn.
+    scheduled: bool,
+    closed: bool,
+}
+
+struct Inner {
+    mailbox: Mutex<Mailbox>,
+    heap: Mutex<Option<Heap>>,
+    state: Arc<HeapState>,
+    hooks: Hooks,
+    home: AtomicUsize,
+    scheduler: Arc<Scheduler>,
+    pool: Arc<Pool>,
+    on_end: OnceLock<Box<dyn Fn(End) + Send + Sync>>,
+}
+
+/// A handle to an isolate; cheap to clone. The isolate lives until [`Isolate::close`].
+#[derive(Clone)]
+pub struct Isolate(Arc<Inner>);
+
+/// A handle that does not keep the actor's memory.
+#[derive(Clone)]
+pub struct WeakIsolate(Weak<Inner>);
+
+impl WeakIsolate {
+    /// The isolate, where it still exists.
+    pub fn upgrade(&self) -> Option<Isolate> {
+        self.0.upgrade().map(Isolate)
+    }
+}
+
+impl Isolate {
+    /// Makes an actor of a heap; its turns run on lane `home` while that is free.
+    pub fn new(heap: Heap, hooks: Hooks, scheduler: Arc<Scheduler>, pool: Arc<Pool>, home: usize) -> Self {
+        let id = heap.id();
+        let isolate = Self(Arc::new(Inner {
+            mailbox: Mutex::default(),
+            state: heap.state().clone(),
+            heap: Mutex::new(Some(heap)),
+            hooks,
+            home: AtomicUsize::new(home),
+            scheduler,
+            pool,
+            on_end: OnceLock::new(),
+        }));
+        engine::adopt(id, isolate.downgrade());
+        isolate
+    }
+
+    /// A weak handle.
+    pub fn downgrade(&self) -> WeakIsolate {
+        WeakIsolate(Arc::downgrade(&self.0))
+    }
+
+    /// The scheduler that runs its turns.
+    pub fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.0.scheduler
+    }
+
+    /// The lane that its turns run on while that lane is free.
+    pub fn home(&self) -> usize {
+        self.0.home.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_home(&self, lane: usize) {
+        self.0.home.store(lane, Ordering::Relaxed);
+    }
+
+    pub(crate) fn state(&self) -> &Arc<HeapState> {
+        &self.0.state
+    }
+
+    /// Whether two handles mean the same isolate.
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Called once when the isolate has ended, on whatever thread ended it.
+    pub fn on_end(&self, action: impl Fn(End) + Send + Sync + 'static) {
+        let _ = self.0.on_end.set(Box::new(action));
+    }
+
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message into the mailbox. A closed isolate drops it: what the message owns must settle itself on drop.
+    pub fn send(&self, envelope: Envelope) {
+        let mut mailbox = self.mailbox();
+        if mailbox.closed {
+            drop(mailbox);
+            return drop(envelope);
+        }
+        mailbox.queue.push_back(envelope);
+        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
+        drop(mailbox);
+        if schedule {
+            self.0.scheduler.enqueue(self.clone());
+        }
+    }
+
+    /// Ends the isolate: what is queued is dropped, what runs is stopped, the heap is disposed of in a later turn.
+    pub fn close(&self) {
+        self.end(End::Closed);
+    }
+
+    fn end(&self, end: End) {
+        let mut mailbox = self.mailbox();
+        if std::mem::replace(&mut mailbox.closed, true) {
+            return;
+        }
+        let queue = std::mem::take(&mut mailbox.queue);
+        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
+        drop(mailbox);
+        drop(queue);
+        if schedule {
+            self.0.scheduler.enqueue(self.clone());
+        } else if end == End::Closed {
+            // Somebody is in a turn, or about to be: a guest that loops must not outlive its owner.
+            self.0.state.terminate();
+        }
+        if let Some(action) = self.0.on_end.get() {
+            action(end);
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut mailbox = self.mailbox();
+        if mailbox.closed {
+            return Next::Closed;
+        }
+        match mailbox.queue.pop_front() {
+            Some(envelope) => Next::Message(envelope),
+            None => {
+                mailbox.scheduled = false;
+                Next::Idle
+            }
+        }
+    }
+
+    /// Runs one turn on this thread.
+    pub(crate) fn run_turn(&self, thread: &Watched) {
+        let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(heap) = guard.as_ref() else { return };
+        let started = Instant::now();
+        let outcome = heap.enter(|scope| {
+            loop {
+                match self.next() {
+                    Next::Message(envelope) => self.deliver(scope, thread, envelope),
+                    Next::Idle => break Turn::Idle,
+                    Next::Closed => break Turn::Closed,
+                }
+                if self.0.state.is_over_memory() {
+                    break Turn::OverMemory;
+                }
+                if started.elapsed() > TURN_SLICE {
+                    break Turn::Yield;
+                }
+            }
+        });
+        drop(guard);
+        thread.rest();
+        match outcome {
+            Turn::Idle => {}
+            Turn::Yield => self.0.scheduler.enqueue(self.clone()),
+            Turn::Closed => self.dispose(),
+            Turn::OverMemory => {
+                self.end(End::Memory);
+                self.dispose();
+            }
+        }
+    }
+
+    fn dispose(&self) {
+        let heap = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(heap) = heap {
+            self.0.pool.dispose(heap);
+        }
+    }
+
+    fn deliver(&self, scope: &mut v8::PinScope<'_, '_>, thread: &Watched, envelope: Envelope) {
+        let Envelope { meter, deliver } = envelope;
+        if meter.as_ref().is_some_and(|m| m.is_over()) {
+            // The invocation has ended; its callers have their error.
+            return;
+        }
+        v8::scope!(let scope, scope);
+        thread.begin(self, meter.clone());
+        let uncaught = {
+            v8::tc_scope!(let scope, scope);
+            deliver(scope);
+            match scope.exception() {
+                Some(exception) if !scope.has_terminated() => {
+                    let message = scope.message();
+                    Some(ExceptionReport::read(scope, exception, message))
+                }
+                _ => None,
+            }
+        };
+        scope.perform_microtask_checkpoint();
+        if thread.finish(meter.as_deref()) {
+            // Stopped by the watchdog. V8 keeps what was queued behind it: a checkpoint while terminating drops that.
+            self.0.state.terminate();
+            scope.perform_microtask_checkpoint();
+            self.0.state.resume();
+        }
+        let rejections = take_rejections(scope);
+        if !self.0.state.is_over_memory() && !scope.is_execution_terminating() {
+            v8::tc_scope!(let scope, scope);
+            if let Some(report) = uncaught {
+                (self.0.hooks.uncaught)(scope, report);
+            }
+            (self.0.hooks.after_message)(scope, rejections);
+        }
+    }
+}
+
+enum Next {
+    Message(Envelope),
+    Idle,
+    Closed,
+}
+
+enum Turn {
+    Idle,
+    Yield,
+    Closed,
+    OverMemory,
+}
+
+/// Promises that were rejected during a message while nobody handled them.
+#[derive(Default)]
+struct Rejections(Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>);
+
+/// At most this many unhandled rejections are kept for a message; a flood of them must not take memory.
+const MAX_REJECTIONS: usize = 100;
+
+pub(crate) fn configure(isolate: &mut v8::Isolate) {
+    isolate.set_slot(Rejections::default());
+    isolate.set_promise_reject_callback(on_reject);
+}
+
+unsafe extern "C" fn on_reject(message: v8::PromiseRejectMessage<'_>) {
+    // SAFETY: V8 calls this inside the isolate, with its lock held.
+    v8::callback_scope!(unsafe let scope, &message);
+    let promise = message.get_promise();
+    let promise = v8::Global::new(scope, promise);
+    let value = message.get_value().map(|v| v8::Global::new(scope, v));
+    let Some(rejections) = scope.get_slot_mut::<Rejections>() else { return };
+    match (message.get_event(), value) {
+        (v8::PromiseRejectEvent::PromiseRejectWithNoHandler, Some(value)) => {
+            if rejections.0.len() < MAX_REJECTIONS {
+                rejections.0.push((promise, value));
+            }
+        }
+        (v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject, _) => rejections.0.retain(|(p, _)| *p != promise),
+        _ => {}
+    }
+}
+
+fn take_rejections(scope: &mut v8::PinScope<'_, '_>) -> Vec<v8::Global<v8::Value>> {
+    match scope.get_slot_mut::<Rejections>() {
+        Some(rejections) if !rejections.0.is_empty() => {
+            std::mem::take(&mut rejections.0).into_iter().map(|(_, value)| value).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Errors on both sides of the border: what the runtime throws into JavaScript, and what it reads out of exceptions.
+
+use std::fmt;
+
+/// The JavaScript class that an error becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// `Error`
+    Error,
+    /// `TypeError`
+    Type,
+    /// `RangeError`
+    Range,
+    /// `SyntaxError`
+    Syntax,
+    /// `DOMException` with this name, for example `DataCloneError`
+    Dom(&'static str),
+}
+
+/// An error that becomes a JavaScript exception of a class, with a message that guests can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// Its message.
+    pub message: String,
+}
+
+impl JsError {
+    /// An `Error`.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Error, message: message.into() }
+    }
+
+    /// A `TypeError`.
+    pub fn type_error(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Type, message: message.into() }
+    }
+
+    /// A `RangeError`.
+    pub fn range_error(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Range, message: message.into() }
+    }
+
+    /// A `DOMException` with a name.
+    pub fn dom(name: &'static str, message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Dom(name), message: message.into() }
+    }
+
+    /// The exception object, made in the current context.
+    pub fn to_value<'s>(&self, scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Value> {
+        let message = string(scope, &self.message);
+        match self.class {
+            ErrorClass::Error => v8::Exception::error(scope, message),
+            ErrorClass::Type => v8::Exception::type_error(scope, message),
+            ErrorClass::Range => v8::Exception::range_error(scope, message),
+            ErrorClass::Syntax => v8::Exception::syntax_error(scope, message),
+            ErrorClass::Dom(name) => {
+                crate::realm::dom_exception(scope, message, name).unwrap_or_else(|| v8::Exception::error(scope, message))
+            }
+        }
+    }
+
+    /// Throws it.
+    pub fn throw(&self, scope: &mut v8::PinScope<'_, '_>) {
+        let exception = self.to_value(scope);
+        scope.throw_exception(exception);
+    }
+}
+
+impl fmt::Display for JsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for JsError {}
+
+/// A JavaScript string; text that V8 cannot hold (over 512 MB) becomes empty.
+pub fn string<'s>(scope: &v8::PinScope<'s, '_>, text: &str) -> v8::Local<'s, v8::String> {
+    v8::String::new(scope, text).unwrap_or_else(|| v8::String::empty(scope))
+}
+
+/// What an uncaught exception says, read without running guest code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExceptionReport {
+    /// The message, as V8 prints it: `Uncaught TypeError: x is not a function`, without `Uncaught `.
+    pub message: String,
+    /// Script name, 1-based line and column, where known.
+    pub location: Option<(String, u32, u32)>,
+    /// The line of source.
+    pub source_line: Option<String>,
+    /// The `stack` property, where it is a string.
+    pub stack: Option<String>,
+}
+
+impl ExceptionReport {
+    /// Reads an exception and, where there is one, the message object that was made when it was thrown.
+    pub fn read(
+        scope: &mut v8::PinScope<'_, '_>,
+        exception: v8::Local<v8::Value>,
+        message: Option<v8::Local<v8::Message>>,
+    ) -> Self {
+        let message = message.unwrap_or_else(|| v8::Exception::create_message(scope, exception));
+        let text = message.get(scope).to_rust_string_lossy(scope);
+        let text = text.strip_prefix("Uncaught ").unwrap_or(&text).to_owned();
+        let name = message
+            .get_script_resource_name(scope)
+            .filter(|n| n.is_string())
+            .map(|n| n.to_rust_string_lossy(scope));
+        let location = match (name, message.get_line_number(scope)) {
+            (Some(name), Some(line)) if line > 0 => {
+                Some((name, line as u32, message.get_start_column() as u32 + 1))
+            }
+            _ => None,
+        };
+        let source_line = message.get_source_line(scope).map(|l| l.to_rust_string_lossy(scope));
+        Self { message: text, location, source_line, stack: stack_of(scope, exception) }
+    }
+
+    /// Message, place, source line with a caret: several lines for people.
+    pub fn to_text(&self) -> String {
+        let mut text = self.message.clone();
+        if let Some((name, line, column)) = &self.location {
+            text.push_str(&format!("\n  at {name}:{line}:{column}"));
+            if let Some(source) = self.source_line.as_deref().filter(|l| !l.trim().is_empty() && l.len() <= 400) {
+                let indent: String =
+                    source.chars().take(*column as usize - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                text.push_str(&format!("\n    {source}\n    {indent}^"));
+            }
+        }
+        text
+    }
+}
+
+fn stack_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) -> Option<String> {
+    if !exception.is_native_error() {
+        return None;
+    }
+    let object = exception.to_object(scope)?;
+    let key = string(scope, "stack");
+    v8::tc_scope!(let scope, scope);
+    let stack = object.get_real_named_property(scope, key.into())?;
+    stack.is_string().then(|| stack.to_rust_string_lossy(scope))
+}

@@ -1,0 +1,40 @@
+//! V8 for Atoll: an isolate is an actor that runs in turns.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`engine`] | V8's one-time set-up, its platform, tasks that V8 posts |
+//! | [`extension`] | what a layer adds to the snapshot: natives, scripts, lazy globals |
+//! | [`snapshot`] | making the startup blob and the code cache at build time |
+//! | [`realm`] | the runtime's own objects in a context: natives, primordials, internal `require` |
+//! | [`heap`] | a V8 isolate with its context and limits; the warm [`pool`] of blank ones |
+//! | [`actor`] | an isolate with its mailbox; messages and turns |
+//! | [`scheduler`] | threads that run turns, the watchdog over them |
+//! | [`meter`] | CPU budgets |
+//! | [`modules`] | a Worker's modules: compile, link, evaluate, `import()` |
+//! | [`values`] | structured clone into messages with capabilities, and back |
+//! | [`error`] | errors that become JavaScript exceptions, exceptions that become reports |
+//!
+//! The crate knows nothing of Workers or HTTP.
+
+pub mod actor;
+pub mod arguments;
+pub mod engine;
+pub mod error;
+pub mod extension;
+pub mod heap;
+pub mod meter;
+pub mod modules;
+pub mod pool;
+pub mod realm;
+pub mod scheduler;
+pub mod snapshot;
+pub mod values;
+
+pub use actor::{Envelope, Isolate, WeakIsolate};
+pub use error::{ErrorClass, JsError};
+pub use extension::{Extension, Native, Script, Startup};
+pub use heap::{Heap, HeapLimits};
+pub use meter::Meter;
+pub use pool::Pool;
+pub use scheduler::Scheduler;
+pub use v8;

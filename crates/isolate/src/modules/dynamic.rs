@@ -1,0 +1,107 @@
+//! `import()` and `import.source()` while a Worker runs. Module code is evaluated outside of any I/O context, also
+//! when a request's handler imports it.
+
+use super::{evaluate, link, map, refuse};
+use crate::error::JsError;
+
+/// V8's callback for `import(specifier)`.
+pub(super) fn import<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _options: v8::Local<'s, v8::Data>,
+    resource: v8::Local<'s, v8::Value>,
+    specifier: v8::Local<'s, v8::String>,
+    attributes: v8::Local<'s, v8::FixedArray>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    settle(scope, |scope, resolver| {
+        let index = find(scope, resource, specifier, attributes)?;
+        let module = map(scope).records[index].module.clone();
+        let module = v8::Local::new(scope, module);
+        module.instantiate_module2(scope, link::resolve, link::resolve_source)?;
+        let evaluated = evaluate(scope, module)?;
+        let namespace = module.get_module_namespace();
+        match evaluated.state() {
+            v8::PromiseState::Fulfilled => drop(resolver.resolve(scope, namespace)),
+            v8::PromiseState::Rejected => {
+                let reason = evaluated.result(scope);
+                resolver.reject(scope, reason);
+            }
+            v8::PromiseState::Pending => when_evaluated(scope, resolver, evaluated, namespace)?,
+        }
+        Some(())
+    })
+}
+
+/// V8's callback for `import.source(specifier)`.
+pub(super) fn import_phase<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _options: v8::Local<'s, v8::Data>,
+    resource: v8::Local<'s, v8::Value>,
+    specifier: v8::Local<'s, v8::String>,
+    _phase: v8::ModuleImportPhase,
+    attributes: v8::Local<'s, v8::FixedArray>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    settle(scope, |scope, resolver| {
+        let index = find(scope, resource, specifier, attributes)?;
+        let object = link::source_object(scope, index)?;
+        resolver.resolve(scope, object.into());
+        Some(())
+    })
+}
+
+fn find(
+    scope: &mut v8::PinScope<'_, '_>,
+    resource: v8::Local<v8::Value>,
+    specifier: v8::Local<v8::String>,
+    attributes: v8::Local<v8::FixedArray>,
+) -> Option<usize> {
+    if attributes.length() > 0 && map(scope).refuse_attributes {
+        return refuse(scope, &JsError::error("Unrecognized import attributes specified"));
+    }
+    let importer = resource.to_rust_string_lossy(scope);
+    let specifier = specifier.to_rust_string_lossy(scope);
+    link::find(scope, &specifier, &importer)
+}
+
+/// A promise that `body` settles; an exception in it rejects the promise.
+fn settle<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    body: impl FnOnce(&mut v8::PinScope<'s, '_>, v8::Local<'s, v8::PromiseResolver>) -> Option<()>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    let resolver = v8::PromiseResolver::new(scope)?;
+    let promise = resolver.get_promise(scope);
+    v8::tc_scope!(let scope, scope);
+    if body(scope, resolver).is_none() {
+        match scope.exception() {
+            Some(exception) if !scope.has_terminated() => {
+                scope.reset();
+                resolver.reject(scope, exception);
+            }
+            _ => {
+                scope.rethrow();
+                return None;
+            }
+        }
+    }
+    Some(promise)
+}
+
+/// A module with top-level `await`: the import settles when its evaluation does.
+fn when_evaluated<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    resolver: v8::Local<'s, v8::PromiseResolver>,
+    evaluated: v8::Local<'s, v8::Promise>,
+    namespace: v8::Local<'s, v8::Value>,
+) -> Option<()> {
+    let give_namespace = v8::Function::builder(give_data).data(namespace).build(scope)?;
+    let settled = evaluated.then(scope, give_namespace)?;
+    resolver.resolve(scope, settled.into());
+    Some(())
+}
+
+fn give_data<'s>(
+    _scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    rv.set(args.data());
+}

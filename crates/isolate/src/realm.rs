@@ -1,0 +1,315 @@
+//! The runtime's own objects in a context: the natives, the primordials, the internal `require` with its scripts,
+//! and the lazy properties of the global object.
+
+use std::collections::HashMap;
+
+use v8::ExternalReference;
+
+use crate::error::string;
+use crate::extension::Startup;
+
+const PRIMORDIALS: &str = include_str!("../js/primordials.js");
+
+/// Index of the holder object among the context's snapshot data.
+const HOLDER: usize = 0;
+
+/// The script whose `DOMException` export makes DOM exceptions.
+const DOM_EXCEPTION: &str = "web/dom-exception";
+
+/// The runtime's handles in one isolate; lives in the isolate's slot.
+pub struct Realm {
+    startup: &'static Startup,
+    natives: v8::Global<v8::Object>,
+    primordials: v8::Global<v8::Object>,
+    require: v8::Global<v8::Function>,
+    /// Exports by script name, as a JavaScript object so that it survives in the snapshot.
+    registry: v8::Global<v8::Object>,
+    functions: HashMap<(&'static str, &'static str), v8::Global<v8::Function>>,
+}
+
+/// Addresses of this module's callbacks, for the snapshot.
+pub(crate) fn references() -> Vec<ExternalReference> {
+    use v8::MapFnTo;
+    vec![
+        ExternalReference { function: require.map_fn_to() },
+        ExternalReference {
+            named_getter: {
+                // A lazy data property's getter is an accessor callback; its address is all that the list needs.
+                let getter: v8::AccessorNameGetterCallback = lazy_global.map_fn_to();
+                // SAFETY: both are plain function addresses; V8 only compares and stores them.
+                unsafe { std::mem::transmute::<v8::AccessorNameGetterCallback, v8::NamedPropertyGetterCallback>(getter) }
+            },
+        },
+    ]
+}
+
+/// Builds the realm from nothing, while the snapshot is made, and runs the eager scripts.
+pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup) -> Result<(), String> {
+    let natives = v8::Object::new(scope);
+    for extension in startup.extensions {
+        for native in (extension.natives)() {
+            let function = v8::Function::builder_raw(native.callback)
+                .constructor_behavior(v8::ConstructorBehavior::Throw)
+                .build(scope)
+                .ok_or("a native cannot be made")?;
+            let key = string(scope, native.name);
+            function.set_name(key);
+            natives.set(scope, key.into(), function.into());
+        }
+    }
+    let primordials = v8::Object::new(scope);
+    let registry = v8::Object::new(scope);
+    let require =
+        v8::Function::builder(require).constructor_behavior(v8::ConstructorBehavior::Throw).build(scope).ok_or("require")?;
+    let context = scope.get_current_context();
+    let global = context.global(scope);
+    run(scope, "isolate/primordials", PRIMORDIALS, None, &["primordials", "global"], &[primordials.into(), global.into()])?;
+
+    let holder = v8::Array::new(scope, 4);
+    for (index, value) in [natives, primordials, registry, require.into()].into_iter().enumerate() {
+        holder.set_index(scope, index as u32, value.into());
+    }
+    install(scope, startup, holder.into());
+    for extension in startup.extensions {
+        for lazy in extension.globals {
+            let key = string(scope, lazy.name);
+            let data = v8::undefined(scope);
+            global.set_lazy_data_property_with_data(
+                scope,
+                key.into(),
+                lazy_global,
+                data.into(),
+                v8::PropertyAttribute::DONT_ENUM,
+                v8::SideEffectType::HasSideEffect,
+                v8::SideEffectType::HasSideEffect,
+            );
+        }
+        for script in extension.scripts.iter().filter(|s| s.eager) {
+            load(scope, script.name).map_err(|e| format!("{}: {e}", script.name))?;
+        }
+    }
+    scope.add_context_data(context, holder);
+    Ok(())
+}
+
+/// Finds the realm in a context made from the snapshot.
+pub(crate) fn restore(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup) {
+    let holder = scope
+        .get_context_data_from_snapshot_once::<v8::Array>(HOLDER)
+        .expect("the startup blob holds the realm: it was made by this crate");
+    install(scope, startup, holder.into());
+}
+
+fn install(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup, holder: v8::Local<v8::Object>) {
+    let object = |index| {
+        let value = holder.get_index(scope, index).expect("the holder has four elements");
+        let object = v8::Local::<v8::Object>::try_from(value).expect("each element is an object");
+        v8::Global::new(scope, object)
+    };
+    let (natives, primordials, registry) = (object(0), object(1), object(2));
+    let require = holder.get_index(scope, 3).expect("the holder has four elements");
+    let require = v8::Local::<v8::Function>::try_from(require).expect("the last element is a function");
+    let require = v8::Global::new(scope, require);
+    scope.set_slot(Realm { startup, natives, primordials, require, registry, functions: HashMap::new() });
+}
+
+/// Loads a runtime script, unless it is loaded, and gives its exports.
+pub fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Result<v8::Local<'s, v8::Object>, String> {
+    let realm = scope.get_slot::<Realm>().expect("the realm is set up before any script is loaded");
+    let (startup, registry) = (realm.startup, realm.registry.clone());
+    let arguments = (realm.require.clone(), realm.natives.clone(), realm.primordials.clone());
+    let registry = v8::Local::new(scope, registry);
+    let key = string(scope, name);
+    if let Some(found) = registry.get(scope, key.into()).and_then(|v| v8::Local::<v8::Object>::try_from(v).ok()) {
+        return Ok(found);
+    }
+    let script = startup.script(name).ok_or_else(|| format!("there is no runtime script named {name}"))?;
+    let exports = v8::Object::new(scope);
+    // Registered before it runs, so that scripts can require each other.
+    registry.set(scope, key.into(), exports.into());
+    let require = v8::Local::new(scope, arguments.0);
+    let natives = v8::Local::new(scope, arguments.1);
+    let primordials = v8::Local::new(scope, arguments.2);
+    run(
+        scope,
+        name,
+        script.source,
+        startup.cache_of(name),
+        &["exports", "require", "natives", "primordials"],
+        &[exports.into(), require.into(), natives.into(), primordials.into()],
+    )?;
+    Ok(exports)
+}
+
+/// Compiles a script with all its functions, for the code cache.
+pub(crate) fn compile_eagerly<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
+    source: &'static str,
+    parameters: &[&str],
+) -> Option<v8::Local<'s, v8::Function>> {
+    compile(scope, name, source, None, parameters, v8::script_compiler::CompileOptions::EagerCompile)
+}
+
+/// Compiles a script as the body of a function, from the code cache where there is one.
+fn compile<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
+    source: &'static str,
+    cache: Option<&'static [u8]>,
+    parameters: &[&str],
+    otherwise: v8::script_compiler::CompileOptions,
+) -> Option<v8::Local<'s, v8::Function>> {
+    let text = v8::String::new_external_onebyte_static(scope, source.as_bytes())?;
+    let resource = string(scope, &format!("atoll:{name}"));
+    let undefined = v8::undefined(scope);
+    let origin = v8::ScriptOrigin::new(
+        scope,
+        resource.into(),
+        0,
+        0,
+        false,
+        -1,
+        Some(undefined.into()),
+        false,
+        false,
+        false,
+        None,
+    );
+    let parameters: Vec<_> = parameters.iter().map(|p| string(scope, p)).collect();
+    let (mut source, options) = match cache {
+        Some(bytes) => (
+            v8::script_compiler::Source::new_with_cached_data(
+                text,
+                Some(&origin),
+                v8::script_compiler::CachedData::new(bytes),
+            ),
+            v8::script_compiler::CompileOptions::ConsumeCodeCache,
+        ),
+        None => (
+            v8::script_compiler::Source::new(text, Some(&origin)),
+            otherwise,
+        ),
+    };
+    let function = v8::script_compiler::compile_function(
+        scope,
+        &mut source,
+        &parameters,
+        &[],
+        options,
+        v8::script_compiler::NoCacheReason::NoReason,
+    );
+    if cache.is_some() && source.get_cached_data().is_some_and(|c| c.rejected()) {
+        tracing::warn!(script = name, "code cache rejected");
+    }
+    function
+}
+
+fn run(
+    scope: &mut v8::PinScope<'_, '_>,
+    name: &str,
+    source: &'static str,
+    cache: Option<&'static [u8]>,
+    parameters: &[&str],
+    arguments: &[v8::Local<v8::Value>],
+) -> Result<(), String> {
+    v8::tc_scope!(let scope, scope);
+    let receiver = v8::undefined(scope);
+    let options = v8::script_compiler::CompileOptions::NoCompileOptions;
+    let done = compile(scope, name, source, cache, parameters, options)
+        .and_then(|function| function.call(scope, receiver.into(), arguments));
+    match done {
+        Some(_) => Ok(()),
+        None => Err(match scope.exception() {
+            Some(exception) => {
+                let message = scope.message();
+                crate::error::ExceptionReport::read(scope, exception, message).to_text()
+            }
+            None => "terminated".into(),
+        }),
+    }
+}
+
+/// A function that a runtime script exports, kept for quick calls.
+pub fn function<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    script: &'static str,
+    name: &'static str,
+) -> v8::Local<'s, v8::Function> {
+    if let Some(known) = scope.get_slot::<Realm>().and_then(|r| r.functions.get(&(script, name))) {
+        let known = known.clone();
+        return v8::Local::new(scope, known);
+    }
+    let exports = load(scope, script).unwrap_or_else(|e| panic!("runtime script {script}: {e}"));
+    let key = string(scope, name);
+    let function = exports
+        .get(scope, key.into())
+        .and_then(|v| v8::Local::<v8::Function>::try_from(v).ok())
+        .unwrap_or_else(|| panic!("runtime script {script} exports no function {name}"));
+    let global = v8::Global::new(scope, function);
+    if let Some(realm) = scope.get_slot_mut::<Realm>() {
+        realm.functions.insert((script, name), global);
+    }
+    function
+}
+
+/// Calls a function that a runtime script exports. None: it threw, or was terminated; the exception is pending in the
+/// caller's `TryCatch`.
+pub fn call<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    script: &'static str,
+    name: &'static str,
+    arguments: &[v8::Local<v8::Value>],
+) -> Option<v8::Local<'s, v8::Value>> {
+    let function = function(scope, script, name);
+    let receiver = v8::undefined(scope);
+    function.call(scope, receiver.into(), arguments)
+}
+
+/// Makes a `DOMException`.
+pub(crate) fn dom_exception<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    message: v8::Local<'s, v8::String>,
+    name: &str,
+) -> Option<v8::Local<'s, v8::Value>> {
+    v8::tc_scope!(let scope, scope);
+    let exports = load(scope, DOM_EXCEPTION).ok()?;
+    let key = string(scope, "DOMException");
+    let class = v8::Local::<v8::Function>::try_from(exports.get(scope, key.into())?).ok()?;
+    let name = string(scope, name);
+    class.new_instance(scope, &[message.into(), name.into()]).map(Into::into)
+}
+
+/// `require(name)` inside runtime scripts.
+fn require(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let name = crate::arguments::text(scope, &args, 0);
+    match load(scope, &name) {
+        Ok(exports) => rv.set(exports.into()),
+        Err(message) if scope.is_execution_terminating() => drop(message),
+        Err(message) => crate::JsError::error(format!("runtime script {name}: {message}")).throw(scope),
+    }
+}
+
+/// First touch of a lazy global: loads its script.
+fn lazy_global<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    _args: v8::PropertyCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let name = key.to_rust_string_lossy(scope);
+    let Some(lazy) = scope.get_slot::<Realm>().and_then(|r| r.startup.lazy_global(&name)) else { return };
+    match load(scope, lazy.script) {
+        Ok(exports) => {
+            if let Some(value) = exports.get(scope, key.into()) {
+                rv.set(value);
+            }
+        }
+        Err(message) if scope.is_execution_terminating() => drop(message),
+        Err(message) => crate::JsError::error(format!("runtime script {}: {message}", lazy.script)).throw(scope),
+    }
+}

@@ -1,0 +1,132 @@
+//! Threads that run turns.
+//!
+//! A *lane* is a queue of isolates that have mail, together with a single-threaded tokio runtime for their I/O. One
+//! thread serves a lane: it drives the I/O, then takes the next isolate and runs a turn of it, outside the runtime, so
+//! that when a turn outlives its slice another thread can take over the lane, I/O and all. The long turn goes on at
+//! the lowest scheduling priority on the thread that it has, which ends with it.
+
+mod lane;
+mod watchdog;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use watchdog::Watched;
+
+use crate::actor::Isolate;
+use lane::Lane;
+use watchdog::Watchdog;
+
+/// The lanes and the watchdog of a process.
+pub struct Scheduler {
+    lanes: Vec<Lane>,
+    watchdog: Watchdog,
+    next_home: AtomicUsize,
+    stopped: AtomicBool,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl Scheduler {
+    /// Starts `lanes` threads (at least one) and the watchdog.
+    ///
+    /// # Errors
+    /// The system's error when a thread or its I/O driver cannot be made.
+    pub fn start(lanes: usize) -> std::io::Result<Arc<Self>> {
+        let lanes = (0..lanes.max(1)).map(|_| Lane::new()).collect::<std::io::Result<Vec<_>>>()?;
+        let scheduler = Arc::new(Self {
+            lanes,
+            watchdog: Watchdog::default(),
+            next_home: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            threads: Mutex::default(),
+        });
+        for index in 0..scheduler.lanes.len() {
+            scheduler.serve(index)?;
+        }
+        let watcher = scheduler.clone();
+        std::thread::Builder::new().name("atoll-watchdog".into()).spawn(move || watcher.watch())?;
+        Ok(scheduler)
+    }
+
+    /// Number of lanes.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// A home for a new isolate that has no parent: the lanes in turn.
+    pub fn next_home(&self) -> usize {
+        self.next_home.fetch_add(1, Ordering::Relaxed) % self.lanes.len()
+    }
+
+    /// The tokio runtime of a lane.
+    pub fn runtime(&self, lane: usize) -> tokio::runtime::Handle {
+        self.lanes[lane % self.lanes.len()].runtime.handle().clone()
+    }
+
+    /// Runs a future on a lane's tokio runtime.
+    pub fn spawn(&self, lane: usize, future: impl Future<Output = ()> + Send + 'static) {
+        self.lanes[lane % self.lanes.len()].runtime.spawn(future);
+    }
+
+    /// Puts an isolate that has mail into the queue of its home lane.
+    pub(crate) fn enqueue(&self, isolate: Isolate) {
+        let home = isolate.home() % self.lanes.len();
+        if self.lanes[home].push(isolate) {
+            // The lane is busy and has a queue: let an idle one steal.
+            for lane in self.lanes.iter().filter(|l| !std::ptr::eq(*l, &self.lanes[home])) {
+                if lane.wake_if_idle() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Ends all lanes once they are idle or their turn is over. Threads in endless turns are left behind.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        for lane in &self.lanes {
+            lane.wake_if_idle();
+        }
+        self.watchdog.stop();
+    }
+
+    fn serve(self: &Arc<Self>, lane: usize) -> std::io::Result<()> {
+        let scheduler = self.clone();
+        let epoch = self.lanes[lane].next_epoch();
+        let thread = std::thread::Builder::new()
+            .name(format!("atoll-lane-{lane}"))
+            .stack_size(8 << 20)
+            .spawn(move || scheduler.run_lane(lane, epoch))?;
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|t| !t.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+
+    fn run_lane(&self, index: usize, epoch: u64) {
+        let lane = &self.lanes[index];
+        let watched = self.watchdog.register(index);
+        while let Some(isolate) = lane.runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
+            // A stolen isolate stays where it now runs: its next turns are cheaper on the same thread.
+            isolate.set_home(index);
+            let _runtime = lane.runtime.enter();
+            isolate.run_turn(&watched);
+            drop(isolate);
+            if !lane.is_epoch(epoch) {
+                break;
+            }
+        }
+        self.watchdog.unregister(&watched);
+    }
+
+    fn watch(self: Arc<Self>) {
+        while !self.stopped.load(Ordering::Acquire) {
+            for lane in self.watchdog.tick() {
+                if let Err(error) = self.serve(lane) {
+                    tracing::error!(%error, lane, "no thread to take over a lane whose turn is long");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The watchdog: looks at the threads that are inside a turn. A turn that outlives its slice loses its lane and its
+//! priority; a message whose invocation is past its CPU budget is stopped.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::actor::Isolate;
+use crate::heap::HeapState;
+use crate::meter::Meter;
+
+/// How often the watchdog looks while anything runs.
+const PERIOD: Duration = Duration::from_millis(4);
+
+/// A message that runs longer loses its lane.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// Messages shorter than this are charged their wall time: reading the thread's CPU clock is a system call.
+const CHEAP: Duration = Duration::from_micros(250);
+
+#[derive(Default)]
+pub(super) struct Watchdog {
+    threads: Mutex<Vec<Arc<Thread>>>,
+    sleeping: Mutex<bool>,
+    wake: Condvar,
+    asleep: AtomicBool,
+}
+
+/// One lane thread as the watchdog sees it.
+struct Thread {
+    lane: usize,
+    id: libc::pid_t,
+    clock: libc::clockid_t,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    state: Arc<HeapState>,
+    meter: Option<Arc<Meter>>,
+    started: Instant,
+    /// The thread's CPU clock when the watchdog first saw this message.
+    first_seen: Option<Duration>,
+    detached: bool,
+    terminated: bool,
+}
+
+/// The lane thread's own side.
+pub(crate) struct Watched {
+    thread: Arc<Thread>,
+    watchdog_asleep: *const AtomicBool,
+    watchdog: *const Watchdog,
+    last_cpu: std::cell::Cell<Duration>,
+}
+
+impl Watched {
+    /// A message begins.
+    pub(crate) fn begin(&self, isolate: &Isolate, meter: Option<Arc<Meter>>) {
+        let running = Running {
+            state: isolate.state().clone(),
+            meter,
+            started: Instant::now(),
+            first_seen: None,
+            detached: false,
+            terminated: false,
+        };
+        let mut slot = self.thread.running();
+        // A thread that lost its lane stays detached for the rest of its turn.
+        let detached = slot.as_ref().is_some_and(|r| r.detached);
+        *slot = Some(Running { detached, ..running });
+        drop(slot);
+        // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
+        if unsafe { &*self.watchdog_asleep }.load(Ordering::Relaxed) {
+            // SAFETY: as above.
+            unsafe { &*self.watchdog }.rouse();
+        }
+    }
+
+    /// The message is over: charges its meter. True: it was stopped.
+    pub(crate) fn finish(&self, meter: Option<&Meter>) -> bool {
+        let mut slot = self.thread.running();
+        let Some(running) = slot.as_mut() else { return false };
+        let (wall, terminated) = (running.started.elapsed(), running.terminated);
+        // The entry stays, without a meter, so that `detached` is remembered until the turn ends.
+        running.meter = None;
+        running.terminated = false;
+        drop(slot);
+        if let Some(meter) = meter {
+            let spent = if wall < CHEAP {
+                wall
+            } else {
+                let now = cpu_time(self.thread.clock);
+                let since = now.saturating_sub(self.last_cpu.replace(now));
+                wall.min(since)
+            };
+            meter.charge(spent);
+        }
+        terminated
+    }
+
+    /// The turn is over.
+    pub(crate) fn rest(&self) {
+        *self.thread.running() = None;
+    }
+}
+
+impl Thread {
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what the thread runs. True: its turn outlived its slice just now.
+    fn look(&self) -> bool {
+        let mut slot = self.running();
+        let Some(running) = slot.as_mut() else { return false };
+        let wall = running.started.elapsed();
+        if wall < PERIOD {
+            return false;
+        }
+        let now = cpu_time(self.clock);
+        let first = *running.first_seen.get_or_insert(now.saturating_sub(wall));
+        let spent = wall.min(now.saturating_sub(first));
+        let over = running.meter.clone().filter(|m| m.would_exceed(spent));
+        if over.is_some() && !running.terminated {
+            running.terminated = true;
+            running.state.terminate();
+        }
+        let detach = wall > SLICE && !running.detached;
+        running.detached |= detach;
+        drop(slot);
+        if let Some(meter) = over {
+            meter.exceed();
+        }
+        if detach {
+            lower_priority(self.id);
+        }
+        detach
+    }
+}
+
+impl Watchdog {
+    pub(super) fn register(&self, lane: usize) -> Watched {
+        let mut clock = 0;
+        // SAFETY: asks for the CPU clock of the calling thread, which exists.
+        unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+        // SAFETY: has no preconditions.
+        let id = unsafe { libc::gettid() };
+        let thread = Arc::new(Thread { lane, id, clock, running: Mutex::default() });
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread.clone());
+        Watched {
+            thread,
+            watchdog_asleep: &raw const self.asleep,
+            watchdog: std::ptr::from_ref(self),
+            last_cpu: std::cell::Cell::new(cpu_time(clock)),
+        }
+    }
+
+    pub(super) fn unregister(&self, watched: &Watched) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|t| !Arc::ptr_eq(t, &watched.thread));
+    }
+
+    /// Waits for the next look, looks, and gives the lanes that need another thread.
+    pub(super) fn tick(&self) -> Vec<usize> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if threads.iter().any(|t| t.running().is_some()) {
+            std::thread::sleep(PERIOD);
+        } else {
+            self.sleep();
+        }
+        threads.iter().filter(|t| t.look()).map(|t| t.lane).collect()
+    }
+
+    fn sleep(&self) {
+        let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+        *sleeping = true;
+        self.asleep.store(true, Ordering::SeqCst);
+        // The time-out covers a message that began between the last look and the flag.
+        while *sleeping {
+            let (guard, timeout) =
+                self.wake.wait_timeout(sleeping, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner);
+            sleeping = guard;
+            if timeout.timed_out() {
+                break;
+            }
+        }
+        *sleeping = false;
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    fn rouse(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            *self.sleeping.lock().unwrap_or_else(PoisonError::into_inner) = false;
+            self.wake.notify_all();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.rouse();
+    }
+}
+
+fn cpu_time(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes to a local; a clock that is gone gives an error and leaves zero.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.clamp(0, 999_999_999) as u32)
+}
+
+/// A thread in a long turn competes with nobody from now on. It ends with its turn, so this is never undone.
+fn lower_priority(thread: libc::pid_t) {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: passes a valid structure; a thread that has ended in the meantime gives an error.
+    unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameters) };
+}

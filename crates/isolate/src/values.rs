@@ -1,0 +1,271 @@
+//! Values into messages and back: V8's structured clone, with host objects and capabilities beside it.
+//!
+//! Objects that structured clone does not know (streams, stubs, `Headers`, …) are *host objects*. While a value is
+//! written, a runtime script turns each into a plain descriptor, which is written in a further *pass*; while a message
+//! is read, the descriptors are read first and turned into objects before the value that refers to them, because V8
+//! runs no JavaScript while it reads. Capabilities (what a descriptor refers to by index) travel beside the bytes.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use crate::error::{JsError, string};
+use crate::realm;
+
+/// Something live that crosses with a message: a stub, a stream.
+pub type Capability = Arc<dyn Any + Send + Sync>;
+
+/// A value on its way from one isolate to another.
+#[derive(Default, Clone)]
+pub struct Message {
+    /// The value, then the descriptors of its host objects, then those of theirs.
+    passes: Vec<Arc<[u8]>>,
+    caps: Vec<Capability>,
+}
+
+impl Message {
+    /// Size of the serialised value in bytes; capabilities do not count.
+    pub fn size(&self) -> usize {
+        self.passes.iter().map(|p| p.len()).sum()
+    }
+
+    /// The capabilities that travel with it.
+    pub fn capabilities(&self) -> &[Capability] {
+        &self.caps
+    }
+
+    /// A message made of raw bytes, for tests of the reader.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { passes: vec![bytes.into()], caps: Vec::new() }
+    }
+}
+
+/// The runtime script with `encodeHost(object)`, `prepare(value)` and `decodeHost(kind, payload)`.
+const SCRIPT: &str = "web/clone";
+
+/// Descriptors may describe host objects themselves (a Request holds a signal); deeper is refused.
+const MAX_PASSES: usize = 16;
+
+/// Capabilities collected while a message is written, or waiting while one is read. A stack: writing can nest.
+#[derive(Default)]
+struct Frames(Vec<Vec<Option<Capability>>>);
+
+fn frames<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Vec<Vec<Option<Capability>>> {
+    if scope.get_slot::<Frames>().is_none() {
+        scope.set_slot(Frames::default());
+    }
+    &mut scope.get_slot_mut::<Frames>().expect("set above").0
+}
+
+/// Adds a capability to the message that is being written; gives its index in the message.
+pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Option<u32> {
+    let frame = frames(scope).last_mut()?;
+    frame.push(Some(capability));
+    Some(frame.len() as u32 - 1)
+}
+
+/// Takes a capability out of the message that is being read.
+pub fn adopt(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
+    frames(scope).last_mut()?.get_mut(index as usize)?.take()
+}
+
+/// Writes a value. None: an exception is pending (a `DataCloneError`, or what a getter threw).
+pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    frames(scope).push(Vec::new());
+    let passes = write_passes(scope, value);
+    let caps = frames(scope).pop().unwrap_or_default();
+    Some(Message { passes: passes?, caps: caps.into_iter().flatten().collect() })
+}
+
+fn write_passes<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Vec<Arc<[u8]>>> {
+    let mut passes = Vec::with_capacity(1);
+    let mut value = value;
+    loop {
+        let (bytes, hosts) = write_pass(scope, value)?;
+        passes.push(bytes.into());
+        if hosts.is_empty() {
+            return Some(passes);
+        }
+        if passes.len() == MAX_PASSES {
+            JsError::dom("DataCloneError", "The value is nested too deeply to be cloned.").throw(scope);
+            return None;
+        }
+        let hosts: Vec<v8::Local<v8::Value>> = hosts.into_iter().map(|h| v8::Local::new(scope, h)).collect();
+        value = v8::Array::new_with_elements(scope, &hosts).into();
+    }
+}
+
+type Hosts = Vec<v8::Global<v8::Value>>;
+
+/// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
+/// runtime script with stand-ins for them, and written again.
+fn write_pass<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<(Vec<u8>, Hosts)> {
+    let refused = {
+        v8::tc_scope!(let scope, scope);
+        let writer = Writer::default();
+        let state = writer.state.clone();
+        match serialize(scope, writer, value) {
+            Some(bytes) => return Some((bytes, state.hosts.take())),
+            None if state.refused.get() && !scope.has_terminated() => {
+                scope.reset();
+                true
+            }
+            None => {
+                scope.rethrow();
+                false
+            }
+        }
+    };
+    if !refused {
+        return None;
+    }
+    let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
+    let writer = Writer::default();
+    let state = writer.state.clone();
+    let bytes = serialize(scope, writer, prepared)?;
+    Some((bytes, state.hosts.take()))
+}
+
+fn serialize(
+    scope: &mut v8::PinScope<'_, '_>,
+    writer: Writer,
+    value: v8::Local<v8::Value>,
+) -> Option<Vec<u8>> {
+    use v8::ValueSerializerHelper as _;
+    let context = scope.get_current_context();
+    let serializer = v8::ValueSerializer::new(scope, Box::new(writer));
+    serializer.write_header();
+    serializer.write_value(context, value)?.then(|| serializer.release())
+}
+
+#[derive(Default)]
+struct WriterState {
+    hosts: RefCell<Hosts>,
+    refused: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Writer {
+    state: std::rc::Rc<WriterState>,
+}
+
+impl v8::ValueSerializerImpl for Writer {
+    fn throw_data_clone_error<'s>(&self, scope: &mut v8::PinScope<'s, '_>, message: v8::Local<'s, v8::String>) {
+        self.state.refused.set(true);
+        let message = message.to_rust_string_lossy(scope);
+        JsError::dom("DataCloneError", message).throw(scope);
+    }
+
+    fn has_custom_host_object(&self, _isolate: &v8::Isolate) -> bool {
+        true
+    }
+
+    fn is_host_object<'s>(&self, scope: &mut v8::PinScope<'s, '_>, object: v8::Local<'s, v8::Object>) -> Option<bool> {
+        // Plain objects, and nothing else, are V8's own.
+        let prototype = object.get_prototype(scope)?;
+        Some(!is_object_prototype(scope, prototype))
+    }
+
+    fn write_host_object<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        object: v8::Local<'s, v8::Object>,
+        serializer: &dyn v8::ValueSerializerHelper,
+    ) -> Option<bool> {
+        let descriptor = realm::call(scope, SCRIPT, "encodeHost", &[object.into()])?;
+        let descriptor = v8::Global::new(scope, descriptor);
+        let mut hosts = self.state.hosts.borrow_mut();
+        serializer.write_uint32(hosts.len() as u32);
+        hosts.push(descriptor);
+        Some(true)
+    }
+}
+
+struct ObjectPrototype(v8::Global<v8::Value>);
+
+fn is_object_prototype(scope: &mut v8::PinScope<'_, '_>, prototype: v8::Local<v8::Value>) -> bool {
+    if let Some(known) = scope.get_slot::<ObjectPrototype>() {
+        return known.0 == prototype;
+    }
+    let plain = v8::Object::new(scope);
+    let Some(value) = plain.get_prototype(scope) else { return false };
+    let same = value == prototype;
+    let value = v8::Global::new(scope, value);
+    scope.set_slot(ObjectPrototype(value));
+    same
+}
+
+/// Reads a message. None: an exception is pending; bytes that are no message give a `DataCloneError`.
+pub fn read<'s>(scope: &mut v8::PinScope<'s, '_>, message: Message) -> Option<v8::Local<'s, v8::Value>> {
+    let Message { passes, caps } = message;
+    frames(scope).push(caps.into_iter().map(Some).collect());
+    let value = read_passes(scope, &passes);
+    frames(scope).pop();
+    value
+}
+
+fn read_passes<'s>(scope: &mut v8::PinScope<'s, '_>, passes: &[Arc<[u8]>]) -> Option<v8::Local<'s, v8::Value>> {
+    let mut hosts = Vec::new();
+    for pass in passes.iter().skip(1).rev() {
+        let descriptors = deserialize(scope, pass, std::mem::take(&mut hosts))?;
+        let Ok(descriptors) = v8::Local::<v8::Array>::try_from(descriptors) else {
+            return refuse(scope);
+        };
+        for index in 0..descriptors.length() {
+            let descriptor = descriptors.get_index(scope, index)?;
+            let object = realm::call(scope, SCRIPT, "decodeHost", &[descriptor])?;
+            hosts.push(v8::Global::new(scope, object));
+        }
+    }
+    deserialize(scope, passes.first()?, hosts)
+}
+
+fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {
+    JsError::dom("DataCloneError", "Unable to deserialize cloned data.").throw(scope);
+    None
+}
+
+fn deserialize<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8], hosts: Hosts) -> Option<v8::Local<'s, v8::Value>> {
+    use v8::ValueDeserializerHelper as _;
+    let read = {
+        v8::tc_scope!(let scope, scope);
+        let context = scope.get_current_context();
+        let deserializer = v8::ValueDeserializer::new(scope, Box::new(Reader { hosts }), bytes);
+        let value = match deserializer.read_header(context) {
+            Some(true) => deserializer.read_value(context),
+            _ => None,
+        };
+        if value.is_none() && scope.has_terminated() {
+            scope.rethrow();
+            return None;
+        }
+        value
+    };
+    match read {
+        Some(value) => Some(value),
+        // V8's own texts speak of bytes and versions; a guest sees one error for all of them.
+        None => refuse(scope),
+    }
+}
+
+struct Reader {
+    hosts: Hosts,
+}
+
+impl v8::ValueDeserializerImpl for Reader {
+    fn read_host_object<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        deserializer: &dyn v8::ValueDeserializerHelper,
+    ) -> Option<v8::Local<'s, v8::Object>> {
+        let mut index = 0;
+        let found = deserializer.read_uint32(&mut index).then(|| self.hosts.get(index as usize)).flatten();
+        let object = found.map(|h| v8::Local::new(scope, h)).and_then(|v| v8::Local::<v8::Object>::try_from(v).ok());
+        if object.is_none() {
+            let message = string(scope, "host object");
+            let exception = v8::Exception::error(scope, message);
+            scope.throw_exception(exception);
+        }
+        object
+    }
+}

@@ -1,0 +1,183 @@
+"use strict";
+// WorkerCode: what `load` takes and `get`'s callback gives, checked with the reference's own words, turned into the flat
+// form that natives read. Content is captured here, at the call.
+//
+// natives.checkCompatibility(date, flags, allowExperimental); natives.stripTypes(name, source) -> source;
+// natives.givenCompatibility() -> [date, flags] of this Worker
+
+const {
+  ArrayIsArray, ArrayPrototypePush, ArrayBufferIsView, ArrayBufferPrototypeGetByteLength, Error, JSONStringify, ObjectKeys,
+  String, StringPrototypeEndsWith, StringPrototypeStartsWith, TypeError, Uint8Array, SymbolIterator, ReflectApply,
+} = primordials;
+const stubs = require("rpc/stubs");
+
+const KINDS = ["js", "cjs", "text", "data", "json", "py", "wasm", "ts"];
+const ONE_OF = "Each module must contain exactly one of 'js', 'cjs', 'text', 'data', 'json', 'py', or 'wasm'.";
+
+function wrongType(field, type, dictionary = "WorkerCode") {
+  return new TypeError(`Incorrect type for the '${field}' field on '${dictionary}': the provided value is not of type '${type}'.`);
+}
+
+// -> what natives.loaderLoad takes
+function specify(code) {
+  if ((typeof code !== "object" && typeof code !== "function") || code === null) {
+    throw new TypeError("Failed to execute 'load' on 'WorkerLoader': parameter 1 is not of type 'WorkerCode'.");
+  }
+  const { modules } = code;
+  const short = modules === undefined && code.code !== undefined;
+  const given = short ? natives.givenCompatibility() : [undefined, []];
+  const spec = { __proto__: null };
+  spec.allowExperimental = allowExperimental(code.allowExperimental);
+  spec.date = code.compatibilityDate === undefined && short ? given[0] : `${code.compatibilityDate}`;
+  spec.flags = code.compatibilityFlags === undefined ? given[1] : strings(code.compatibilityFlags, "compatibilityFlags");
+  natives.checkCompatibility(spec.date, spec.flags, spec.allowExperimental || inheritsExperimental(short, code));
+  spec.allowExperimental ||= inheritsExperimental(short, code);
+  if (short) {
+    spec.main = code.mainModule === undefined ? "worker.js" : `${code.mainModule}`;
+    spec.modules = [spec.main, "js", natives.stripTypes(spec.main, `${code.code}`)];
+  } else {
+    if (code.mainModule === undefined) throw wrongType("mainModule", "string");
+    spec.main = `${code.mainModule}`;
+    spec.modules = moduleList(modules, spec.main);
+  }
+  spec.env = envOf(code.env);
+  spec.outbound = outboundOf(code.globalOutbound);
+  spec.limits = limitsOf(code.limits, "WorkerCode");
+  if (code.tails !== undefined) checkTails(code.tails);
+  if (code.streamingTails !== undefined && !spec.allowExperimental) {
+    throw new Error("Streaming tail workers are experimental. You must pass the option 'allowExperimental: true' to the worker loader to use them");
+  }
+  return spec;
+}
+
+// A child in the short form has its parent's flags, experimental ones too.
+function inheritsExperimental(short, code) {
+  return short && code.compatibilityFlags === undefined;
+}
+
+function allowExperimental(value) {
+  if (value === undefined || !value) return false;
+  if (!natives.hasFlag("experimental")) {
+    throw new Error("'allowExperimental' is only allowed when the calling worker has the 'experimental' compat flag set.");
+  }
+  return true;
+}
+
+function strings(value, field) {
+  if (!ArrayIsArray(value)) throw wrongType(field, "Array");
+  const list = [];
+  for (let i = 0; i < value.length; i++) ArrayPrototypePush(list, `${value[i]}`);
+  return list;
+}
+
+function checkTails(value) {
+  if (!ArrayIsArray(value)) throw wrongType("tails", "Array");
+  if (value.length > 0) throw new Error("Tail workers ('tails') are not supported yet.");
+}
+
+function envOf(env) {
+  if (env === undefined) return {};
+  if ((typeof env !== "object" && typeof env !== "function") || env === null) throw wrongType("env", "Object");
+  return env;
+}
+
+function outboundOf(outbound) {
+  if (outbound === undefined || outbound === null) return outbound;
+  const state = stubs.stateOf(outbound);
+  if (state === undefined || state.kind !== "service") throw wrongType("globalOutbound", "Fetcher");
+  return stubs.handleOf(state);
+}
+
+function limitsOf(limits, dictionary) {
+  if (limits === undefined || limits === null) return undefined;
+  if (typeof limits !== "object" && typeof limits !== "function") throw wrongType("limits", "DynamicWorkerLimits", dictionary);
+  return { __proto__: null, cpuMs: unsigned(limits.cpuMs), subRequests: unsigned(limits.subRequests) };
+}
+
+function unsigned(value) {
+  if (value === undefined) return undefined;
+  value = +value;
+  if (!(value >= 0 && value <= 4294967295)) {
+    throw new TypeError("Value out of range. Must be less than or equal to 4294967295.");
+  }
+  return primordials.MathTrunc(value);
+}
+
+// ---- Modules -------------------------------------------------------------------------------------------------------
+
+function moduleList(modules, main) {
+  if ((typeof modules !== "object" && typeof modules !== "function") || modules === null || ArrayIsArray(modules)) {
+    throw wrongType("modules", "object");
+  }
+  const names = ObjectKeys(modules);
+  if (names.length === 0) throw new TypeError("Dynamic Worker code must contain at least one module.");
+  const list = [];
+  for (let i = 0; i < names.length; i++) addModule(list, names[i], modules[names[i]], main);
+  return list;
+}
+
+function addModule(list, name, content, main) {
+  if (typeof content !== "object" && typeof content !== "function") return addText(list, name, `${content}`, main);
+  if (content === null) return addText(list, name, "null", main);
+  if (natives.valueKind(content) === "" && isWasmModule(content)) return void ArrayPrototypePush(list, name, "wasm", content);
+  let kind;
+  let count = 0;
+  for (let i = 0; i < KINDS.length; i++) {
+    if (content[KINDS[i]] === undefined) continue;
+    kind = KINDS[i];
+    count++;
+  }
+  if (count !== 1) throw new TypeError(`${ONE_OF} Module '${name}' contained ${count} properties.`);
+  ArrayPrototypePush(list, name, kind === "ts" ? "js" : kind, contentOf(name, kind, content[kind], main));
+}
+
+function isWasmModule(value) {
+  return primordials.ObjectPrototypeToString(value) === "[object WebAssembly.Module]";
+}
+
+function contentOf(name, kind, value, main) {
+  switch (kind) {
+    case "ts":
+      return natives.stripTypes(name, `${value}`);
+    case "json":
+      return JSONStringify(value);
+    case "data":
+      if (!isBytes(value)) throw wrongType("data", "ArrayBuffer or ArrayBufferView", "Module");
+      return value;
+    case "wasm":
+      if (!isBytes(value) && !isWasmModule(value)) throw wrongType("wasm", "ArrayBuffer or ArrayBufferView", "Module");
+      return value;
+    case "py":
+      throw pythonModule(name, main);
+    default:
+      return `${value}`;
+  }
+}
+
+function isBytes(value) {
+  if (ArrayBufferIsView(value)) return true;
+  return natives.valueKind(value) === "ArrayBuffer";
+}
+
+function addText(list, name, text, main) {
+  if (StringPrototypeEndsWith(name, ".js")) return void ArrayPrototypePush(list, name, "js", text);
+  if (StringPrototypeEndsWith(name, ".ts") || StringPrototypeEndsWith(name, ".mts")) {
+    return void ArrayPrototypePush(list, name, "js", natives.stripTypes(name, text));
+  }
+  if (StringPrototypeEndsWith(name, ".py")) throw pythonModule(name, main);
+  let message =
+    `Module name must end with '.js' or '.py' (or the content must be an object indicating the type explicitly). Got: ${name}`;
+  if (StringPrototypeEndsWith(name, ".tsx") || StringPrototypeEndsWith(name, ".jsx")) {
+    message +=
+      ". If you're trying to load TypeScript, bundle it first with '@cloudflare/worker-bundler' and pass the generated JavaScript modules.";
+  }
+  throw new TypeError(message);
+}
+
+function pythonModule(name, main) {
+  if (StringPrototypeEndsWith(main, ".py")) return new Error(`Python Workers are not supported yet: module "${name}".`);
+  return new TypeError(`Module "${name}" is a Python module, but the main module isn't a Python module.`);
+}
+
+exports.limitsOf = limitsOf;
+exports.specify = specify;

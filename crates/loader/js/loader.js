@@ -1,0 +1,107 @@
+"use strict";
+// The loader binding: WorkerLoader { get, load } and WorkerStub { getEntrypoint, fetch }.
+// https://developers.cloudflare.com/dynamic-workers/
+//
+// natives.loaderLoad(spec) -> worker; natives.loaderGet(loader, id or undefined) -> [worker, guard or 0];
+// natives.loaderProvide(guard, spec), natives.loaderFail(guard, error);
+// natives.workerEntrypoint(worker, name, props, limits) -> service; natives.later() -> promise of a later turn
+
+const { Error, FinalizationRegistry, ObjectDefineProperty, PromisePrototypeThen, PromiseResolve, SymbolDispose, SymbolToStringTag, TypeError } =
+  primordials;
+const { specify, limitsOf } = require("loader/code");
+const { encodeEnv } = require("rpc/values");
+const stubs = require("rpc/stubs");
+const { CROSS_REQUEST } = require("web/body");
+const { defineInterface } = require("web/webidl");
+
+const internal = {};
+
+// What a stub keeps is let go of in a later turn after it was collected, never inside a garbage collection.
+const collected = new FinalizationRegistry((handle) => natives.release(handle));
+const register = primordials.FinalizationRegistryPrototypeRegister;
+const unregister = primordials.FinalizationRegistryPrototypeUnregister;
+
+class WorkerLoader {
+  #handle;
+  constructor(token, handle) {
+    if (token !== internal) throw new TypeError("Illegal constructor");
+    this.#handle = handle;
+  }
+
+  get(name, getCode) {
+    natives.requireContext();
+    if (typeof getCode !== "function") {
+      throw new TypeError("Failed to execute 'get' on 'WorkerLoader': parameter 2 is not of type 'function'.");
+    }
+    const id = name === null || name === undefined ? undefined : `${name}`;
+    const found = natives.loaderGet(this.#handle, id);
+    if (found[1] !== 0) provide(found[1], getCode);
+    return new WorkerStub(internal, found[0]);
+  }
+
+  load(code) {
+    natives.requireContext();
+    const spec = specify(code);
+    return new WorkerStub(internal, encodeEnv(true, () => natives.loaderLoad(spec)));
+  }
+}
+
+// Calls back for the code in a later turn, and hands on what it gives, or why it gives nothing.
+function provide(guard, getCode) {
+  const given = PromisePrototypeThen(natives.later(), () => getCode());
+  PromisePrototypeThen(
+    PromisePrototypeThen(given, (code) => {
+      if ((typeof code !== "object" && typeof code !== "function") || code === null) {
+        throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'WorkerCode'.");
+      }
+      const spec = specify(code);
+      encodeEnv(false, () => natives.loaderProvide(guard, spec));
+    }),
+    undefined,
+    (error) => natives.loaderFail(guard, error),
+  );
+}
+
+class WorkerStub {
+  #handle;
+  #context;
+  constructor(token, handle) {
+    if (token !== internal) throw new TypeError("Illegal constructor");
+    this.#handle = handle;
+    this.#context = natives.currentContext();
+    register(collected, this, handle, this);
+  }
+
+  getEntrypoint(name = undefined, options = undefined) {
+    if (this.#context !== natives.currentContext()) throw new Error(CROSS_REQUEST("WorkerStub"));
+    if (this.#handle === 0) throw new Error("WorkerStub used after being disposed.");
+    const entrypoint = name === null || name === undefined ? undefined : `${name}`;
+    const given = options === null || options === undefined ? {} : options;
+    const props = given.props;
+    const limits = limitsOf(given.limits, "EntrypointOptions");
+    const handle = encodeEnv(false, () => natives.workerEntrypoint(this.#handle, entrypoint, props, limits));
+    const service = stubs.serviceFromHandle(handle, this.#context);
+    register(collected, service, handle);
+    return service;
+  }
+
+  getDurableObjectClass() {
+    throw new Error("Durable Objects in dynamic workers (getDurableObjectClass) are not supported yet.");
+  }
+
+  // The default entrypoint's, as a convenience of ours.
+  fetch(input, init = undefined) {
+    return this.getEntrypoint().fetch(input, init);
+  }
+
+  [SymbolDispose]() {
+    if (this.#handle === 0) return;
+    unregister(collected, this);
+    natives.release(this.#handle);
+    this.#handle = 0;
+  }
+}
+
+defineInterface(WorkerLoader, "WorkerLoader");
+defineInterface(WorkerStub, "WorkerStub");
+exports.loaderFromHandle = (handle) => new WorkerLoader(internal, handle);

@@ -1,0 +1,220 @@
+"use strict";
+// One Worker in its isolate: its exports as entrypoints, its env, and the events that the runtime delivers to it.
+//
+// natives.respond(status, statusText, headers, body), natives.respondError(error), natives.testDone(failed, error)
+// settle the current invocation; natives.contextDone(context) closes its context; natives.loopback(name, props) -> handle
+
+const {
+  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, PromisePrototypeThen, PromiseReject,
+  PromiseResolve, ReflectApply, SafeMap, TypeError, JSONParse,
+} = primordials;
+const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
+const stubs = require("rpc/stubs");
+const dispatch = require("rpc/dispatch");
+const { requestFromNative } = require("web/request");
+const { detachResponse, isResponse } = require("web/response");
+
+let namespace;
+// The same object in handlers and as an import.
+const env = {};
+let loopbacks;
+
+exports.env = env;
+
+// Before module code runs. `value`: [name, kind, value, ...] of a project, or the env object that a parent gave.
+exports.prepare = (value, isBindings) => {
+  if (!isBindings) {
+    const keys = ObjectKeys(value ?? {});
+    for (let i = 0; i < keys.length; i++) defineEnv(keys[i], value[keys[i]]);
+    return true;
+  }
+  for (let i = 0; i < value.length; i += 3) defineEnv(value[i], binding(value[i + 1], value[i + 2]));
+  return true;
+};
+
+function defineEnv(name, value) {
+  ObjectDefineProperty(env, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+}
+
+function binding(kind, value) {
+  if (kind === "json") return JSONParse(value);
+  if (kind === "service") return stubs.serviceFromHandle(value);
+  return require("loader/loader").loaderFromHandle(value);
+}
+
+exports.start = (ns) => {
+  namespace = ns;
+  return true;
+};
+
+// ---- Entrypoints -----------------------------------------------------------------------------------------------
+
+function isEntrypoint(value) {
+  if (typeof value === "function") return isSubclass(value, WorkerEntrypoint);
+  return typeof value === "object" && value !== null && natives.valueKind(value) === "";
+}
+
+class ExecutionContext {
+  #props;
+  constructor(props) {
+    this.#props = props;
+  }
+  get props() {
+    return this.#props;
+  }
+  get exports() {
+    return natives.hasFlag("enable_ctx_exports") ? exports.loopbacks() : undefined;
+  }
+  waitUntil(promise) {
+    waitUntil(promise);
+  }
+  passThroughOnException() {}
+  abort(reason) {
+    natives.abortContext(reason ?? new Error("The execution context was aborted."));
+  }
+}
+for (const name of ["props", "exports", "waitUntil", "passThroughOnException", "abort"]) {
+  ObjectDefineProperty(ExecutionContext.prototype, name, { __proto__: null, enumerable: true });
+}
+
+function waitUntil(promise) {
+  natives.requireContext();
+  const release = dispatch.hold();
+  PromisePrototypeThen(PromiseResolve(promise), release, (error) => {
+    natives.reportError(error);
+    release();
+  });
+}
+exports.waitUntil = waitUntil;
+
+// `ctx.exports`: a loopback stub for each entrypoint.
+exports.loopbacks = () => {
+  if (loopbacks !== undefined) return loopbacks;
+  loopbacks = {};
+  const names = ObjectKeys(namespace ?? {});
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i];
+    if (!isEntrypoint(namespace[name])) continue;
+    ObjectDefineProperty(loopbacks, name, {
+      __proto__: null,
+      value: stubs.loopback((options) => specialise(name, options)),
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+  return loopbacks;
+};
+
+function specialise(name, options) {
+  const props = options === undefined || options === null ? undefined : options.props;
+  return require("rpc/values").encodeEnv(false, () => natives.loopback(name, props));
+}
+
+// The names of the exports that have a test handler.
+exports.tests = () => {
+  const found = [];
+  const names = ObjectKeys(namespace);
+  for (let i = 0; i < names.length; i++) {
+    const value = namespace[names[i]];
+    if (typeof value === "object" && value !== null && typeof value.test === "function") ArrayPrototypePush(found, names[i]);
+    else if (typeof value === "function" && isSubclass(value, WorkerEntrypoint) && typeof value.prototype.test === "function") {
+      ArrayPrototypePush(found, names[i]);
+    }
+  }
+  return found;
+};
+
+// -> { target, handler }: an instance, or the exported object with what its handlers get.
+function instantiate(name, props) {
+  const value = namespace[name ?? "default"];
+  if (value === undefined) {
+    if (name === undefined) return { target: {}, handler: [env, undefined] };
+    throw new Error(`Worker has no such entrypoint: ${name}`);
+  }
+  const ctx = new ExecutionContext(props);
+  if (typeof value === "function") {
+    if (!isSubclass(value, WorkerEntrypoint)) {
+      throw new Error(
+        `Worker has no such entrypoint: ${name ?? "default"} (it is a class or function that does not extend WorkerEntrypoint)`,
+      );
+    }
+    return { target: new value(ctx, env), handler: undefined };
+  }
+  if (typeof value !== "object" || value === null) throw new Error(`Worker has no such entrypoint: ${name ?? "default"}`);
+  return { target: value, handler: [env, ctx] };
+}
+
+function callHandler(instance, name, argument) {
+  const handler = instance.target[name];
+  if (typeof handler !== "function") throw new Error(`Handler does not export a ${name}() function.`);
+  const args = instance.handler === undefined ? [argument] : [argument, instance.handler[0], instance.handler[1]];
+  return ReflectApply(handler, instance.target, args);
+}
+
+// ---- Events ----------------------------------------------------------------------------------------------------
+
+exports.fetch = (name, props, method, url, headers, body, cf) => {
+  const release = dispatch.hold();
+  let promise;
+  try {
+    const request = requestFromNative(method, url, headers, body, cf);
+    promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
+  } catch (error) {
+    promise = PromiseReject(error);
+  }
+  PromisePrototypeThen(
+    promise,
+    (response) => {
+      try {
+        answer(response);
+      } catch (error) {
+        natives.respondError(error);
+      }
+      release();
+    },
+    (error) => {
+      natives.respondError(error);
+      release();
+    },
+  );
+};
+
+function answer(response) {
+  if (!isResponse(response)) {
+    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
+  }
+  const parts = detachResponse(response);
+  natives.respond(parts[0], parts[1], parts[2], parts[3]);
+}
+
+// `target`: [name, props].
+exports.call = (target, path, args, reply, question) =>
+  dispatch.callEntrypoint(() => instantiate(target[0], target[1]), path, args, reply, question);
+
+exports.test = (name, props) => {
+  const release = dispatch.hold();
+  let promise;
+  try {
+    promise = PromiseResolve(callHandler(instantiate(name, props), "test", {}));
+  } catch (error) {
+    promise = PromiseReject(error);
+  }
+  PromisePrototypeThen(
+    promise,
+    () => {
+      natives.testDone(false, undefined);
+      release();
+    },
+    (error) => {
+      natives.testDone(true, error);
+      release();
+    },
+  );
+};
+
+exports.dropContext = (context) => {
+  dispatch.dropContext(context);
+};
+exports.hasExports = (context) => require("rpc/values").hasExports(context);
+exports.isEntrypoint = isEntrypoint;

@@ -1,0 +1,367 @@
+//! `env.LOADER`: the natives under `load`, `get` and `getEntrypoint`. Validation and its error texts are in
+//! `js/code.js`; what arrives here has the right types.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atoll_isolate::error::string;
+use atoll_isolate::modules::ModuleSource;
+use atoll_isolate::values;
+use atoll_isolate::{JsError, Native, arguments, natives, v8};
+use atoll_rpc::{Service, ServiceCap};
+use atoll_web::context;
+use atoll_web::fetch;
+use atoll_web::fetcher::{Fetcher, NoOutbound, RemoteError};
+
+use crate::code::{CodeLimits, EnvSource, WorkerCode};
+use crate::entrypoint::Entrypoint;
+use crate::invocation::Props;
+use crate::worker::{Given, Own, Worker, own};
+use crate::{compatibility, limits};
+
+/// A loader: named children by id. Bindings with the same loader id share one.
+#[derive(Default)]
+pub struct Loader {
+    children: Mutex<HashMap<String, Worker>>,
+}
+
+impl Loader {
+    fn children(&self) -> MutexGuard<'_, HashMap<String, Worker>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, id: &str, worker: &crate::worker::WeakWorker) {
+        let mut children = self.children();
+        let same = match (children.get(id), worker.upgrade()) {
+            (Some(known), Some(worker)) => known.same(&worker),
+            _ => false,
+        };
+        let forgotten = same.then(|| children.remove(id)).flatten();
+        drop(children);
+        drop(forgotten);
+    }
+}
+
+/// A Worker in a resource table, for a `WorkerStub`.
+struct WorkerCap(Worker);
+
+/// Held by the parent's context while a child waits for its code: should the context end first, the child fails.
+struct LoadGuard {
+    worker: crate::worker::WeakWorker,
+    done: std::sync::atomic::AtomicBool,
+}
+
+impl Drop for LoadGuard {
+    fn drop(&mut self) {
+        if !self.done.load(std::sync::atomic::Ordering::Acquire)
+            && let Some(worker) = self.worker.upgrade()
+        {
+            worker.fail(RemoteError::error(atoll_rpc::object::CONTEXT_GONE));
+        }
+    }
+}
+
+pub(crate) fn natives() -> Vec<Native> {
+    natives![
+        "loaderLoad" => loader_load,
+        "loaderGet" => loader_get,
+        "loaderProvide" => loader_provide,
+        "loaderFail" => loader_fail,
+        "workerEntrypoint" => worker_entrypoint,
+        "loopback" => loopback,
+        "checkCompatibility" => check_compatibility,
+        "stripTypes" => strip_types,
+        "givenCompatibility" => given_compatibility,
+        "later" => later,
+    ]
+}
+
+type Args<'s> = v8::FunctionCallbackArguments<'s>;
+type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+
+fn new_child(scope: &mut v8::PinScope<'_, '_>, name: String) -> Option<Worker> {
+    let parent = own(scope)?;
+    Some(Worker::loading(parent.runtime().clone(), name, parent.home()))
+}
+
+fn keep(scope: &mut v8::PinScope<'_, '_>, worker: Worker) -> u32 {
+    let owner = context::current(scope);
+    context::add_resource(scope, owner, Arc::new(WorkerCap(worker)))
+}
+
+/// `loaderLoad(spec)` gives a Worker handle.
+fn loader_load<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let Some(worker) = new_child(scope, "dynamic".into()) else { return };
+    let Some(code) = read_code(scope, args.get(0), worker.name().to_owned(), true) else { return };
+    worker.start(code);
+    let handle = keep(scope, worker);
+    rv.set_uint32(handle);
+}
+
+/// `loaderGet(loader, id or undefined)` gives `[worker, guard]`; the guard is 0 unless the caller is to provide code.
+fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let id = arguments::optional_text(scope, &args, 1);
+    let Some(loader) = context::resource_as::<Loader>(scope, handle) else { return };
+    let known = id.as_ref().and_then(|id| loader.children().get(id).cloned());
+    let (worker, fresh) = match known {
+        Some(worker) => (worker, false),
+        None => {
+            let name = id.clone().unwrap_or_else(|| "dynamic".into());
+            let Some(worker) = new_child(scope, name) else { return };
+            if let Some(id) = id {
+                loader.children().insert(id.clone(), worker.clone());
+                let (loader, weak) = (Arc::downgrade(&loader), worker.downgrade());
+                worker.on_failure(move || {
+                    if let Some(loader) = loader.upgrade() {
+                        loader.forget(&id, &weak);
+                    }
+                });
+            }
+            (worker, true)
+        }
+    };
+    let mut guard = 0;
+    if fresh {
+        let owner = context::current(scope);
+        let held = LoadGuard { worker: worker.downgrade(), done: false.into() };
+        guard = context::add_resource(scope, owner, Arc::new(held));
+    }
+    let worker = keep(scope, worker);
+    let handles = [worker, guard].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
+    rv.set(v8::Array::new_with_elements(scope, &handles).into());
+}
+
+fn release_guard(scope: &mut v8::PinScope<'_, '_>, handle: u32) -> Option<Worker> {
+    let guard = context::resource_as::<LoadGuard>(scope, handle)?;
+    guard.done.store(true, std::sync::atomic::Ordering::Release);
+    let worker = guard.worker.upgrade();
+    drop(context::release(scope, handle));
+    worker
+}
+
+/// `loaderProvide(guard, spec)`: the callback gave its code.
+fn loader_provide<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let Some(guard) = context::resource_as::<LoadGuard>(scope, handle) else { return };
+    let Some(worker) = guard.worker.upgrade() else { return };
+    let Some(code) = read_code(scope, args.get(1), worker.name().to_owned(), false) else { return };
+    if let Some(worker) = release_guard(scope, handle) {
+        worker.start(code);
+    }
+}
+
+/// `loaderFail(guard, exception)`: the callback threw, or gave what is no code.
+fn loader_fail<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let error = RemoteError { remote: false, ..fetch::error_of(scope, args.get(1)) };
+    if let Some(worker) = release_guard(scope, handle) {
+        worker.fail(error);
+    }
+}
+
+/// `workerEntrypoint(worker, name or undefined, props, limits or undefined)` gives a service handle.
+fn worker_entrypoint<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let Some(worker) = context::resource_as::<WorkerCap>(scope, handle) else { return };
+    let name = arguments::optional_text(scope, &args, 1);
+    let Some(props) = read_props(scope, args.get(2)) else { return };
+    let limits = read_limits(scope, args.get(3));
+    let service = Entrypoint::of_dynamic(worker.0.clone(), name, props, limits);
+    let owner = context::current(scope);
+    rv.set_uint32(context::add_resource(scope, owner, Arc::new(ServiceCap(service))));
+}
+
+/// `loopback(name or undefined, props)` gives a service handle for this Worker's own entrypoint.
+fn loopback<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let name = arguments::optional_text(scope, &args, 0);
+    let Some(props) = read_props(scope, args.get(1)) else { return };
+    let Some((worker, dynamic)) = scope.get_slot::<Own>().map(|own| (own.worker.clone(), own.dynamic)) else {
+        return;
+    };
+    let service = Entrypoint::loopback(worker, name, props, dynamic);
+    rv.set_uint32(context::add_resource(scope, 0, Arc::new(ServiceCap(service))));
+}
+
+fn read_props<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Option<Props>> {
+    if value.is_undefined() { Some(None) } else { values::write(scope, value).map(|m| Some(Props::Value(m))) }
+}
+
+fn get<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    object: v8::Local<'s, v8::Object>,
+    key: &str,
+) -> v8::Local<'s, v8::Value> {
+    let key = string(scope, key);
+    object.get(scope, key.into()).unwrap_or_else(|| v8::undefined(scope).into())
+}
+
+fn read_limits<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> CodeLimits {
+    let mut result = CodeLimits::default();
+    let Ok(object) = v8::Local::<v8::Object>::try_from(value) else { return result };
+    let cpu = get(scope, object, "cpuMs");
+    if cpu.is_number() {
+        let milliseconds = cpu.number_value(scope).unwrap_or(0.0).max(0.0) as u64;
+        result.cpu = Duration::from_millis(milliseconds).min(limits::CPU);
+    }
+    let sub_requests = get(scope, object, "subRequests");
+    if sub_requests.is_number() {
+        result.sub_requests = sub_requests.uint32_value(scope);
+    }
+    result
+}
+
+/// Reads the specification that `js/code.js` made: `{ main, modules: [name, kind, content, …], date, flags, on, env,
+/// outbound, limits }`. None: an exception is pending.
+fn read_code<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    name: String,
+    _live: bool,
+) -> Option<WorkerCode> {
+    let spec = v8::Local::<v8::Object>::try_from(value).ok()?;
+    let main = get(scope, spec, "main").to_rust_string_lossy(scope);
+    let date = get(scope, spec, "date").to_rust_string_lossy(scope);
+    let given_flags = get(scope, spec, "flags");
+    let given_flags = arguments::texts(scope, given_flags);
+    let experimental = get(scope, spec, "allowExperimental").is_true();
+    let flags = match compatibility::resolve(&date, &given_flags, experimental) {
+        Ok(flags) => flags,
+        Err(error) => {
+            error.throw(scope);
+            return None;
+        }
+    };
+    let list = get(scope, spec, "modules");
+    let modules = read_modules(scope, v8::Local::<v8::Array>::try_from(list).ok()?)?;
+    let env = get(scope, spec, "env");
+    let env = values::write(scope, env)?;
+    if env.size() > limits::ENV_BYTES {
+        JsError::error(format!(
+            "Dynamic Worker env size ({} bytes) exceeds the maximum allowed size of {} bytes.",
+            env.size(),
+            limits::ENV_BYTES
+        ))
+        .throw(scope);
+        return None;
+    }
+    let outbound = get(scope, spec, "outbound");
+    let outbound = read_outbound(scope, outbound)?;
+    let code_limits = get(scope, spec, "limits");
+    let code_limits = read_limits(scope, code_limits);
+    Some(WorkerCode {
+        name,
+        main,
+        modules,
+        aliases: Vec::new(),
+        date,
+        given_flags,
+        flags: Arc::new(flags),
+        env: EnvSource::Value(env),
+        outbound,
+        limits: code_limits,
+        dynamic: true,
+    })
+}
+
+fn read_modules<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    flat: v8::Local<'s, v8::Array>,
+) -> Option<Vec<(String, ModuleSource)>> {
+    let mut modules = Vec::with_capacity(flat.length() as usize / 3);
+    let mut size = 0;
+    for index in (0..flat.length()).step_by(3) {
+        let name = flat.get_index(scope, index)?.to_rust_string_lossy(scope);
+        let kind = flat.get_index(scope, index + 1)?.to_rust_string_lossy(scope);
+        let content = flat.get_index(scope, index + 2)?;
+        let text = || content.to_rust_string_lossy(scope);
+        let source = match kind.as_str() {
+            "js" => ModuleSource::Esm(text()),
+            "cjs" => ModuleSource::CommonJs(text()),
+            "text" => ModuleSource::Text(text()),
+            "json" => ModuleSource::Json(text()),
+            "data" => ModuleSource::Data(arguments::bytes_of(content).unwrap_or_default()),
+            _ => match v8::Local::<v8::WasmModuleObject>::try_from(content) {
+                Ok(module) => ModuleSource::CompiledWasm(module.get_compiled_module()),
+                Err(_) => ModuleSource::Wasm(arguments::bytes_of(content).unwrap_or_default()),
+            },
+        };
+        size += match &source {
+            ModuleSource::Esm(t) | ModuleSource::CommonJs(t) | ModuleSource::Text(t) | ModuleSource::Json(t) => t.len(),
+            ModuleSource::Data(bytes) | ModuleSource::Wasm(bytes) => bytes.len(),
+            ModuleSource::CompiledWasm(module) => module.get_wire_bytes_ref().len(),
+        };
+        modules.push((name, source));
+    }
+    if size > limits::CODE_BYTES {
+        JsError::error(format!(
+            "Dynamic Worker code size ({size} bytes) exceeds the maximum allowed size of {} bytes.",
+            limits::CODE_BYTES
+        ))
+        .throw(scope);
+        return None;
+    }
+    Some(modules)
+}
+
+/// `undefined`: the parent's own; `null`: none; a handle: that service.
+fn read_outbound<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<Arc<dyn Fetcher>> {
+    if value.is_null() {
+        return Some(Arc::new(NoOutbound));
+    }
+    if value.is_undefined() {
+        return scope.get_slot::<Given>().map(|given| given.outbound.clone());
+    }
+    let handle = value.uint32_value(scope)?;
+    let service: Arc<dyn Service> = context::resource_as::<ServiceCap>(scope, handle)?.0.clone();
+    if let Err(error) = service.check_transfer() {
+        error.throw(scope);
+        return None;
+    }
+    Some(service.as_fetcher())
+}
+
+/// `checkCompatibility(date, flags, allowExperimental)` throws the first problem.
+fn check_compatibility<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let date = arguments::text(scope, &args, 0);
+    let flags = arguments::texts(scope, args.get(1));
+    if let Err(error) = compatibility::resolve(&date, &flags, args.get(2).is_true()) {
+        error.throw(scope);
+    }
+}
+
+/// `stripTypes(name, source)` gives the source without its types; throws a SyntaxError with the place.
+fn strip_types<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let name = arguments::text(scope, &args, 0);
+    let source = arguments::text(scope, &args, 1);
+    match atoll_typescript::strip(&name, &source) {
+        Ok(stripped) => rv.set(string(scope, &stripped).into()),
+        Err(error) => {
+            JsError { class: atoll_isolate::ErrorClass::Syntax, message: error.to_string() }.throw(scope);
+        }
+    }
+}
+
+/// `givenCompatibility()` gives `[date, flags]` of this Worker, as they were given.
+fn given_compatibility<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
+    let Some((date, flags)) = scope.get_slot::<Given>().map(|g| (g.date.clone(), g.flags.clone())) else { return };
+    let flags: Vec<v8::Local<v8::Value>> = flags.iter().map(|f| string(scope, f).into()).collect();
+    let flags = v8::Array::new_with_elements(scope, &flags);
+    let date = string(scope, &date);
+    rv.set(v8::Array::new_with_elements(scope, &[date.into(), flags.into()]).into());
+}
+
+/// `later()` gives a promise that resolves in a later turn of the current context.
+fn later<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
+    match context::Completion::new(scope) {
+        Ok((promise, completion)) => {
+            completion.settle(|scope| Ok(v8::undefined(scope).into()));
+            rv.set(promise.into());
+        }
+        Err(error) => error.throw(scope),
+    }
+}

@@ -1,0 +1,82 @@
+//! A Worker's code, bindings and limits, as values.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_isolate::modules::ModuleSource;
+use atoll_isolate::values::Message;
+use atoll_rpc::Service;
+use atoll_web::fetcher::Fetcher;
+
+use crate::binding::Loader;
+use crate::limits;
+
+/// What a Worker is started from.
+pub struct WorkerCode {
+    /// Its name, in logs and errors.
+    pub name: String,
+    /// Name of the main module.
+    pub main: String,
+    /// All modules by name.
+    pub modules: Vec<(String, ModuleSource)>,
+    /// Other names of modules: (alias, name).
+    pub aliases: Vec<(String, String)>,
+    /// Compatibility date, for children in the short form.
+    pub date: String,
+    /// Compatibility flags as given, likewise.
+    pub given_flags: Vec<String>,
+    /// Compatibility flags that are on.
+    pub flags: Arc<Vec<String>>,
+    /// Its `env`.
+    pub env: EnvSource,
+    /// Where its `fetch()` goes.
+    pub outbound: Arc<dyn Fetcher>,
+    /// Its limits.
+    pub limits: CodeLimits,
+    /// Loaded by another Worker: its entrypoints cannot be given away.
+    pub dynamic: bool,
+}
+
+/// Where a Worker's `env` comes from.
+pub enum EnvSource {
+    /// From a project's configuration.
+    Bindings(Vec<(String, Binding)>),
+    /// From the `env` that the parent gave.
+    Value(Message),
+}
+
+/// One binding of a project.
+pub enum Binding {
+    /// A JSON value, as text.
+    Json(String),
+    /// A service.
+    Service(Arc<dyn Service>),
+    /// A Worker loader.
+    Loader(Arc<Loader>),
+}
+
+/// Limits that the code may lower.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeLimits {
+    /// CPU time of each invocation.
+    pub cpu: Duration,
+    /// Subrequests of each invocation; none: no limit of its own.
+    pub sub_requests: Option<u32>,
+}
+
+impl Default for CodeLimits {
+    fn default() -> Self {
+        Self { cpu: limits::CPU, sub_requests: None }
+    }
+}
+
+impl CodeLimits {
+    /// The lower of each pair.
+    pub fn lower(self, other: Self) -> Self {
+        let sub_requests = match (self.sub_requests, other.sub_requests) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self { cpu: self.cpu.min(other.cpu), sub_requests }
+    }
+}

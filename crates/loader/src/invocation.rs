@@ -1,0 +1,379 @@
+//! One event in a Worker: its I/O context, its answer, its end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use atoll_isolate::actor::Hooks;
+use atoll_isolate::error::{ExceptionReport, string};
+use atoll_isolate::values::{self, Message};
+use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_rpc::call::{Call, Reply};
+use atoll_web::body;
+use atoll_web::context::{self, ContextId};
+use atoll_web::fetch;
+use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
+
+use crate::code::CodeLimits;
+use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
+
+/// Hooks of every Worker's isolate.
+pub(crate) const HOOKS: Hooks = Hooks { after_message, uncaught };
+
+/// The error of an invocation that can never settle.
+const HUNG: &str = "The Workers runtime canceled this request because it detected that your Worker's code had hung and \
+would never generate a response. Refer to: https://developers.cloudflare.com/workers/observability/errors/";
+
+/// Which entrypoint, with which props.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) entrypoint: Option<String>,
+    pub(crate) props: Option<Props>,
+}
+
+/// Props of an entrypoint.
+#[derive(Clone)]
+pub enum Props {
+    /// A value that a Worker gave.
+    Value(Message),
+    /// A value from a project's configuration, as JSON text.
+    Json(Arc<str>),
+}
+
+/// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
+pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool);
+
+enum Waiting {
+    Fetch(Responder),
+    Call(Reply),
+    Test(Box<dyn FnOnce(Result<(), Failure>) + Send>),
+}
+
+/// Why a test failed.
+#[derive(Debug, Clone, Default)]
+pub struct Failure {
+    /// Class and message.
+    pub message: String,
+    /// The stack, with source positions.
+    pub stack: Option<String>,
+    /// The line of source where it was thrown.
+    pub source_line: Option<String>,
+}
+
+impl Answer {
+    fn new(waiting: Waiting) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false)))
+    }
+
+    fn take(&self) -> Option<Waiting> {
+        self.1.store(true, Ordering::Release);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_given(&self) -> bool {
+        self.1.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn fail(&self, error: RemoteError) {
+        match self.take() {
+            Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
+            Some(Waiting::Call(reply)) => reply.settle(Err(error)),
+            Some(Waiting::Test(report)) => report(Err(Failure { message: error.message, ..Failure::default() })),
+            None => {}
+        }
+    }
+
+    fn respond(&self, response: FetchResponse) {
+        if let Some(Waiting::Fetch(responder)) = self.take() {
+            responder.respond(Ok(response));
+        }
+    }
+
+    fn settle(&self, outcome: Result<Message, RemoteError>) {
+        if let Some(Waiting::Call(reply)) = self.take() {
+            reply.settle(outcome);
+        }
+    }
+
+    fn report(&self, outcome: Result<(), Failure>) {
+        if let Some(Waiting::Test(report)) = self.take() {
+            report(outcome);
+        }
+    }
+}
+
+/// What a context knows of its invocation. Holds the Worker: an invocation under way keeps it.
+struct Invocation {
+    worker: Worker,
+    answer: Arc<Answer>,
+    waiting: u64,
+}
+
+impl Drop for Invocation {
+    fn drop(&mut self) {
+        self.worker.settled(self.waiting);
+        // The context ended without an answer: nobody will give one any more.
+        if !self.answer.is_given() {
+            self.answer.fail(crate::worker::gone());
+        }
+    }
+}
+
+/// Starts a `fetch` event.
+pub(crate) fn fetch_event(
+    worker: &Worker,
+    target: Target,
+    limits: CodeLimits,
+    request: FetchRequest,
+    respond: Responder,
+) {
+    let answer = Answer::new(Waiting::Fetch(respond));
+    begin(worker, target, limits, answer, move |scope, entrypoint, props| {
+        let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
+        let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
+        let headers = v8::Array::new_with_elements(scope, &headers);
+        let method = string(scope, &method);
+        let url = string(scope, &url);
+        let body = body::to_value(scope, body);
+        let cf = match cf {
+            Some(cf) => string(scope, &cf).into(),
+            None => v8::undefined(scope).into(),
+        };
+        let arguments = [entrypoint, props, method.into(), url.into(), headers.into(), body, cf];
+        realm::call(scope, HOOKS_SCRIPT, "fetch", &arguments);
+    });
+}
+
+/// Starts an invocation for a call.
+pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
+    let Call { path, arguments, reply, question } = call;
+    let answer = Answer::new(Waiting::Call(reply));
+    let settled = answer.clone();
+    let reply = Reply::new(move |outcome| settled.settle(outcome));
+    let call = Call { path, arguments, reply, question };
+    begin(worker, target, limits, answer, move |scope, entrypoint, props| {
+        let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
+        atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
+    });
+}
+
+/// Runs the `test` handler of an entrypoint.
+pub fn test_event(
+    worker: &Worker,
+    entrypoint: Option<String>,
+    report: impl FnOnce(Result<(), Failure>) + Send + 'static,
+) {
+    let answer = Answer::new(Waiting::Test(Box::new(report)));
+    let target = Target { entrypoint, props: None };
+    begin(worker, target, worker.limits(), answer, |scope, entrypoint, props| {
+        realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+    });
+}
+
+/// Opens a context for an event and runs `body` in it.
+fn begin(
+    worker: &Worker,
+    target: Target,
+    limits: CodeLimits,
+    answer: Arc<Answer>,
+    body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
+    + Send
+    + 'static,
+) {
+    let limits = limits.lower(worker.limits());
+    let meter = Arc::new(Meter::new(limits.cpu));
+    let over = answer.clone();
+    let name = worker.name().to_owned();
+    meter.on_over(move || {
+        over.fail(RemoteError::error(format!(
+            "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
+            limits.cpu.as_millis()
+        )));
+    });
+    let holder = worker.clone();
+    let charged = meter.clone();
+    let work: Work = Box::new(move |admission| {
+        let scope = match admission {
+            Admission::Refused(error) => return answer.fail(error),
+            Admission::Inside(scope) => scope,
+        };
+        if answer.is_given() {
+            return;
+        }
+        let waiting = holder.expect(&answer);
+        let invocation = Invocation { worker: holder, answer: answer.clone(), waiting };
+        let id = context::open(scope, meter, Box::new(invocation));
+        context::enter(scope, id);
+        let entrypoint = match &target.entrypoint {
+            Some(name) => string(scope, name).into(),
+            None => v8::undefined(scope).into(),
+        };
+        v8::tc_scope!(let scope, scope);
+        let props = match target.props {
+            Some(Props::Value(message)) => values::read(scope, message),
+            Some(Props::Json(text)) => {
+                let text = string(scope, &text);
+                v8::json::parse(scope, text)
+            }
+            None => Some(v8::Object::new(scope).into()),
+        };
+        if let Some(props) = props {
+            body(scope, entrypoint, props);
+        }
+        if let Some(exception) = scope.exception() {
+            scope.reset();
+            let error = fetch::error_of(scope, exception);
+            answer.fail(error);
+            finish(scope, id);
+        }
+    });
+    worker.deliver(Some(charged), work);
+}
+
+/// Contexts that have nothing left to do; closed at the end of the message.
+#[derive(Default)]
+struct Done(Vec<ContextId>);
+
+fn finish(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if scope.get_slot::<Done>().is_none() {
+        scope.set_slot(Done::default());
+    }
+    if let Some(done) = scope.get_slot_mut::<Done>() {
+        done.0.push(id);
+    }
+}
+
+fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    context::close(scope, id);
+    let id = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, HOOKS_SCRIPT, "dropContext", &[id.into()]);
+}
+
+/// The end of each message: what the guest left behind is looked at.
+fn after_message(scope: &mut v8::PinScope<'_, '_>, rejections: Vec<v8::Global<v8::Value>>) {
+    for rejection in rejections {
+        let value = v8::Local::new(scope, rejection);
+        unhandled(scope, value);
+    }
+    let current = context::leave(scope);
+    let done = scope.get_slot_mut::<Done>().map(|d| std::mem::take(&mut d.0)).unwrap_or_default();
+    for id in done {
+        close(scope, id);
+    }
+    if current != 0 && context::is_open(scope, current) {
+        end_if_over(scope, current);
+    }
+}
+
+/// An invocation past its budget ends; so does one that waits for nothing and has not answered.
+fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if context::meter(scope, id).is_some_and(|m| m.is_over()) {
+        return close(scope, id);
+    }
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    if invocation.answer.is_given() {
+        return;
+    }
+    let answer = invocation.answer.clone();
+    if context::is_waiting(scope, id) {
+        return;
+    }
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    let hosts = realm::call(scope, HOOKS_SCRIPT, "hasExports", &[number.into()]).is_some_and(|v| v.is_true());
+    if !hosts {
+        answer.fail(RemoteError::error(HUNG));
+        close(scope, id);
+    }
+}
+
+fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
+    let report = ExceptionReport::read(scope, value, None);
+    let text = report.stack.clone().unwrap_or_else(|| report.to_text());
+    atoll_web::basics::write_log(scope, "error", &format!("Uncaught (in promise) {text}"));
+}
+
+fn uncaught(scope: &mut v8::PinScope<'_, '_>, report: ExceptionReport) {
+    let text = report.stack.clone().unwrap_or_else(|| report.to_text());
+    atoll_web::basics::write_log(scope, "error", &format!("Uncaught {text}"));
+}
+
+pub(crate) fn natives() -> Vec<Native> {
+    natives![
+        "contextDone" => context_done,
+        "respond" => respond,
+        "respondError" => respond_error,
+        "testDone" => test_done,
+        "abortContext" => abort_context,
+    ]
+}
+
+type Args<'s> = v8::FunctionCallbackArguments<'s>;
+type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+
+fn context_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let id = arguments::integer(scope, &args, 0);
+    finish(scope, id);
+}
+
+fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
+    let id = context::current(scope);
+    context::data::<Invocation>(scope, id).map(|invocation| invocation.answer.clone())
+}
+
+/// `respond(status, statusText, headers, body)` answers the current invocation's request.
+fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let status = arguments::integer(scope, &args, 0) as u16;
+    let status_text = arguments::text(scope, &args, 1);
+    let headers = arguments::texts(scope, args.get(2));
+    let body = body::argument(scope, args.get(3));
+    if let Some(answer) = answer(scope) {
+        answer.respond(FetchResponse { status, status_text, headers, body });
+    }
+}
+
+/// `respondError(exception)` fails the current invocation.
+fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let Some(answer) = answer(scope) else { return };
+    let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
+    if own {
+        // Nobody but the log tells the developer where a project's own code failed.
+        let report = ExceptionReport::read(scope, args.get(0), None);
+        let text = report.stack.clone().unwrap_or_else(|| report.to_text());
+        atoll_web::basics::write_log(scope, "error", &format!("Uncaught {text}"));
+    }
+    let error = fetch::error_of(scope, args.get(0));
+    answer.fail(error);
+}
+
+/// `testDone(failed, exception)` reports the current test.
+fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let Some(answer) = answer(scope) else { return };
+    if !args.get(0).is_true() {
+        return answer.report(Ok(()));
+    }
+    let report = ExceptionReport::read(scope, args.get(1), None);
+    answer.report(Err(Failure { message: report.message, stack: report.stack, source_line: report.source_line }));
+}
+
+/// `abortContext(exception)` ends the current context; its answers are the exception.
+fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let id = context::current(scope);
+    if id == 0 {
+        return JsError::error(context::GLOBAL_SCOPE).throw(scope);
+    }
+    if let Some(answer) = answer(scope) {
+        let error = fetch::error_of(scope, args.get(0));
+        answer.fail(error);
+    }
+    finish(scope, id);
+}
+
+/// Does work in a Worker outside of any invocation.
+pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
+    worker.deliver(
+        None,
+        Box::new(move |admission| match admission {
+            Admission::Inside(scope) => work(Some(scope)),
+            Admission::Refused(_) => work(None),
+        }),
+    );
+}

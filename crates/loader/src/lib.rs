@@ -1,0 +1,35 @@
+//! Workers and the Worker Loader: what a Worker is made of, how it starts, what happens to it, and how its
+//! invocations begin and end.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`runtime`] | what all Workers of a process share: scheduler, pool, host |
+//! | [`limits`] | the table of limits |
+//! | [`compatibility`] | compatibility dates and flags |
+//! | [`code`] | a Worker's code, bindings and limits as values |
+//! | [`worker`] | a Worker: loading, live, failed, gone |
+//! | [`invocation`] | one event in a Worker: its context, its answer, its end |
+//! | [`entrypoint`] | an entrypoint with props as a service |
+//! | [`binding`] | `env.LOADER`: the natives under `load`, `get` and `getEntrypoint` |
+
+pub mod binding;
+pub mod code;
+pub mod compatibility;
+pub mod entrypoint;
+pub mod invocation;
+pub mod limits;
+pub mod runtime;
+pub mod worker;
+
+mod manifest;
+
+pub use binding::Loader;
+pub use code::{Binding, EnvSource, WorkerCode};
+pub use entrypoint::Entrypoint;
+pub use manifest::EXTENSION;
+pub use runtime::{Host, Runtime};
+pub use worker::Worker;
+
+/// The manifests of all layers that are in an isolate, lowest first.
+pub static EXTENSIONS: &[&atoll_isolate::Extension] =
+    &[&atoll_web::EXTENSION, &atoll_rpc::EXTENSION, &EXTENSION];

@@ -1,0 +1,59 @@
+//! The table of limits: everything has one. The documentation is generated from here.
+
+use std::time::Duration;
+
+/// Who may make a limit smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoweredBy {
+    /// Nobody: it is what the process can hold.
+    Nobody,
+    /// `limits` in the code that is loaded, or of `getEntrypoint()`.
+    Code,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// Its name, as errors and documentation give it.
+    pub name: &'static str,
+    /// Its default, with the unit.
+    pub default: &'static str,
+    /// Who may lower it.
+    pub lowered_by: LoweredBy,
+    /// What happens when it is reached.
+    pub at_limit: &'static str,
+}
+
+const fn row(name: &'static str, default: &'static str, lowered_by: LoweredBy, at_limit: &'static str) -> Limit {
+    Limit { name, default, lowered_by, at_limit }
+}
+
+/// CPU time of one invocation.
+pub const CPU: Duration = Duration::from_secs(30);
+/// CPU time of a Worker's start-up.
+pub const STARTUP_CPU: Duration = Duration::from_secs(1);
+/// JavaScript heap of one isolate.
+pub const HEAP_BYTES: usize = 128 << 20;
+/// Active timers of one context.
+pub const TIMERS: usize = 10_000;
+/// Bytes of code of a dynamic Worker.
+pub const CODE_BYTES: usize = 64 << 20;
+/// Serialised `env` of a dynamic Worker.
+pub const ENV_BYTES: usize = 1 << 20;
+/// Requests that a Worker may have waiting while it starts.
+pub const QUEUED: usize = 10_000;
+
+/// All limits.
+pub const TABLE: &[Limit] = &[
+    row("limits.cpuMs", "30,000 ms for each invocation", LoweredBy::Code, "the invocation ends with an error"),
+    row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
+    row("heap", "128 MiB for each isolate", LoweredBy::Nobody, "the isolate ends; a named child loads again on its next call"),
+    row("timers", "10,000 active in one invocation", LoweredBy::Nobody, "setTimeout throws QuotaExceededError"),
+    row("code size", "64 MiB for each Worker", LoweredBy::Nobody, "load() throws"),
+    row("env size", "1 MiB serialised", LoweredBy::Nobody, "load() throws"),
+    row("RPC message", "32 MiB serialised", LoweredBy::Nobody, "the call rejects"),
+    row("body read at once", "128 MiB", LoweredBy::Nobody, "text(), json() and the like reject; streams have no such limit"),
+    row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
+    row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),
+    row("requests waiting for a start", "10,000 for each Worker", LoweredBy::Nobody, "the request fails"),
+];

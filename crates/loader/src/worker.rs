@@ -1,0 +1,413 @@
+//! A Worker: its code in an isolate of its own, from loading to its end.
+//!
+//! Events that come before it has started wait, in order. It lives as long as somebody holds it: a stub, a cache
+//! entry, an invocation under way; then its isolate is closed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use atoll_isolate::actor::End;
+use atoll_isolate::modules::{self, Bundle};
+use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
+use atoll_rpc::ServiceCap;
+use atoll_web::context::{self, Environment};
+use atoll_web::fetcher::RemoteError;
+
+use crate::code::{Binding, CodeLimits, EnvSource, WorkerCode};
+use crate::invocation::{self, Answer};
+use crate::manifest::{BUILTINS, NODE_BUILTINS};
+use crate::{Runtime, limits};
+
+/// Work to do inside a Worker once it has started; it gets the reason where it never will.
+pub type Work = Box<dyn for<'s, 'i> FnOnce(Admission<'_, 's, 'i>) + Send>;
+
+/// What [`Work`] gets.
+pub enum Admission<'a, 's, 'i> {
+    /// The started Worker's isolate.
+    Inside(&'a mut v8::PinScope<'s, 'i>),
+    /// Why it did not start, or that it is gone.
+    Refused(RemoteError),
+}
+
+/// A handle to a Worker; the Worker lives as long as one exists.
+#[derive(Clone)]
+pub struct Worker(Arc<Inner>);
+
+/// A handle that does not keep the Worker.
+#[derive(Clone)]
+pub struct WeakWorker(Weak<Inner>);
+
+impl WeakWorker {
+    /// The Worker, where it still lives.
+    pub fn upgrade(&self) -> Option<Worker> {
+        self.0.upgrade().map(Worker)
+    }
+}
+
+struct Inner {
+    runtime: Arc<Runtime>,
+    name: String,
+    home: usize,
+    state: Mutex<State>,
+    /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
+    waiting: Mutex<HashMap<u64, Arc<Answer>>>,
+    next: AtomicU64,
+    limits: Mutex<CodeLimits>,
+    on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+enum State {
+    /// No code yet, or starting: events wait.
+    Loading { queue: Vec<Work>, isolate: Option<Isolate> },
+    Live(Isolate),
+    Failed(RemoteError),
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let state = std::mem::replace(
+            self.state.get_mut().unwrap_or_else(PoisonError::into_inner),
+            State::Failed(gone()),
+        );
+        if let State::Live(isolate) | State::Loading { isolate: Some(isolate), .. } = state {
+            isolate.close();
+        }
+    }
+}
+
+/// What callers of a Worker get that has ended.
+pub fn gone() -> RemoteError {
+    RemoteError::error("The Worker is no longer running.")
+}
+
+impl Worker {
+    /// A Worker whose code comes later, by [`Worker::start`] or [`Worker::fail`]. Its turns run on lane `home`.
+    pub fn loading(runtime: Arc<Runtime>, name: String, home: usize) -> Self {
+        Self(Arc::new(Inner {
+            runtime,
+            name,
+            home,
+            state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
+            waiting: Mutex::default(),
+            next: AtomicU64::new(0),
+            limits: Mutex::default(),
+            on_failure: Mutex::default(),
+        }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it shares with all others.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.0.runtime
+    }
+
+    /// The lane that its turns run on while that is free.
+    pub fn home(&self) -> usize {
+        self.0.home
+    }
+
+    /// Its own limits for each invocation.
+    pub fn limits(&self) -> CodeLimits {
+        *self.0.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A weak handle.
+    pub fn downgrade(&self) -> WeakWorker {
+        WeakWorker(Arc::downgrade(&self.0))
+    }
+
+    /// Whether two handles mean the same Worker.
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// What happens, once, when it fails to start or ends by a limit: a cache forgets it.
+    pub fn on_failure(&self, action: impl FnOnce() + Send + 'static) {
+        *self.0.on_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does work in the started Worker, after what came before.
+    pub fn deliver(&self, meter: Option<Arc<Meter>>, work: Work) {
+        let mut state = self.state();
+        match &mut *state {
+            State::Loading { queue, .. } if queue.len() < limits::QUEUED => queue.push(work),
+            State::Loading { .. } => {
+                drop(state);
+                work(Admission::Refused(RemoteError::error(format!(
+                    "Worker \"{}\" is still starting and has {} requests waiting, which is the most that may wait.",
+                    self.0.name,
+                    limits::QUEUED
+                ))));
+            }
+            State::Live(isolate) => {
+                let isolate = isolate.clone();
+                drop(state);
+                send(&isolate, meter, work);
+            }
+            State::Failed(error) => {
+                let error = error.clone();
+                drop(state);
+                work(Admission::Refused(error));
+            }
+        }
+    }
+
+    /// Gives it its code: takes a blank isolate and starts in it.
+    pub fn start(&self, code: WorkerCode) {
+        *self.0.limits.lock().unwrap_or_else(PoisonError::into_inner) = code.limits;
+        let weak = self.downgrade();
+        self.0.runtime.pool.request(move |heap| {
+            // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
+            match weak.upgrade() {
+                Some(worker) => worker.start_in(heap, code),
+                None => drop(heap),
+            }
+        });
+    }
+
+    fn start_in(&self, heap: Heap, code: WorkerCode) {
+        let runtime = &self.0.runtime;
+        let isolate =
+            Isolate::new(heap, invocation::HOOKS, runtime.scheduler.clone(), runtime.pool.clone(), self.0.home);
+        if let State::Loading { isolate: slot, .. } = &mut *self.state() {
+            *slot = Some(isolate.clone());
+        }
+        let weak = self.downgrade();
+        isolate.on_end(move |end| {
+            if let (End::Memory, Some(worker)) = (end, weak.upgrade()) {
+                worker.fail(RemoteError::error(format!(
+                    "Worker \"{}\" exceeded its memory limit of {} MiB.",
+                    worker.0.name,
+                    limits::HEAP_BYTES >> 20
+                )));
+            }
+        });
+        let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
+        let weak = self.downgrade();
+        meter.on_over(move || {
+            if let Some(worker) = weak.upgrade() {
+                worker.fail(RemoteError::error(format!(
+                    "Worker \"{}\" exceeded its start-up CPU time limit of {} ms.",
+                    worker.0.name,
+                    limits::STARTUP_CPU.as_millis()
+                )));
+            }
+        });
+        let weak = self.downgrade();
+        let actor = isolate.downgrade();
+        isolate.send(Envelope::new(meter, move |scope| {
+            let Some(worker) = weak.upgrade() else { return };
+            let environment = Environment {
+                isolate: actor,
+                name: worker.0.name.clone(),
+                outbound: code.outbound.clone(),
+                clock: worker.0.runtime.host.clock.clone(),
+                random: worker.0.runtime.host.random.clone(),
+                log: worker.0.runtime.host.log.clone(),
+                flags: code.flags.clone(),
+                max_timers: limits::TIMERS,
+            };
+            context::set_environment(scope, environment);
+            scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
+            scope.set_slot(Given { date: code.date.clone(), flags: code.given_flags.clone(), outbound: code.outbound.clone() });
+            match begin(scope, code) {
+                Ok(()) => worker.started(scope),
+                Err(error) => worker.fail(error),
+            }
+        }));
+    }
+
+    fn started(&self, scope: &mut v8::PinScope<'_, '_>) {
+        // Events that come while the queue is worked off wait behind it, until it is empty.
+        loop {
+            let mut state = self.state();
+            let State::Loading { queue, isolate } = &mut *state else { return };
+            if queue.is_empty() {
+                if let Some(isolate) = isolate.take() {
+                    *state = State::Live(isolate);
+                }
+                return;
+            }
+            let Some(isolate) = isolate.clone() else { return };
+            let waiting = std::mem::take(queue);
+            drop(state);
+            for work in waiting {
+                send(&isolate, None, work);
+            }
+            let _ = &scope;
+        }
+    }
+
+    /// It will never start, or has ended: whoever waits gets the error.
+    pub fn fail(&self, error: RemoteError) {
+        let before = std::mem::replace(&mut *self.state(), State::Failed(error.clone()));
+        let action = self.0.on_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(action) = action {
+            action();
+        }
+        let waiting = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        for answer in waiting.into_values() {
+            answer.fail(error.clone());
+        }
+        match before {
+            State::Loading { queue, isolate } => {
+                if let Some(isolate) = isolate {
+                    isolate.close();
+                }
+                for work in queue {
+                    work(Admission::Refused(error.clone()));
+                }
+            }
+            State::Live(isolate) => isolate.close(),
+            State::Failed(_) => {}
+        }
+    }
+
+    /// Remembers an answer that somebody waits for, until it is given.
+    pub(crate) fn expect(&self, answer: &Arc<Answer>) -> u64 {
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer.clone());
+        id
+    }
+
+    pub(crate) fn settled(&self, id: u64) {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+fn send(isolate: &Isolate, meter: Option<Arc<Meter>>, work: Work) {
+    let mut guard = Undelivered(Some(work));
+    let deliver = move |scope: &mut v8::PinScope<'_, '_>| {
+        if let Some(work) = guard.0.take() {
+            work(Admission::Inside(scope));
+        }
+    };
+    isolate.send(match meter {
+        Some(meter) => Envelope::new(meter, deliver),
+        None => Envelope::unmetered(deliver),
+    });
+}
+
+/// Work in a mailbox: should the isolate end before its turn, whoever waits is told.
+struct Undelivered(Option<Work>);
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work(Admission::Refused(gone()));
+        }
+    }
+}
+
+/// The Worker that an isolate belongs to; lives in its slot.
+pub(crate) struct Own {
+    pub(crate) worker: WeakWorker,
+    pub(crate) dynamic: bool,
+}
+
+/// What the short form of `load` gives on to children.
+pub(crate) struct Given {
+    pub(crate) date: String,
+    pub(crate) flags: Vec<String>,
+    pub(crate) outbound: Arc<dyn atoll_web::fetcher::Fetcher>,
+}
+
+/// The Worker that runs in this isolate.
+pub(crate) fn own(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
+    scope.get_slot::<Own>().and_then(|own| own.worker.upgrade())
+}
+
+pub(crate) const HOOKS_SCRIPT: &str = "loader/worker";
+
+/// Evaluates the code and hands namespace and `env` to the dispatch script.
+fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), RemoteError> {
+    let has = |flag: &str| code.flags.iter().any(|f| f == flag);
+    let mut builtins = BUILTINS.to_vec();
+    if has("nodejs_compat") || has("nodejs_compat_v2") {
+        builtins.extend_from_slice(NODE_BUILTINS);
+    }
+    let bundle = Bundle {
+        main: code.main,
+        modules: code.modules,
+        aliases: code.aliases,
+        builtins,
+        refuse_attributes: has("throw_on_unrecognized_import_assertion"),
+    };
+    v8::tc_scope!(let scope, scope);
+    // `env` is importable, so it has to be there before the first module is evaluated.
+    let env = match code.env {
+        EnvSource::Value(message) => values::read(scope, message).map(|value| (value, false)),
+        EnvSource::Bindings(bindings) => Some((bindings_value(scope, bindings), true)),
+    };
+    let prepared = env.and_then(|(env, bindings)| {
+        let bindings = v8::Boolean::new(scope, bindings);
+        realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
+    });
+    if prepared.is_none() {
+        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+        return Err(RemoteError::error(format!("Failed to start Worker:\n{message}")));
+    }
+    let namespace = match modules::start(scope, bundle) {
+        Ok(namespace) => namespace,
+        Err(modules::StartError::NoMain) => return Err(RemoteError::type_error(modules::StartError::NoMain.to_string())),
+        Err(modules::StartError::MainNotEsm) => {
+            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
+        }
+        Err(modules::StartError::Exception(report)) => {
+            return Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {}", report.to_text())));
+        }
+        Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
+    };
+    match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
+        Some(_) => Ok(()),
+        None => Err(RemoteError::error("Failed to start Worker.")),
+    }
+}
+
+fn bindings_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    bindings: Vec<(String, Binding)>,
+) -> v8::Local<'s, v8::Value> {
+    let mut flat: Vec<v8::Local<v8::Value>> = Vec::with_capacity(bindings.len() * 3);
+    for (name, binding) in bindings {
+        let (kind, value): (&str, v8::Local<v8::Value>) = match binding {
+            Binding::Json(text) => ("json", atoll_isolate::error::string(scope, &text).into()),
+            Binding::Service(service) => {
+                let handle = context::add_resource(scope, 0, Arc::new(ServiceCap(service)));
+                ("service", v8::Integer::new_from_unsigned(scope, handle).into())
+            }
+            Binding::Loader(loader) => {
+                let handle = context::add_resource(scope, 0, loader);
+                ("loader", v8::Integer::new_from_unsigned(scope, handle).into())
+            }
+        };
+        flat.push(atoll_isolate::error::string(scope, &name).into());
+        flat.push(atoll_isolate::error::string(scope, kind).into());
+        flat.push(value);
+    }
+    v8::Array::new_with_elements(scope, &flat).into()
+}
+
+
+/// Asks a Worker which of its exports have a test handler.
+pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {
+    worker.deliver(
+        None,
+        Box::new(move |admission| match admission {
+            Admission::Inside(scope) => {
+                let names = realm::call(scope, HOOKS_SCRIPT, "tests", &[]);
+                take(Ok(names.map(|n| atoll_isolate::arguments::texts(scope, n)).unwrap_or_default()));
+            }
+            Admission::Refused(error) => take(Err(error.message)),
+        }),
+    );
+}

@@ -1,0 +1,237 @@
+"use strict";
+// Calls that arrive: what may be reached from a target, how it is called, what becomes of the result.
+// Called by the runtime; see the natives' own documentation for the reply's side.
+//
+// natives.rpcReply(reply, value) -> whether the result must be kept; natives.rpcReject(reply, error)
+
+const {
+  ArrayIsArray, ArrayPrototypeJoin, ArrayPrototypeSlice, Error, FunctionPrototypeCall, ObjectGetOwnPropertyDescriptor,
+  ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty, PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap,
+  SymbolDispose, TypeError,
+} = primordials;
+const { RpcTarget, WorkerEntrypoint, DurableObject, hasPrototype } = require("rpc/targets");
+const stubs = require("rpc/stubs");
+const values = require("rpc/values");
+
+const objectPrototype = ObjectGetPrototypeOf({});
+
+// ---- Keeping the invocation's context open -------------------------------------------------------------------------
+
+// Holds by context: the number of things that keep it open. At zero the runtime is told.
+const holds = new SafeMap();
+exports.hold = () => {
+  const context = natives.currentContext();
+  if (context === 0) return () => {};
+  holds.set(context, (holds.get(context) ?? 0) + 1);
+  let released = false;
+  return () => {
+    if (released) return;
+    released = true;
+    const left = (holds.get(context) ?? 1) - 1;
+    if (left > 0) return void holds.set(context, left);
+    holds.delete(context);
+    natives.contextDone(context);
+  };
+};
+
+// ---- Lookup --------------------------------------------------------------------------------------------------------
+
+const RESERVED_ON_ENTRYPOINTS = {
+  __proto__: null, fetch: 1, connect: 1, alarm: 1, webSocketMessage: 1, webSocketClose: 1, webSocketError: 1, dup: 1,
+  constructor: 1,
+};
+
+function missing(name) {
+  return new TypeError(`The RPC receiver does not implement the method "${name}".`);
+}
+
+function reserved(name) {
+  return new TypeError(`'${name}' is a reserved method and cannot be called over RPC.`);
+}
+
+// A member of a class instance: of its prototype chain only, never its own, never Object.prototype's.
+function prototypeMember(object, name) {
+  if (ObjectPrototypeHasOwnProperty(object, name) && natives.valueKind(object) !== "Proxy") throw missing(name);
+  let prototype = ObjectGetPrototypeOf(object);
+  while (prototype !== null && prototype !== objectPrototype) {
+    if (prototype === RpcTarget.prototype || prototype === WorkerEntrypoint.prototype || prototype === DurableObject.prototype) break;
+    if (ObjectPrototypeHasOwnProperty(prototype, name)) return ReflectGet(object, name, object);
+    prototype = ObjectGetPrototypeOf(prototype);
+  }
+  if (natives.valueKind(object) === "Proxy") {
+    const value = object[name];
+    if (value !== undefined) return value;
+  }
+  throw missing(name);
+}
+
+function isInstance(object) {
+  return (
+    hasPrototype(object, RpcTarget.prototype) ||
+    hasPrototype(object, WorkerEntrypoint.prototype) ||
+    hasPrototype(object, DurableObject.prototype)
+  );
+}
+
+// One step of a path.
+function member(object, name, entrypoint) {
+  if (entrypoint ? name in RESERVED_ON_ENTRYPOINTS : name === "dup" || name === "constructor") throw reserved(name);
+  if ((typeof object !== "object" && typeof object !== "function") || object === null) throw missing(name);
+  if (stubs.stateOf(object) !== undefined) return object[name];
+  if (isInstance(object)) return prototypeMember(object, name);
+  if (typeof object === "function" || values.isPlain(object)) {
+    if (natives.valueKind(object) === "Proxy") {
+      const value = object[name];
+      if (value === undefined) throw missing(name);
+      return value;
+    }
+    if (!ObjectPrototypeHasOwnProperty(object, name)) throw missing(name);
+    return object[name];
+  }
+  throw missing(name);
+}
+
+const HANDLER_ARITY = (name) =>
+  `Cannot call handler function "${name}" over RPC because it has the wrong number of arguments. A simple function ` +
+  "handler can only be called over RPC if it has exactly the arguments (arg, env, ctx), where only the first argument " +
+  "comes from the client. To support multi-argument RPC functions, use class-based syntax (extending WorkerEntrypoint) instead.";
+const HANDLER_COUNT = (name) =>
+  `Attempted to call RPC function "${name}" with the wrong number of arguments. When calling a top-level handler ` +
+  "function that is not declared as part of a class, you must always send exactly one argument. In order to support " +
+  "variable numbers of arguments, the server must use class-based syntax (extending WorkerEntrypoint) instead.";
+
+// Follows `path` from `target` and calls what it finds there, or gives it when `args` is undefined.
+// `entrypoint`: undefined, or { handler: [env, ctx] or undefined } for the target of an invocation.
+function perform(target, path, args, entrypoint) {
+  let object = target;
+  let receiver;
+  for (let i = 0; i < path.length; i++) {
+    receiver = object;
+    object = member(object, path[i], i === 0 && entrypoint !== undefined);
+    const last = i === path.length - 1;
+    if (!last && typeof object === "object" && object !== null && natives.valueKind(object) === "Promise") {
+      // A property that is a promise is awaited on the way.
+      const rest = ArrayPrototypeSlice(path, i + 1);
+      return PromisePrototypeThen(object, (value) => perform(value, rest, args, undefined));
+    }
+  }
+  if (args === undefined) return object;
+  if (typeof object !== "function") {
+    throw new TypeError(`"${path.length === 0 ? "(this)" : ArrayPrototypeJoin(path, ".")}" is not a function.`);
+  }
+  if (entrypoint !== undefined && entrypoint.handler !== undefined && path.length === 1) {
+    const name = path[0];
+    if (object.length > 3) throw new TypeError(HANDLER_ARITY(name));
+    if (args.length !== 1) throw new TypeError(HANDLER_COUNT(name));
+    return ReflectApply(object, receiver, [args[0], entrypoint.handler[0], entrypoint.handler[1]]);
+  }
+  return ReflectApply(object, receiver, args);
+}
+
+// ---- Arrivals ------------------------------------------------------------------------------------------------------
+
+exports.beginArguments = values.beginReceive;
+
+// Results that calls under way may still ask for: question -> { context, promise, release }.
+const answers = new SafeMap();
+
+// Runs a call and settles its reply. `start()` gives the value or a promise of it.
+function serve(start, reply, question) {
+  const params = values.endReceive();
+  const release = exports.hold();
+  let promise;
+  try {
+    promise = PromiseResolve(unwrap(start()));
+  } catch (error) {
+    promise = primordials.PromiseReject(error);
+  }
+  answers.set(question, { __proto__: null, context: natives.currentContext(), promise });
+  PromisePrototypeThen(
+    promise,
+    (value) => finish(() => sendResult(reply, value), value, question, params, release),
+    (error) => finish(() => natives.rpcReject(reply, error), undefined, question, params, release),
+  );
+}
+
+// A promise of RPC's own that is returned is awaited.
+function unwrap(value) {
+  const state = stubs.stateOf(value);
+  if (state !== undefined && (state.kind === "promise" || state.kind === "property")) return stubs.promiseOf(state);
+  return value;
+}
+
+function sendResult(reply, value) {
+  try {
+    // A returned object's own disposer stays here and runs when the caller lets go.
+    return values.encodeResult(value, () => natives.rpcReply(reply, value));
+  } catch (error) {
+    return natives.rpcReject(reply, error);
+  }
+}
+
+function finish(settle, value, question, params, release) {
+  const keep = settle();
+  if (keep) {
+    answers.get(question).release = release;
+  } else {
+    answers.delete(question);
+  }
+  if (params !== undefined) values.disposeAll(params);
+  if (!keep) release();
+}
+
+exports.forgetAnswer = (question) => {
+  const answer = answers.get(question);
+  if (answer === undefined) return;
+  answers.delete(question);
+  if (answer.release !== undefined) answer.release();
+};
+
+exports.answerContext = (question) => {
+  const answer = answers.get(question);
+  return answer === undefined ? 0 : answer.context;
+};
+
+exports.callExport = (id, path, args, reply, question) => {
+  const entry = values.exportedValue(id);
+  serve(
+    () => {
+      if (entry === undefined) throw new Error("RPC stub used after being disposed.");
+      return perform(entry.value, path, args, undefined);
+    },
+    reply,
+    question,
+  );
+};
+
+exports.callAnswer = (on, path, args, reply, question) => {
+  const answer = answers.get(on);
+  serve(() => PromisePrototypeThen(answer.promise, (value) => performOnResult(value, path, args)), reply, question);
+};
+
+function performOnResult(value, path, args) {
+  if (path.length > 0 && (value === null || (typeof value !== "object" && typeof value !== "function"))) throw missing(path[0]);
+  return unwrap(perform(value, path, args, undefined));
+}
+
+// For calls on values that are already here, after their promise has resolved.
+exports.callLocal = (value, path, args) => unwrap(perform(value, path, args, undefined));
+
+// An invocation's call: `make()` gives { target, handler }.
+exports.callEntrypoint = (make, path, args, reply, question) => {
+  serve(
+    () => {
+      const entrypoint = make();
+      return perform(entrypoint.target, path, args, entrypoint);
+    },
+    reply,
+    question,
+  );
+};
+exports.dropContext = (context) => {
+  holds.delete(context);
+  values.dropExports(context);
+  answers.forEach((answer, question) => {
+    if (answer.context === context) answers.delete(question);
+  });
+};

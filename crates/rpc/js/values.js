@@ -1,0 +1,251 @@
+"use strict";
+// Live values on the wire: stubs, functions, RpcTargets, and the rules of who may send what where.
+// A mode says what a value is written for: an RPC message, a Worker's env or props, or a plain clone.
+//
+// natives.attach(handle), natives.exportObject(export) -> index in the message; natives.adopt(index) -> handle
+// natives.checkTransfer(handle) throws unless the service may be given to another Worker
+// natives.localStub(export) -> handle
+
+const {
+  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, Proxy, ReflectApply, SafeMap, SafeSet,
+  SymbolDispose, TypeError, ArrayIsArray, FunctionPrototypeToString,
+} = primordials;
+const clones = require("web/clone");
+const { RpcTarget, hasPrototype } = require("rpc/targets");
+const stubs = require("rpc/stubs");
+
+const CLONE = 0;
+const RPC = 1;
+const ENV = 2;
+const LIVE_ENV = 3;
+let mode = CLONE;
+// Stubs whose ownership moves with the message that is being written; disposed of once it is written.
+let moved;
+// Stubs of the message that is being read.
+let received;
+
+const TARGET_IN_ENV = "Remote RPC references can only be serialized for RPC.";
+const STUB_IN_ENV = "RpcStub cannot be serialized in this context because it is not a persistent stub.";
+
+function live() {
+  return mode === RPC || mode === LIVE_ENV;
+}
+
+// ---- Exports: what this isolate has given away ---------------------------------------------------------------------
+
+const exported = new SafeMap();
+let nextExport = 0;
+
+function addExport(value) {
+  const id = ++nextExport;
+  const { hold } = require("rpc/dispatch");
+  exported.set(id, { value, context: natives.currentContext(), release: hold() });
+  return id;
+}
+
+exports.hasExports = (context) => {
+  let found = false;
+  exported.forEach((entry) => {
+    if (entry.context === context) found = true;
+  });
+  return found;
+};
+exports.dropExports = (context) => {
+  exported.forEach((entry, id) => {
+    if (entry.context === context) exported.delete(id);
+  });
+};
+exports.exportedValue = (id) => exported.get(id);
+exports.releaseExport = (id) => {
+  const entry = exported.get(id);
+  if (entry === undefined) return;
+  exported.delete(id);
+  try {
+    if (entry.owned !== false) disposeTarget(entry.value);
+  } finally {
+    entry.release();
+  }
+};
+
+function disposeTarget(value) {
+  const dispose = value[SymbolDispose];
+  if (typeof dispose === "function") ReflectApply(dispose, value, []);
+}
+
+exports.localStub = (target) => {
+  if (!isTarget(target)) {
+    throw new TypeError("Failed to construct 'RpcStub': parameter 1 is not of type 'RpcTarget', function or plain object.");
+  }
+  natives.requireContext();
+  return stubs.stubFromHandle(natives.localStub(addExport(target)));
+};
+
+function isTarget(value) {
+  if (typeof value === "function") return true;
+  if (typeof value !== "object" || value === null) return false;
+  return hasPrototype(value, RpcTarget.prototype) || isPlain(value);
+}
+
+const objectPrototype = ObjectGetPrototypeOf({});
+function isPlain(value) {
+  return ObjectGetPrototypeOf(value) === objectPrototype;
+}
+
+// ---- Writing -------------------------------------------------------------------------------------------------------
+
+function stubDescriptor(value, state) {
+  if (state.kind === "promise" || state.kind === "property") {
+    throw clones.unsupported(state.kind === "promise" ? "RpcPromise" : "RpcProperty");
+  }
+  if (state.kind === "service") {
+    if (mode === CLONE) throw clones.unsupported("ServiceStub");
+    if (state.isLoopback && mode !== RPC) throw clones.unsupported("LoopbackServiceStub");
+    const handle = stubs.handleOf(state);
+    natives.checkTransfer(handle);
+    return ["service", natives.attach(handle)];
+  }
+  if (mode === CLONE) throw clones.unsupported("RpcStub");
+  if (mode === ENV) throw clones.dataCloneError(STUB_IN_ENV);
+  if (state.disposed) throw new Error("RPC stub used after being disposed.");
+  const index = natives.attach(state.handle);
+  if (moved !== undefined) ArrayPrototypePush(moved, value);
+  return ["stub", index];
+}
+
+function targetDescriptor(value) {
+  if (mode === CLONE) return undefined;
+  if (mode === ENV) {
+    if (typeof value !== "function") throw clones.dataCloneError(TARGET_IN_ENV);
+    return undefined;
+  }
+  return ["stub", natives.exportObject(addExport(duplicate(value)))];
+}
+
+// Plain targets that have a `dup()` of their own are duplicated for each send where parameters are.
+function duplicate(value) {
+  if (moved !== undefined || mode !== RPC || !natives.hasFlag("rpc_params_dup_stubs")) return value;
+  const { dup } = value;
+  if (typeof dup !== "function") return value;
+  const copy = ReflectApply(dup, value, []);
+  if (typeof copy !== typeof value || !isTarget(copy)) {
+    throw clones.dataCloneError("The dup() method of an RPC target must return an RPC target of the same kind.");
+  }
+  return copy;
+}
+
+clones.setExoticEncoder((value) => {
+  const state = stubs.stateOf(value);
+  if (state !== undefined) return stubDescriptor(value, state);
+  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") return targetDescriptor(value);
+  if (mode === CLONE) return undefined;
+  // A proxy is judged by the prototype that it shows.
+  const prototype = ObjectGetPrototypeOf(value);
+  if (typeof value === "function" || prototype === objectPrototype || hasPrototype(value, RpcTarget.prototype)) {
+    return targetDescriptor(value);
+  }
+  throw clones.dataCloneError(
+    "Proxy could not be serialized because it is not a valid RPC receiver type. The Proxy must emulate either a plain object or an RpcTarget, as indicated by the Proxy's prototype chain.",
+  );
+});
+
+clones.setInstanceEncoder((object) => {
+  if (hasPrototype(object, RpcTarget.prototype)) return targetDescriptor(object);
+  return undefined;
+});
+
+function withMode(wanted, moves, body) {
+  const before = mode;
+  const movedBefore = moved;
+  mode = wanted;
+  moved = moves;
+  try {
+    return body();
+  } finally {
+    mode = before;
+    moved = movedBefore;
+  }
+}
+
+function hasFunction(args) {
+  for (let i = 0; i < args.length; i++) if (typeof args[i] === "function") return true;
+  return false;
+}
+
+// Writes an argument list through `write`. Stubs in it move to the callee or are duplicated, by compatibility flag.
+exports.encodeArguments = (args, write) => {
+  if (args === undefined) return write(undefined);
+  const moves = natives.hasFlag("rpc_params_dup_stubs") ? undefined : [];
+  const result = withMode(RPC, moves, () => write(hasFunction(args) ? clones.prepare(args) : args));
+  if (moves !== undefined) disposeAll(moves);
+  return result;
+};
+
+// Writes a result through `write`. Stubs in it always move.
+exports.encodeResult = (value, write) => {
+  const moves = [];
+  const result = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : value));
+  disposeAll(moves);
+  return result;
+};
+
+exports.encodeEnv = (allowLive, write) => withMode(allowLive ? LIVE_ENV : ENV, undefined, write);
+
+function disposeAll(list) {
+  for (let i = 0; i < list.length; i++) stubs.disposeValue(list[i]);
+}
+
+// ---- Reading -------------------------------------------------------------------------------------------------------
+
+clones.register({ __proto__: null }, {
+  __proto__: null,
+  kind: "stub",
+  decode: (index) => {
+    const stub = stubs.stubFromHandle(natives.adopt(index));
+    if (received !== undefined) ArrayPrototypePush(received, stub);
+    return stub;
+  },
+});
+clones.register({ __proto__: null }, {
+  __proto__: null,
+  kind: "service",
+  decode: (index) => stubs.serviceFromHandle(natives.adopt(index), 0),
+});
+
+// Stubs that are read from now on belong to one argument list: they are disposed of when its call is over.
+exports.beginReceive = () => {
+  received = [];
+};
+exports.endReceive = () => {
+  const list = received;
+  received = undefined;
+  return list;
+};
+exports.disposeAll = disposeAll;
+
+// What a caller gets: an object carries a disposer for the stubs in it.
+exports.takeResult = (value) => {
+  if (typeof value !== "object" || value === null || stubs.stateOf(value) !== undefined) return value;
+  if (natives.valueKind(value) !== "" || !isPlain(value)) return value;
+  const held = [];
+  collect(value, held, 0);
+  ObjectDefineProperty(value, SymbolDispose, {
+    __proto__: null,
+    value: () => disposeAll(held),
+    writable: true,
+    configurable: true,
+  });
+  return value;
+};
+
+const MAX_COLLECT_DEPTH = 100;
+function collect(value, held, depth) {
+  if (depth > MAX_COLLECT_DEPTH) return;
+  if (typeof value === "function") {
+    if (stubs.stateOf(value) !== undefined) ArrayPrototypePush(held, value);
+  } else if (typeof value === "object" && value !== null && (ArrayIsArray(value) || isPlain(value))) {
+    const keys = ObjectKeys(value);
+    for (let i = 0; i < keys.length; i++) collect(value[keys[i]], held, depth + 1);
+  }
+}
+exports.isPlain = isPlain;
+exports.isTarget = isTarget;

@@ -1,0 +1,110 @@
+//! A call as a message, and the reply that it must settle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use atoll_isolate::values::Message;
+use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
+
+/// One call, or the reading of one property.
+pub struct Call {
+    /// Property names from the target on; empty: the target itself.
+    pub path: Vec<String>,
+    /// Serialised argument list; none: the property is read, not called.
+    pub arguments: Option<Message>,
+    /// Takes the outcome.
+    pub reply: Reply,
+    /// The question that it answers, for calls on its result before it is there.
+    pub question: Arc<Question>,
+}
+
+/// Takes the outcome of a call, once; dropped unused, the caller learns that the connection was lost.
+pub struct Reply(Option<Box<dyn FnOnce(Result<Message, RemoteError>) + Send>>);
+
+impl Reply {
+    /// A reply that passes the outcome to `take`.
+    pub fn new(take: impl FnOnce(Result<Message, RemoteError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(take)))
+    }
+
+    /// Settles the call.
+    pub fn settle(mut self, outcome: Result<Message, RemoteError>) {
+        if let Some(take) = self.0.take() {
+            take(outcome);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(take) = self.0.take() {
+            take(Err(RemoteError::error(CONNECTION_LOST)));
+        }
+    }
+}
+
+/// Work to do where a call was sent, after it.
+pub type Followup = Box<dyn for<'s, 'i> FnOnce(Option<&mut atoll_isolate::v8::PinScope<'s, 'i>>) + Send>;
+
+/// Sends work the way that a call went, behind it.
+pub type Route = Box<dyn Fn(Followup) + Send + Sync>;
+
+const PENDING: u8 = 0;
+const PIPELINED: u8 = 1;
+const REPLIED: u8 = 2;
+
+/// A call under way, seen from both sides: the caller sends further calls on its result, the callee keeps the result
+/// while there can be such calls.
+pub struct Question {
+    id: u64,
+    state: AtomicU8,
+    route: Route,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Question {
+    /// A new question; `route` leads to where the call is sent.
+    pub fn new(route: Route) -> Arc<Self> {
+        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: AtomicU8::new(PENDING), route })
+    }
+
+    /// Its number, unique in the process.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The caller wants to send a call on the result. False: the reply is already on its way to the caller.
+    pub fn pipeline(&self) -> bool {
+        match self.state.compare_exchange(PENDING, PIPELINED, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(state) => state == PIPELINED,
+        }
+    }
+
+    /// The callee has replied. True: it must keep the result, calls on it may be under way.
+    pub fn replied(&self) -> bool {
+        self.state.compare_exchange(PENDING, REPLIED, Ordering::AcqRel, Ordering::Acquire).is_err()
+    }
+
+    /// Sends work behind the call.
+    pub fn follow(&self, work: Followup) {
+        (self.route)(work);
+    }
+}
+
+/// The caller's hold on a question: once it lets go, the callee may forget the result.
+pub struct Asked(pub Arc<Question>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.0.state.load(Ordering::Acquire) == PIPELINED {
+            let id = self.0.id;
+            self.0.follow(Box::new(move |scope| {
+                if let Some(scope) = scope {
+                    crate::server::forget_answer(scope, id);
+                }
+            }));
+        }
+    }
+}

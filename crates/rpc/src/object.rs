@@ -1,0 +1,92 @@
+//! Live objects that other isolates hold: functions and `RpcTarget`s that crossed as stubs.
+
+use std::sync::Arc;
+
+use atoll_isolate::{Envelope, Meter, Native, WeakIsolate, arguments, natives, realm, v8, values};
+use atoll_web::context::{self, ContextId};
+
+use crate::call::Followup;
+
+/// An object that a context exported. While somebody holds it, its context stays open; when the last holder lets go,
+/// its disposer runs, in a later turn of its own isolate.
+pub struct ObjectRef {
+    isolate: WeakIsolate,
+    meter: Arc<Meter>,
+    context: ContextId,
+    export: u32,
+}
+
+/// What callers get when the context that hosts an object has ended.
+pub const CONTEXT_GONE: &str = "The execution context which hosts this callback is no longer running.";
+
+impl ObjectRef {
+    /// Does work in the object's isolate and context, in order. The work gets nothing where either is gone.
+    pub fn follow(&self, work: Followup) {
+        let Some(isolate) = self.isolate.upgrade() else { return work(None) };
+        let context = self.context;
+        // If the isolate closes before it is delivered, the guard still gives the work its nothing.
+        let mut guard = Guard(Some(work));
+        isolate.send(Envelope::new(self.meter.clone(), move |scope| {
+            let Some(work) = guard.0.take() else { return };
+            if context::enter(scope, context) { work(Some(scope)) } else { work(None) }
+        }));
+    }
+
+    /// Its number in its isolate.
+    pub fn export(&self) -> u32 {
+        self.export
+    }
+}
+
+struct Guard(Option<Followup>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work(None);
+        }
+    }
+}
+
+impl Drop for ObjectRef {
+    fn drop(&mut self) {
+        let export = self.export;
+        self.follow(Box::new(move |scope| {
+            if let Some(scope) = scope {
+                let export = v8::Integer::new_from_unsigned(scope, export);
+                realm::call(scope, "rpc/dispatch", "releaseExport", &[export.into()]);
+            }
+        }));
+    }
+}
+
+pub(crate) fn natives() -> Vec<Native> {
+    natives!["exportObject" => export_object, "localStub" => local_stub]
+}
+
+type Args<'s> = v8::FunctionCallbackArguments<'s>;
+type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+
+fn new_object(scope: &mut v8::PinScope<'_, '_>, export: u32) -> Option<Arc<ObjectRef>> {
+    let context = context::current(scope);
+    let meter = context::meter(scope, context)?;
+    let isolate = context::environment(scope).isolate.clone();
+    Some(Arc::new(ObjectRef { isolate, meter, context, export }))
+}
+
+/// The object with this export number joins the message that is being written; gives its index there.
+fn export_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let export = arguments::integer(scope, &args, 0);
+    if let Some(index) = new_object(scope, export).and_then(|object| values::attach(scope, object)) {
+        rv.set_uint32(index);
+    }
+}
+
+/// A handle of its own isolate to the object with this export number: `new RpcStub(target)`.
+fn local_stub<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let export = arguments::integer(scope, &args, 0);
+    if let Some(object) = new_object(scope, export) {
+        let owner = context::current(scope);
+        rv.set_uint32(context::add_resource(scope, owner, object));
+    }
+}

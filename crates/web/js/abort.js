@@ -1,0 +1,243 @@
+"use strict";
+// AbortController and AbortSignal. https://dom.spec.whatwg.org/#aborting-ongoing-activities
+//
+// natives.reportError(error) -> undefined; takes what an abort algorithm threw, must not throw.
+// AbortSignal.timeout() uses web/timers, which throws without an I/O context.
+const {
+  ArrayPrototypePush,
+  MathTrunc,
+  NumberIsFinite,
+  NumberMAX_SAFE_INTEGER,
+  SymbolIterator,
+  TypeError,
+} = primordials;
+const { argumentError, defineInterface, illegalInvocation } = require("web/webidl");
+const {
+  Event,
+  EventTarget,
+  defineEventHandler,
+  dispatchTrusted,
+  hasListeners,
+  observeListeners,
+} = require("web/events");
+const { DOMException } = require("web/dom-exception");
+
+// AbortSignal has no public constructor; only this file knows the token.
+const constructionToken = { __proto__: null };
+// Counts aborts, so that a dependent signal that looks late still finds which source was first.
+let abortCount = 0;
+let signalAbort;
+let dependOn;
+
+// A signal made by any() is not known to its sources while nobody listens to it: it looks at them when asked.
+// So a long-lived source does not collect a dependent for each request. Only while it has listeners or
+// algorithms do the sources hold it.
+class AbortSignal extends EventTarget {
+  #aborted = false;
+  #reason = undefined;
+  #abortOrder = 0;
+  #algorithms = null;
+  #sources = null;
+  #dependents = null;
+  #attached = false;
+
+  constructor(token) {
+    if (token !== constructionToken) throw new TypeError("Illegal constructor");
+    super();
+  }
+
+  get aborted() {
+    if (!(#aborted in this)) throw illegalInvocation();
+    return this.#isAborted();
+  }
+
+  get reason() {
+    if (!(#aborted in this)) throw illegalInvocation();
+    this.#isAborted();
+    return this.#reason;
+  }
+
+  throwIfAborted() {
+    if (!(#aborted in this)) throw illegalInvocation();
+    if (this.#isAborted()) throw this.#reason;
+  }
+
+  static abort(reason = undefined) {
+    const signal = new AbortSignal(constructionToken);
+    signalAbort(signal, reason);
+    return signal;
+  }
+
+  static timeout(milliseconds) {
+    if (arguments.length === 0) throw argumentError("AbortSignal", "timeout", 1, "number");
+    const delay = MathTrunc(+milliseconds);
+    if (!NumberIsFinite(delay) || delay < 0 || delay > NumberMAX_SAFE_INTEGER) {
+      throw new TypeError(
+        "Failed to execute 'timeout' on 'AbortSignal': the delay must be an integer from 0 to 2^53 - 1.",
+      );
+    }
+    const signal = new AbortSignal(constructionToken);
+    require("web/timers").setTimeout(abortWithTimeout, delay, signal);
+    return signal;
+  }
+
+  static any(signals) {
+    const isObject = (typeof signals === "object" && signals !== null) || typeof signals === "function";
+    if (!isObject || signals[SymbolIterator] === undefined) {
+      throw argumentError("AbortSignal", "any", 1, "Array");
+    }
+    const result = new AbortSignal(constructionToken);
+    result.#sources = [];
+    let index = 0;
+    // The sequence is the caller's: its own iterator decides.
+    for (const signal of signals) {
+      if (!exports.isAbortSignal(signal)) {
+        throw new TypeError(
+          `Incorrect type for array element ${index}: the provided value is not of type 'AbortSignal'.`,
+        );
+      }
+      index++;
+      dependOn(result, signal);
+    }
+    if (!result.#aborted) observeListeners(result, (target) => target.#updateAttachment());
+    return result;
+  }
+
+  #isAborted() {
+    if (this.#aborted || this.#sources === null) return this.#aborted;
+    let first = null;
+    for (let i = 0; i < this.#sources.length; i++) {
+      const source = this.#sources[i];
+      if (source.#aborted && (first === null || source.#abortOrder < first.#abortOrder)) first = source;
+    }
+    if (first !== null) this.#settle(first.#reason, first.#abortOrder);
+    return this.#aborted;
+  }
+
+  #settle(reason, order) {
+    this.#aborted = true;
+    this.#reason = reason;
+    this.#abortOrder = order;
+    this.#detach();
+    this.#sources = null;
+  }
+
+  #runAbortSteps() {
+    const algorithms = this.#algorithms;
+    this.#algorithms = null;
+    if (algorithms !== null) {
+      for (let i = 0; i < algorithms.length; i++) {
+        try {
+          algorithms[i](this.#reason);
+        } catch (error) {
+          natives.reportError(error);
+        }
+      }
+    }
+    if (hasListeners(this, "abort")) dispatchTrusted(this, new Event("abort"));
+  }
+
+  // Lets the sources hold this signal exactly while somebody waits for it.
+  #updateAttachment() {
+    if (this.#isAborted() || this.#sources === null) return;
+    const wanted = (this.#algorithms !== null && this.#algorithms.length > 0) || hasListeners(this, "abort");
+    if (!wanted) this.#detach();
+    else if (!this.#attached) {
+      this.#attached = true;
+      for (let i = 0; i < this.#sources.length; i++) {
+        const source = this.#sources[i];
+        source.#dependents ??= [];
+        ArrayPrototypePush(source.#dependents, this);
+      }
+    }
+  }
+
+  #detach() {
+    if (!this.#attached) return;
+    this.#attached = false;
+    for (let i = 0; i < this.#sources.length; i++) {
+      const list = this.#sources[i].#dependents;
+      if (list !== null) removeFromList(list, this);
+    }
+  }
+
+  static {
+    exports.isAborted = (signal) => signal.#isAborted();
+    exports.abortReason = (signal) => (signal.#isAborted() ? signal.#reason : undefined);
+    exports.isAbortSignal = (value) => typeof value === "object" && value !== null && #aborted in value;
+
+    // Only signals without sources of their own become sources, so that no chain has to be walked.
+    dependOn = (result, signal) => {
+      if (result.#aborted) return;
+      if (signal.#isAborted()) result.#settle(signal.#reason, signal.#abortOrder);
+      else if (signal.#sources === null) ArrayPrototypePush(result.#sources, signal);
+      else for (let i = 0; i < signal.#sources.length; i++) ArrayPrototypePush(result.#sources, signal.#sources[i]);
+    };
+
+    signalAbort = (signal, reason) => {
+      if (signal.#isAborted()) return;
+      const order = ++abortCount;
+      if (reason === undefined) reason = new DOMException("The operation was aborted", "AbortError");
+      signal.#settle(reason, order);
+      const dependents = signal.#dependents ?? [];
+      signal.#dependents = null;
+      // All states first, then all steps: a listener must not see a dependent that is not aborted yet.
+      const aborted = [signal];
+      for (let i = 0; i < dependents.length; i++) {
+        if (dependents[i].#aborted) continue;
+        dependents[i].#settle(signal.#reason, order);
+        ArrayPrototypePush(aborted, dependents[i]);
+      }
+      for (let i = 0; i < aborted.length; i++) aborted[i].#runAbortSteps();
+    };
+
+    exports.addAbortAlgorithm = (signal, algorithm) => {
+      if (signal.#isAborted()) return;
+      signal.#algorithms ??= [];
+      ArrayPrototypePush(signal.#algorithms, algorithm);
+      signal.#updateAttachment();
+    };
+
+    exports.removeAbortAlgorithm = (signal, algorithm) => {
+      if (signal.#algorithms === null) return;
+      removeFromList(signal.#algorithms, algorithm);
+      signal.#updateAttachment();
+    };
+  }
+}
+
+defineInterface(AbortSignal, "AbortSignal");
+defineEventHandler(AbortSignal.prototype, "abort");
+
+function abortWithTimeout(signal) {
+  signalAbort(signal, new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+}
+
+// No splice(): it asks the array's `constructor`, which guest code can replace.
+function removeFromList(list, item) {
+  let kept = 0;
+  for (let i = 0; i < list.length; i++) if (list[i] !== item) list[kept++] = list[i];
+  list.length = kept;
+}
+
+class AbortController {
+  #signal = new AbortSignal(constructionToken);
+
+  get signal() {
+    if (!(#signal in this)) throw illegalInvocation();
+    return this.#signal;
+  }
+
+  abort(reason = undefined) {
+    if (!(#signal in this)) throw illegalInvocation();
+    signalAbort(this.#signal, reason);
+  }
+}
+
+defineInterface(AbortController, "AbortController");
+
+exports.AbortController = AbortController;
+exports.AbortSignal = AbortSignal;
+// For the runtime: a signal without a controller, and the way to abort it.
+exports.createAbortSignal = () => new AbortSignal(constructionToken);
+exports.signalAbort = signalAbort;

@@ -1,0 +1,320 @@
+"use strict";
+// Bodies of requests and responses. A simple body (text, bytes, what came from outside and nobody touched) never
+// becomes a stream object; `.body` makes one on demand. https://fetch.spec.whatwg.org/#body-mixin
+//
+// natives.bodyReadAll(handle) -> Promise<Uint8Array>, natives.bodyReadText(handle) -> Promise<string>,
+// natives.bodyRead(handle) -> Promise<Uint8Array | null>, natives.bodyCancel(handle)
+// natives.pipeNew(length or NaN) -> [sink, body]; natives.pipeWrite(sink, bytes) -> undefined | false | Promise<boolean>;
+// natives.pipeClose(sink), natives.pipeAbort(sink)
+
+const {
+  ArrayBufferIsView, JSONParse, ObjectDefineProperties, Promise, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
+  StringPrototypeIncludes, StringPrototypeSlice, StringPrototypeCharCodeAt, TypeError, TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag, ArrayBufferPrototypeGetByteLength,
+  ArrayBufferPrototypeSlice, Uint8Array, TypedArrayPrototypeSlice, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
+  DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString,
+} = primordials;
+
+// The state of one body.
+class BodyState {
+  // Text, Uint8Array, or undefined when it is elsewhere.
+  source = undefined;
+  // A native body.
+  handle = 0;
+  // A ReadableStream, once somebody asked for it or gave one.
+  stream = undefined;
+  used = false;
+  contentType = undefined;
+  // The context that the native body belongs to.
+  context = 0;
+}
+
+const streams = () => require("web/streams/readable");
+
+function isArrayBuffer(value) {
+  try {
+    ArrayBufferPrototypeGetByteLength(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function viewBytes(view) {
+  const typed = TypedArrayPrototypeGetSymbolToStringTag(view) !== undefined;
+  const buffer = typed ? TypedArrayPrototypeGetBuffer(view) : DataViewPrototypeGetBuffer(view);
+  const offset = typed ? TypedArrayPrototypeGetByteOffset(view) : DataViewPrototypeGetByteOffset(view);
+  const length = typed ? TypedArrayPrototypeGetByteLength(view) : DataViewPrototypeGetByteLength(view);
+  return TypedArrayPrototypeSlice(new Uint8Array(buffer, offset, length));
+}
+
+// https://fetch.spec.whatwg.org/#concept-bodyinit-extract
+function extract(init) {
+  if (init === undefined || init === null) return null;
+  const body = new BodyState();
+  if (typeof init === "string") {
+    body.source = init;
+    body.contentType = "text/plain;charset=UTF-8";
+  } else if (ArrayBufferIsView(init)) {
+    body.source = viewBytes(init);
+  } else if (typeof init === "object" && isArrayBuffer(init)) {
+    body.source = new Uint8Array(ArrayBufferPrototypeSlice(init, 0));
+  } else if (typeof init !== "object" && typeof init !== "function") {
+    body.source = `${init}`;
+    body.contentType = "text/plain;charset=UTF-8";
+  } else {
+    extractObject(init, body);
+  }
+  return body;
+}
+
+// Objects whose classes are lazy: if nobody has touched the class, the object is none of it.
+function extractObject(init, body) {
+  const tag = ObjectPrototypeToString(init);
+  if (tag === "[object ReadableStream]" && streams().isReadableStream(init)) {
+    if (streams().isLocked(init)) throw new TypeError("This ReadableStream is currently locked to a reader.");
+    if (streams().isDisturbed(init)) throw new TypeError("This ReadableStream is disturbed (has already been read from), and cannot be used as a body.");
+    body.stream = init;
+  } else if (tag === "[object Blob]" || tag === "[object File]") {
+    const { blobBytes, blobType } = require("web/blob");
+    body.source = blobBytes(init);
+    if (blobType(init) !== "") body.contentType = blobType(init);
+  } else if (tag === "[object URLSearchParams]") {
+    body.source = String(init);
+    body.contentType = "application/x-www-form-urlencoded;charset=UTF-8";
+  } else if (tag === "[object FormData]") {
+    const { bytes, contentType } = require("web/form-data").serializeFormData(init);
+    body.source = bytes;
+    body.contentType = contentType;
+  } else {
+    body.source = String(init);
+    body.contentType = "text/plain;charset=UTF-8";
+  }
+}
+
+function fromHandle(handle) {
+  if (handle === null || handle === undefined) return null;
+  const body = new BodyState();
+  body.handle = handle;
+  body.context = natives.currentContext();
+  return body;
+}
+
+const USED =
+  "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.";
+exports.CROSS_REQUEST = (type) =>
+  "Cannot perform I/O on behalf of a different request. I/O objects (such as streams, request/response bodies, and " +
+  "others) created in the context of one request handler cannot be accessed from a different request's handler. This " +
+  `is a limitation of Cloudflare Workers which allows us to improve overall performance. (I/O type: ${type})`;
+
+function isUsed(body) {
+  return body !== null && (body.used || (body.stream !== undefined && streams().isDisturbed(body.stream)));
+}
+
+function checkContext(body) {
+  if (body.context !== 0 && body.context !== natives.currentContext()) {
+    throw new primordials.Error(exports.CROSS_REQUEST("ReadableStreamSource"));
+  }
+}
+
+// Marks the body as read and says what it is; throws where it cannot be read any more.
+function consume(body) {
+  if (isUsed(body)) throw new TypeError(USED);
+  if (body.stream !== undefined && streams().isLocked(body.stream)) {
+    throw new TypeError("This ReadableStream is currently locked to a reader.");
+  }
+  checkContext(body);
+  body.used = true;
+}
+
+async function drain(stream) {
+  const chunks = [];
+  let length = 0;
+  await streams().drainStream(stream, (chunk) => {
+    primordials.ArrayPrototypePush(chunks, TypedArrayPrototypeSlice(chunk));
+    length += TypedArrayPrototypeGetByteLength(chunk);
+  });
+  const all = new Uint8Array(length);
+  for (let i = 0, offset = 0; i < chunks.length; i++) {
+    primordials.TypedArrayPrototypeSet(all, chunks[i], offset);
+    offset += TypedArrayPrototypeGetByteLength(chunks[i]);
+  }
+  return all;
+}
+
+// -> Uint8Array or a promise of it
+function readBytes(body) {
+  if (body === null) return new Uint8Array(0);
+  consume(body);
+  if (body.stream !== undefined) return drain(body.stream);
+  if (body.handle !== 0) return natives.bodyReadAll(body.handle);
+  return typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source);
+}
+
+function decodeText(bytes) {
+  return natives.textDecode("utf-8", bytes, false, false);
+}
+
+// -> string or a promise of it
+function readText(body) {
+  if (body === null) return "";
+  if (body.stream === undefined && body.handle !== 0) {
+    consume(body);
+    return natives.bodyReadText(body.handle);
+  }
+  if (body.stream === undefined && typeof body.source === "string") {
+    consume(body);
+    const text = primordials.StringPrototypeToWellFormed(body.source);
+    return StringPrototypeCharCodeAt(text, 0) === 0xfeff ? StringPrototypeSlice(text, 1) : text;
+  }
+  const bytes = readBytes(body);
+  return body.stream === undefined ? decodeText(bytes) : PromisePrototypeThen(bytes, decodeText);
+}
+
+// Runs a reader; what it throws becomes a rejection.
+function settle(reader, body, then) {
+  try {
+    const value = reader(body);
+    if (typeof value === "object" && value !== null && natives.valueKind(value) === "Promise") {
+      return then === undefined ? value : PromisePrototypeThen(value, then);
+    }
+    return PromiseResolve(then === undefined ? value : then(value));
+  } catch (error) {
+    return PromiseReject(error);
+  }
+}
+
+function streamOf(body) {
+  if (body === null) return null;
+  if (body.stream !== undefined) return body.stream;
+  const { readableStreamFromBytes, readableStreamFromNative } = streams();
+  if (body.handle !== 0) {
+    const { handle, context } = body;
+    body.stream = readableStreamFromNative(
+      () => {
+        if (context !== natives.currentContext()) throw new primordials.Error(exports.CROSS_REQUEST("ReadableStreamSource"));
+        return natives.bodyRead(handle);
+      },
+      () => natives.bodyCancel(handle),
+    );
+    nativeHandles.set(body.stream, handle);
+  } else {
+    body.stream = readableStreamFromBytes(
+      typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source),
+    );
+    body.source = undefined;
+  }
+  if (body.used) body.used = false;
+  return body.stream;
+}
+// Streams over native bodies that nobody has read: sent on, the native body moves and no byte goes through JavaScript.
+const nativeHandles = new primordials.SafeWeakMap();
+
+// What natives take for a body: null, text, bytes or a handle. Consumes it.
+function detach(body) {
+  if (body === null) return null;
+  consume(body);
+  if (body.stream !== undefined) return detachStream(body.stream);
+  return body.handle !== 0 ? body.handle : body.source;
+}
+
+function detachStream(stream) {
+  const handle = nativeHandles.get(stream);
+  const { isDisturbed, isLocked, drainStream, streamLength } = streams();
+  if (handle !== undefined && !isDisturbed(stream) && !isLocked(stream)) {
+    nativeHandles.delete(stream);
+    // The stream object stays behind, locked for good.
+    stream.getReader();
+    return handle;
+  }
+  const length = streamLength === undefined ? undefined : streamLength(stream);
+  const pipe = natives.pipeNew(length === undefined ? NaN : length);
+  const sink = pipe[0];
+  const pumped = drainStream(stream, (chunk) => {
+    const written = natives.pipeWrite(sink, chunk);
+    if (written === undefined) return undefined;
+    return PromisePrototypeThen(PromiseResolve(written), (taken) => {
+      if (taken === false) throw new TypeError("The reader of this stream is gone.");
+    });
+  });
+  PromisePrototypeThen(
+    pumped,
+    () => natives.pipeClose(sink),
+    () => natives.pipeAbort(sink),
+  );
+  return pipe[1];
+}
+
+// https://fetch.spec.whatwg.org/#concept-body-clone
+function clone(body) {
+  if (body === null) return null;
+  if (isUsed(body)) throw new TypeError(USED);
+  const copy = new BodyState();
+  copy.contentType = body.contentType;
+  if (body.stream === undefined && body.handle === 0) {
+    copy.source = body.source;
+    return copy;
+  }
+  const branches = streams().teeForClone(streamOf(body));
+  body.stream = branches[0];
+  body.handle = 0;
+  copy.stream = branches[1];
+  return copy;
+}
+
+// Adds the mixin to a class. `stateOf(object)` gives its BodyState or null, and throws for a wrong receiver;
+// `typeOf(object)` its Content-Type header.
+function mixin(Class, stateOf, typeOf) {
+  const members = {
+    __proto__: null,
+    get body() {
+      return streamOf(stateOf(this));
+    },
+    get bodyUsed() {
+      return isUsed(stateOf(this));
+    },
+    arrayBuffer() {
+      return settle((o) => readBytes(stateOf(o)), this, (bytes) => TypedArrayPrototypeGetBuffer(bytes));
+    },
+    bytes() {
+      return settle((o) => readBytes(stateOf(o)), this);
+    },
+    text() {
+      return settle((o) => readText(stateOf(o)), this);
+    },
+    json() {
+      return settle((o) => readText(stateOf(o)), this, (text) => JSONParse(text));
+    },
+    blob() {
+      const type = typeOf(this) ?? "";
+      return settle((o) => readBytes(stateOf(o)), this, (bytes) => require("web/blob").blobFromBytes(bytes, type));
+    },
+    formData() {
+      const type = typeOf(this);
+      return settle(
+        (o) => {
+          if (type === null || !(StringPrototypeIncludes(type, "multipart/form-data") || StringPrototypeIncludes(type, "application/x-www-form-urlencoded"))) {
+            throw new TypeError(
+              `Unrecognized Content-Type header value. FormData can only parse the following MIME types: multipart/form-data, application/x-www-form-urlencoded`,
+            );
+          }
+          return readBytes(stateOf(o));
+        },
+        this,
+        (bytes) => require("web/form-data").parseFormData(bytes, type),
+      );
+    },
+  };
+  const descriptors = primordials.ObjectGetOwnPropertyDescriptors(members);
+  ObjectDefineProperties(Class.prototype, descriptors);
+}
+
+exports.clone = clone;
+exports.detach = detach;
+exports.detachStream = detachStream;
+exports.extract = extract;
+exports.fromHandle = fromHandle;
+exports.isUsed = isUsed;
+exports.mixin = mixin;
+exports.streamOf = streamOf;
+exports.BodyState = BodyState;

@@ -1,0 +1,98 @@
+"use strict";
+// fetch(): one hop at a time to where the context's requests go, redirects followed here, so that each hop goes
+// through the same outbound again. https://fetch.spec.whatwg.org/#fetch-method
+//
+// natives.fetch(method, url, headers, body, cf, redirect) -> Promise<[status, statusText, headers, body handle or null]>
+
+const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject, TypeError, globalThis } = primordials;
+const { Request, detachRequest, signalOf } = require("web/request");
+const { responseFromNative } = require("web/response");
+
+const MAX_REDIRECTS = 20;
+
+// Sends a Request through `send`, a function with the signature of natives.fetch.
+async function send(hop, request) {
+  const signal = signalOf(request);
+  if (signal !== undefined && signal !== null) return abortable(signal, (check) => follow(hop, request, check));
+  return follow(hop, request, undefined);
+}
+
+async function abortable(signal, run) {
+  const { abortReason, addAbortAlgorithm, isAborted, removeAbortAlgorithm } = require("web/abort");
+  if (isAborted(signal)) throw abortReason(signal);
+  let abort;
+  const aborted = new Promise((_, reject) => {
+    abort = () => reject(abortReason(signal));
+  });
+  addAbortAlgorithm(signal, abort);
+  try {
+    return await primordials.PromiseRace([run(), aborted]);
+  } finally {
+    removeAbortAlgorithm(signal, abort);
+  }
+}
+
+async function follow(hop, request) {
+  let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
+  for (let count = 0; ; count++) {
+    // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
+    const answer = await hop(method, url, headers, body, cf, redirect);
+    const status = answer[0];
+    const location = redirect === "follow" && isRedirect(status) ? find(answer[2], "location") : undefined;
+    if (location === undefined) return responseFromNative(status, answer[1], answer[2], answer[3], url, count > 0);
+    if (answer[3] !== null) natives.bodyCancel(answer[3]);
+    const next = natives.urlParse(location, url);
+    if (next === undefined) throw new TypeError(`Invalid Location header: ${location}`);
+    if (count === MAX_REDIRECTS) throw new TypeError("Too many redirects.");
+    const drop = (status === 303 && method !== "GET" && method !== "HEAD") || ((status === 301 || status === 302) && method === "POST");
+    if (drop) {
+      method = "GET";
+      body = null;
+      headers = without(headers, "content-");
+    } else if (typeof body === "number") {
+      throw new TypeError("A request with a one-time-use body (it was initialized from a stream, not a buffer) encountered a redirect requiring the body to be retransmitted. To avoid this error in the future, construct this request from a buffer-like body initializer.");
+    }
+    if (origin(next) !== origin(url)) headers = without(headers, "authorization");
+    url = next;
+  }
+}
+
+function isRedirect(status) {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+function find(list, name) {
+  for (let i = 0; i < list.length; i += 2) if (primordials.StringPrototypeToLowerCase(list[i]) === name) return list[i + 1];
+  return undefined;
+}
+
+function without(list, prefix) {
+  const kept = [];
+  for (let i = 0; i < list.length; i += 2) {
+    if (!primordials.StringPrototypeStartsWith(list[i], prefix)) ArrayPrototypePush(kept, list[i], list[i + 1]);
+  }
+  return kept;
+}
+
+// Scheme, host and port of a serialised URL.
+function origin(href) {
+  const start = primordials.StringPrototypeIndexOf(href, "//") + 2;
+  let end = primordials.StringPrototypeIndexOf(href, "/", start);
+  if (end < 0) end = href.length;
+  return primordials.StringPrototypeSlice(href, 0, end);
+}
+
+function fetch(input, init = undefined) {
+  try {
+    natives.requireContext();
+    const request = new Request(input, init);
+    return send(natives.fetch, request);
+  } catch (error) {
+    return PromiseReject(error);
+  }
+}
+ObjectDefineProperty(fetch, "length", { __proto__: null, value: 1, configurable: true });
+
+exports.send = send;
+exports.fetch = fetch;
+ObjectDefineProperty(globalThis, "fetch", { __proto__: null, value: fetch, writable: true, enumerable: true, configurable: true });

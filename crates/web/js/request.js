@@ -1,0 +1,243 @@
+"use strict";
+// Request of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#request-class
+
+const {
+  JSONParse, JSONStringify, ObjectDefineProperty, ObjectPrototypeToString, RegExpPrototypeExec, RangeError, String,
+  StringPrototypeToUpperCase, TypeError,
+} = primordials;
+const { defineInterface } = require("web/webidl");
+const bodies = require("web/body");
+const { Headers, headerList, headersFromList, isHeaders, getHeader } = require("web/headers");
+const clones = require("web/clone");
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const redirects = { __proto__: null, follow: 1, manual: 1, error: 1 };
+const upper = { __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, DELETE: 1, OPTIONS: 1, PATCH: 1 };
+const internal = {};
+let stateOf;
+
+function normalizeMethod(method) {
+  method = `${method}`;
+  if (RegExpPrototypeExec(token, method) === null) throw new TypeError(`Invalid HTTP method string: ${method}`);
+  const canonical = StringPrototypeToUpperCase(method);
+  return canonical in upper ? canonical : method;
+}
+
+function parseUrl(input) {
+  const href = natives.urlParse(primordials.StringPrototypeToWellFormed(`${input}`), undefined);
+  if (href === undefined) throw new TypeError(`Invalid URL: ${input}`);
+  return href;
+}
+
+class Request {
+  #method = "GET";
+  #url = "";
+  #headers;
+  #body = null;
+  #redirect = "follow";
+  #signal = undefined;
+  #cf = undefined;
+  #cfText = undefined;
+  #cache = undefined;
+
+  constructor(input, init = undefined) {
+    if (input === internal) return;
+    if (arguments.length === 0) {
+      throw new TypeError(
+        "Failed to construct 'Request': 1 argument required, but only 0 present.",
+      );
+    }
+    let source;
+    if (typeof input === "object" && input !== null && #url in input) {
+      source = input;
+      this.#method = source.#method;
+      this.#url = source.#url;
+      this.#redirect = source.#redirect;
+      this.#signal = source.#signal;
+      this.#cf = source.#cf;
+      this.#cfText = source.#cfText;
+      this.#cache = source.#cache;
+    } else {
+      this.#url = parseUrl(input);
+    }
+    let headers;
+    let body;
+    if (init !== undefined && init !== null) {
+      if (typeof init !== "object" && typeof init !== "function") {
+        throw new TypeError("Failed to construct 'Request': parameter 2 is not of type 'RequestInit or Request'.");
+      }
+      if (init.method !== undefined) this.#method = normalizeMethod(init.method);
+      headers = init.headers;
+      body = init.body;
+      if (init.redirect !== undefined) {
+        this.#redirect = `${init.redirect}`;
+        if (!(this.#redirect in redirects)) {
+          throw new TypeError(`Invalid redirect value, must be one of "follow" or "manual" ("error" won't be implemented since it does not make sense at the edge; use "manual" and check the response status code).`);
+        }
+      }
+      if (init.signal !== undefined) this.#signal = checkSignal(init.signal);
+      if (init.cf !== undefined && init.cf !== null) this.#cf = init.cf;
+      if (init.cache !== undefined) {
+        if (!natives.hasFlag("cache_option_enabled")) {
+          throw new primordials.Error("The 'cache' field on 'RequestInitializerDict' is not implemented.");
+        }
+        this.#cache = `${init.cache}`;
+        if (this.#cache !== "no-store" && this.#cache !== "no-cache" && this.#cache !== "reload") {
+          throw new TypeError(`Unsupported cache mode: ${this.#cache}`);
+        }
+      }
+    }
+    if (headers !== undefined) this.#headers = new Headers(headers);
+    else if (source !== undefined) this.#headers = headersFromList(source.#headerListCopy(), "request");
+    else this.#headers = new Headers();
+    if (body !== undefined && body !== null) {
+      if (this.#method === "GET" || this.#method === "HEAD") {
+        throw new TypeError("Request with a GET or HEAD method cannot have a body.");
+      }
+      this.#setBody(bodies.extract(body));
+    } else if (body === undefined && source !== undefined && source.#body !== null) {
+      this.#takeBody(source);
+    }
+  }
+
+  #headerListCopy() {
+    return primordials.ArrayPrototypeSlice(headerList(this.#headers));
+  }
+
+  #setBody(body) {
+    this.#body = body;
+    if (body.contentType !== undefined && getHeader(this.#headers, "content-type") === null) {
+      this.#headers.append("content-type", body.contentType);
+    }
+  }
+
+  // The new request takes the body over: the old one is used from now on.
+  #takeBody(source) {
+    if (bodies.isUsed(source.#body)) throw new TypeError("Cannot reconstruct a Request with a used body.");
+    const taken = source.#body;
+    const left = new bodies.BodyState();
+    left.used = true;
+    left.source = "";
+    source.#body = left;
+    this.#body = taken;
+  }
+
+  get method() {
+    return this.#method;
+  }
+  get url() {
+    return this.#url;
+  }
+  get headers() {
+    return this.#headers;
+  }
+  get redirect() {
+    return this.#redirect;
+  }
+  get fetcher() {
+    stateOf(this);
+    return null;
+  }
+  get signal() {
+    stateOf(this);
+    if (this.#signal === undefined || this.#signal === null) this.#signal = require("web/abort").createAbortSignal();
+    return this.#signal;
+  }
+  get cf() {
+    if (this.#cf === undefined && this.#cfText !== undefined) this.#cf = JSONParse(this.#cfText);
+    return this.#cf;
+  }
+  get integrity() {
+    stateOf(this);
+    return "";
+  }
+  get keepalive() {
+    stateOf(this);
+    return false;
+  }
+  get cache() {
+    stateOf(this);
+    return this.#cache;
+  }
+
+  clone() {
+    const copy = new Request(internal);
+    copy.#method = this.#method;
+    copy.#url = this.#url;
+    copy.#headers = headersFromList(this.#headerListCopy(), "request");
+    copy.#redirect = this.#redirect;
+    copy.#signal = this.#signal;
+    copy.#cf = this.#cf;
+    copy.#cfText = this.#cfText;
+    copy.#cache = this.#cache;
+    copy.#body = bodies.clone(this.#body);
+    return copy;
+  }
+
+  static {
+    stateOf = (request) => {
+      if (typeof request !== "object" || request === null || !(#url in request)) {
+        throw new TypeError("Illegal invocation");
+      }
+      return request.#body;
+    };
+    exports.isRequest = (value) => typeof value === "object" && value !== null && #url in value;
+    exports.requestFromNative = (method, url, list, handle, cfText, redirect = "manual") => {
+      const request = new Request(internal);
+      request.#method = method;
+      request.#url = url;
+      request.#headers = headersFromList(list, "immutable");
+      request.#body = bodies.fromHandle(handle);
+      request.#cfText = cfText;
+      request.#redirect = redirect;
+      return request;
+    };
+    exports.signalOf = (request) => request.#signal;
+    // -> [method, url, headers, body for natives, cf as JSON, redirect]; consumes the body.
+    exports.detachRequest = (request) => {
+      const body = bodies.detach(request.#body);
+      return [request.#method, request.#url, headerList(request.#headers), body, cfText(request), request.#redirect];
+    };
+    const cfText = (request) => {
+      if (request.#cfText !== undefined && request.#cf === undefined) return request.#cfText;
+      return request.#cf === undefined ? undefined : JSONStringify(request.#cf);
+    };
+    clones.register(Request.prototype, {
+      __proto__: null,
+      kind: "Request",
+      encode: (request) => {
+        const body = bodies.detach(request.#body);
+        const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
+          body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };
+        if (request.#signal !== undefined && request.#signal !== null) payload.signal = request.#signal;
+        return payload;
+      },
+      decode: (payload) => {
+        const handle = payload.body === null ? null : natives.adopt(payload.body);
+        const request = exports.requestFromNative(payload.method, payload.url, payload.headers, handle, payload.cf, payload.redirect);
+        request.#signal = payload.signal;
+        return request;
+      },
+    });
+  }
+}
+
+function checkSignal(signal) {
+  if (signal === null) return null;
+  if (!require("web/abort").isAbortSignal(signal)) {
+    throw new TypeError("Incorrect type for the 'signal' field on 'RequestInitializerDict': the provided value is not of type 'AbortSignal'.");
+  }
+  return signal;
+}
+
+bodies.mixin(Request, stateOf, (request) => getHeader(request.headers, "content-type"));
+defineInterface(Request, "Request");
+exports.Request = Request;
+ObjectDefineProperty(primordials.globalThis, "Request", { __proto__: null, value: Request, writable: true, configurable: true });
+ObjectDefineProperty(primordials.globalThis, "Headers", { __proto__: null, value: Headers, writable: true, configurable: true });
+clones.register(Headers.prototype, {
+  __proto__: null,
+  kind: "Headers",
+  encode: (headers) => headerList(headers),
+  decode: (list) => headersFromList(list, "none"),
+});

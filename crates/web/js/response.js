@@ -1,0 +1,201 @@
+"use strict";
+// Response of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#response-class
+
+const { JSONStringify, ObjectDefineProperty, RangeError, RegExpPrototypeExec, TypeError } = primordials;
+const { defineInterface } = require("web/webidl");
+const bodies = require("web/body");
+const { Headers, headerList, headersFromList, getHeader } = require("web/headers");
+const clones = require("web/clone");
+
+const phrases = {
+  __proto__: null, 100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints", 200: "OK",
+  201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content", 205: "Reset Content",
+  206: "Partial Content", 207: "Multi-Status", 208: "Already Reported", 226: "IM Used", 300: "Multiple Choices",
+  301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified", 305: "Use Proxy",
+  307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request", 401: "Unauthorized",
+  402: "Payment Required", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+  407: "Proxy Authentication Required", 408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required",
+  412: "Precondition Failed", 413: "Payload Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
+  416: "Range Not Satisfiable", 417: "Expectation Failed", 418: "I'm a teapot", 421: "Misdirected Request",
+  422: "Unprocessable Entity", 423: "Locked", 424: "Failed Dependency", 425: "Too Early", 426: "Upgrade Required",
+  428: "Precondition Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+  451: "Unavailable For Legal Reasons", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
+  503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
+  506: "Variant Also Negotiates", 507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended",
+  511: "Network Authentication Required",
+};
+const reasonPhrase = /^[\t\x20-\x7e\x80-\xff]*$/;
+const internal = {};
+let stateOf;
+
+function checkStatus(status) {
+  status = +status;
+  if (!(status >= 200 && status <= 599) && status !== 101) {
+    throw new RangeError("Responses may only be constructed with status codes in the range 200 to 599, inclusive.");
+  }
+  return primordials.MathTrunc(status);
+}
+
+class Response {
+  #status = 200;
+  #statusText = "OK";
+  #headers;
+  #body = null;
+  #url = "";
+  #redirected = false;
+  #cf = undefined;
+  #type = "default";
+
+  constructor(body = undefined, init = undefined) {
+    if (body === internal) return;
+    let headers;
+    if (init !== undefined && init !== null) {
+      if (typeof init !== "object" && typeof init !== "function") {
+        throw new TypeError("Failed to construct 'Response': parameter 2 is not of type 'ResponseInit or Response'.");
+      }
+      if (init.status !== undefined) this.#status = checkStatus(init.status);
+      headers = init.headers;
+      const text = init.statusText;
+      this.#statusText = text === undefined ? phrases[this.#status] ?? "" : `${text}`;
+      if (RegExpPrototypeExec(reasonPhrase, this.#statusText) === null) throw new TypeError("Invalid statusText");
+      if (init.cf !== undefined) this.#cf = init.cf;
+    }
+    this.#headers = headers === undefined ? new Headers() : new Headers(headers);
+    if (body !== undefined && body !== null) {
+      if (isNullBodyStatus(this.#status)) {
+        throw new TypeError(`Response with null body status (101, 204, 205, or 304) cannot have a body.`);
+      }
+      this.#setBody(bodies.extract(body));
+    }
+  }
+
+  #setBody(body) {
+    this.#body = body;
+    if (body.contentType !== undefined && getHeader(this.#headers, "content-type") === null) {
+      this.#headers.append("content-type", body.contentType);
+    }
+  }
+
+  get status() {
+    return this.#status;
+  }
+  get statusText() {
+    return this.#statusText;
+  }
+  get headers() {
+    return this.#headers;
+  }
+  get ok() {
+    return this.#status >= 200 && this.#status <= 299;
+  }
+  get url() {
+    return this.#url;
+  }
+  get redirected() {
+    return this.#redirected;
+  }
+  get cf() {
+    return this.#cf;
+  }
+  get type() {
+    return this.#type;
+  }
+  get webSocket() {
+    stateOf(this);
+    return null;
+  }
+
+  clone() {
+    const copy = new Response(internal);
+    copy.#status = this.#status;
+    copy.#statusText = this.#statusText;
+    copy.#headers = headersFromList(primordials.ArrayPrototypeSlice(headerList(this.#headers)), "none");
+    copy.#url = this.#url;
+    copy.#redirected = this.#redirected;
+    copy.#cf = this.#cf;
+    copy.#type = this.#type;
+    copy.#body = bodies.clone(this.#body);
+    return copy;
+  }
+
+  static error() {
+    const response = new Response(internal);
+    response.#status = 0;
+    response.#statusText = "";
+    response.#type = "error";
+    response.#headers = new Headers();
+    return response;
+  }
+
+  static redirect(url, status = 302) {
+    const href = natives.urlParse(`${url}`, undefined);
+    if (href === undefined) throw new TypeError(`Unable to parse URL: ${url}`);
+    status = +status;
+    if (status !== 301 && status !== 302 && status !== 303 && status !== 307 && status !== 308) {
+      throw new RangeError(`${status} is not a redirect status code.`);
+    }
+    const response = new Response(null, { status });
+    response.#headers = headersFromList(["location", href], "immutable");
+    return response;
+  }
+
+  static json(data, init = undefined) {
+    const text = JSONStringify(data);
+    if (text === undefined) throw new TypeError("The data is not JSON serializable");
+    const response = new Response(text, init);
+    if (init === undefined || init === null || init.headers === undefined || getHeader(new Headers(init.headers), "content-type") === null) {
+      response.#headers.set("content-type", "application/json");
+    }
+    return response;
+  }
+
+  static {
+    stateOf = (response) => {
+      if (typeof response !== "object" || response === null || !(#status in response)) {
+        throw new TypeError("Illegal invocation");
+      }
+      return response.#body;
+    };
+    exports.isResponse = (value) => typeof value === "object" && value !== null && #status in value;
+    exports.responseFromNative = (status, statusText, list, handle, url = "", redirected = false) => {
+      const response = new Response(internal);
+      response.#status = status;
+      response.#statusText = statusText;
+      response.#headers = headersFromList(list, "none");
+      response.#body = bodies.fromHandle(handle);
+      response.#url = url;
+      response.#redirected = redirected;
+      return response;
+    };
+    // -> [status, statusText, headers, body for natives]; consumes the body.
+    exports.detachResponse = (response) => {
+      if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
+      const body = bodies.detach(response.#body);
+      return [response.#status, response.#statusText, headerList(response.#headers), body];
+    };
+    clones.register(Response.prototype, {
+      __proto__: null,
+      kind: "Response",
+      encode: (response) => {
+        const body = bodies.detach(response.#body);
+        return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
+          body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url };
+      },
+      decode: (payload) => {
+        const handle = payload.body === null ? null : natives.adopt(payload.body);
+        const response = exports.responseFromNative(payload.status, payload.statusText, payload.headers, handle, payload.url);
+        response.#cf = payload.cf;
+        return response;
+      },
+    });
+  }
+}
+
+function isNullBodyStatus(status) {
+  return status === 101 || status === 204 || status === 205 || status === 304;
+}
+
+bodies.mixin(Response, stateOf, (response) => getHeader(response.headers, "content-type"));
+defineInterface(Response, "Response");
+exports.Response = Response;
+ObjectDefineProperty(primordials.globalThis, "Response", { __proto__: null, value: Response, writable: true, configurable: true });

@@ -1,0 +1,184 @@
+"use strict";
+// Byte streams whose other end is the runtime: bodies and pipes made from functions, and streams read by the runtime.
+//
+// natives.utf8Encode(string) -> Uint8Array
+
+const {
+  PromisePrototypeThen,
+  PromiseReject,
+  PromiseResolve,
+  TypeError,
+  TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetByteOffset,
+  Uint8Array,
+} = primordials;
+const { Deferred, ignore, internal } = require("web/streams/promises");
+const { bytesOfBufferSource } = require("web/webidl");
+const streams = require("web/streams/readable");
+const { ByteControl } = require("web/streams/byte-control");
+const { ReadableState, ReadableStream } = streams;
+
+const NOT_BYTES =
+  "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type " +
+  "on its writable side.";
+
+// A chunk that was written, as bytes that no guest can change any more.
+function ownBytes(chunk, owned) {
+  if (typeof chunk === "string") return natives.utf8Encode(chunk);
+  const bytes = bytesOfBufferSource(chunk);
+  if (bytes === undefined) throw new TypeError(NOT_BYTES);
+  return owned ? bytes : new Uint8Array(bytes);
+}
+
+// The bytes are the stream's from now on; a string stands for its UTF-8 bytes.
+function readableStreamFromBytes(data) {
+  const bytes = typeof data === "string" ? natives.utf8Encode(data) : data;
+  const stream = new ReadableState();
+  const control = new ByteControl(stream, 0, undefined, undefined, undefined);
+  control.started = true;
+  const length = TypedArrayPrototypeGetByteLength(bytes);
+  stream.length = length;
+  if (length > 0) {
+    control.enqueueRange(TypedArrayPrototypeGetBuffer(bytes), TypedArrayPrototypeGetByteOffset(bytes), length);
+  }
+  control.close();
+  return new ReadableStream(internal, stream);
+}
+
+class NativeSource {
+  pullBytes;
+  cancel;
+  constructor(pullBytes, cancel) {
+    this.pullBytes = pullBytes;
+    this.cancel = cancel;
+  }
+
+  async pull(control) {
+    const { pullBytes } = this;
+    let bytes;
+    do {
+      // An empty chunk would leave the reader waiting without another pull.
+      bytes = await pullBytes();
+    } while (bytes !== null && TypedArrayPrototypeGetByteLength(bytes) === 0);
+    if (bytes !== null) {
+      control.enqueue(bytes);
+    } else if (control.canCloseOrEnqueue()) {
+      control.close();
+      control.settlePullIntos();
+    }
+  }
+}
+
+// `pull()` gives a promise for the next bytes or for null at the end; it is called only while somebody reads, and never
+// twice at a time. `cancel(reason)` is called at most once, when the reader wants no more.
+function readableStreamFromNative(pull, cancel) {
+  const stream = new ReadableState();
+  const source = new NativeSource(pull, cancel);
+  new ByteControl(stream, 0, source, source.pull, cancel).started = true;
+  return new ReadableStream(internal, stream);
+}
+
+// `write(Uint8Array)`, `close()` and `abort(reason)` may give promises; one is called at a time. Without a mark, in bytes,
+// the writer's desiredSize stays 1: as on Workers, only the promises of its writes tell how fast the other end is.
+function createByteSink(sink, highWaterMark) {
+  const { SinkControl, WritableState, WritableStream } = require("web/streams/writable");
+  const size = highWaterMark === undefined ? weightless : TypedArrayPrototypeGetByteLength;
+  const control = new SinkControl(new WritableState(), highWaterMark ?? 1, size, sink);
+  control.convert = ownBytes;
+  control.awaitsWrites = true;
+  control.started = true;
+  return { __proto__: null, control, writable: new WritableStream(internal, control.stream) };
+}
+
+function weightless() {
+  return 0;
+}
+
+function writableStreamFromNative(write, close, abort) {
+  return createByteSink({ __proto__: null, self: undefined, write, close, abort }, undefined).writable;
+}
+
+// Reads a stream to its end and keeps the lock, as consuming a body does. It is its own read request.
+class Drain {
+  stream;
+  onChunk;
+  reader;
+  outcome = new Deferred();
+  reading = false;
+  again = false;
+
+  constructor(stream, onChunk) {
+    this.stream = stream;
+    this.onChunk = onChunk;
+    this.reader = streams.acquireReader(stream, false);
+  }
+
+  // A loop and no recursion: the queue of a stream may hold any number of chunks.
+  next() {
+    this.again = true;
+    if (this.reading) return;
+    this.reading = true;
+    while (this.again) {
+      this.again = false;
+      streams.readDefault(this.reader, this);
+    }
+    this.reading = false;
+  }
+
+  chunk(value) {
+    let result;
+    try {
+      const bytes = bytesOfBufferSource(value);
+      if (bytes === undefined) throw new TypeError(NOT_BYTES);
+      const { onChunk } = this;
+      result = onChunk(bytes);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (result === undefined) this.next();
+    else {
+      PromisePrototypeThen(
+        PromiseResolve(result),
+        () => this.next(),
+        (error) => this.fail(error),
+      );
+    }
+  }
+
+  close() {
+    this.outcome.resolve();
+  }
+
+  error(error) {
+    this.outcome.reject(error);
+  }
+
+  fail(error) {
+    PromisePrototypeThen(streams.cancel(this.stream, error), ignore, ignore);
+    this.outcome.reject(error);
+  }
+}
+
+// Takes a state. Calls `onChunk(Uint8Array)` for each chunk, one at a time, and waits for the promise that it may give.
+// Rejects with the stream's error, with what `onChunk` throws, or with a TypeError for a chunk that is not bytes; in the last
+// two cases the stream is cancelled.
+function drainStream(stream, onChunk) {
+  let drain;
+  try {
+    drain = new Drain(stream, onChunk);
+  } catch (error) {
+    return PromiseReject(error);
+  }
+  drain.next();
+  return drain.outcome.promise;
+}
+
+exports.NOT_BYTES = NOT_BYTES;
+exports.createByteSink = createByteSink;
+exports.drainStream = drainStream;
+exports.ownBytes = ownBytes;
+exports.readableStreamFromBytes = readableStreamFromBytes;
+exports.readableStreamFromNative = readableStreamFromNative;
+exports.writableStreamFromNative = writableStreamFromNative;

@@ -1,0 +1,76 @@
+//! `structuredClone()`, and the natives by which host objects' codecs attach and adopt what is live.
+
+use std::sync::Arc;
+
+use atoll_isolate::{JsError, Native, arguments, natives, v8, values};
+
+use crate::body::{self, BodyCell};
+use crate::context;
+
+pub(crate) fn natives() -> Vec<Native> {
+    natives![
+        "structuredClone" => structured_clone,
+        "attach" => attach,
+        "attachBody" => attach_body,
+        "adopt" => adopt,
+        "newStandIn" => new_stand_in,
+    ]
+}
+
+type Args<'s> = v8::FunctionCallbackArguments<'s>;
+type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+
+fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let copy = values::write(scope, args.get(0)).and_then(|message| values::read(scope, message));
+    let Some(copy) = copy else { return };
+    // Transferring means that the sender loses the buffers.
+    if let Ok(transfer) = v8::Local::<v8::Array>::try_from(args.get(1)) {
+        for index in 0..transfer.length() {
+            let item = transfer.get_index(scope, index);
+            match item.map(v8::Local::<v8::ArrayBuffer>::try_from) {
+                Some(Ok(buffer)) if buffer.is_detachable() && !buffer.was_detached() => {
+                    buffer.detach(None);
+                }
+                _ => {
+                    return JsError::dom("DataCloneError", "Value in the transfer list cannot be transferred.")
+                        .throw(scope);
+                }
+            }
+        }
+    }
+    rv.set(copy);
+}
+
+/// The capability behind a handle joins the message that is being written; gives its index there.
+fn attach<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let index = context::resource(scope, handle).and_then(|(_, capability)| values::attach(scope, capability));
+    if let Some(index) = index {
+        rv.set_uint32(index);
+    }
+}
+
+/// A body (nothing, text, bytes or a handle) moves into the message that is being written.
+fn attach_body<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let body = body::argument(scope, args.get(0));
+    if let Some(index) = values::attach(scope, Arc::new(BodyCell::new(body))) {
+        rv.set_uint32(index);
+    }
+}
+
+/// Takes a capability out of the message that is being read; gives a handle owned by the current context.
+fn adopt<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let index = arguments::integer(scope, &args, 0);
+    if let Some(capability) = values::adopt(scope, index) {
+        let owner = context::current(scope);
+        rv.set_uint32(context::add_resource(scope, owner, capability));
+    }
+}
+
+/// An object that structured clone takes for a host object whatever its prototype.
+fn new_stand_in<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
+    let object = v8::Object::new(scope);
+    let null = v8::null(scope);
+    object.set_prototype(scope, null.into());
+    rv.set(object.into());
+}

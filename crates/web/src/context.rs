@@ -1,0 +1,360 @@
+//! I/O contexts: one for each invocation. A context owns every live object that came from outside: pending
+//! operations, timers, bodies, stubs. When it ends they go with it.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use atoll_host::clock::Clock;
+use atoll_host::log::LogSink;
+use atoll_host::random::Random;
+use atoll_isolate::values::Capability;
+use atoll_isolate::{Envelope, JsError, Meter, WeakIsolate, v8};
+
+use crate::fetcher::Fetcher;
+
+/// Number of an I/O context in its isolate; 0 is none (module top level).
+pub type ContextId = u32;
+
+/// A small integer by which JavaScript names a resource.
+pub type Handle = u32;
+
+/// What guests get when they try I/O at module top level.
+pub const GLOBAL_SCOPE: &str = "Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or \
+connect()), setting a timeout, and generating random values are not allowed within global scope. To fix this error, \
+perform this operation within a handler. https://developers.cloudflare.com/workers/runtime-apis/handlers/";
+
+/// What a Worker's isolate knows of the outside; set when the Worker starts.
+pub struct Environment {
+    /// The actor, for answers that come later.
+    pub isolate: WeakIsolate,
+    /// The Worker's name, in logs.
+    pub name: String,
+    /// Where `fetch()` goes.
+    pub outbound: Arc<dyn Fetcher>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The random source.
+    pub random: Arc<dyn Random>,
+    /// Where console lines go.
+    pub log: Arc<dyn LogSink>,
+    /// Compatibility flags that are on, by name.
+    pub flags: Arc<Vec<String>>,
+    /// Most timers that one context may have active.
+    pub max_timers: usize,
+}
+
+struct Context {
+    meter: Arc<Meter>,
+    pending: HashMap<u32, v8::Global<v8::PromiseResolver>>,
+    timers: HashMap<u32, tokio::task::AbortHandle>,
+    resources: Vec<Handle>,
+    data: Option<Box<dyn Any + Send>>,
+}
+
+/// The isolate's contexts and resources; lives in the isolate's slot.
+#[derive(Default)]
+pub(crate) struct Contexts {
+    environment: Option<Environment>,
+    current: ContextId,
+    entered: Vec<ContextId>,
+    next_context: ContextId,
+    next_operation: u32,
+    next_handle: Handle,
+    table: HashMap<ContextId, Context>,
+    resources: HashMap<Handle, (ContextId, Capability)>,
+}
+
+pub(crate) fn contexts<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Contexts {
+    scope.get_slot_mut::<Contexts>().expect("each isolate gets its contexts when it is made")
+}
+
+/// Sets what the Worker knows of the outside.
+pub fn set_environment(scope: &mut v8::PinScope<'_, '_>, environment: Environment) {
+    contexts(scope).environment = Some(environment);
+}
+
+/// What the Worker knows of the outside.
+///
+/// # Panics
+/// Before a Worker has started in the isolate.
+pub fn environment<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a Environment {
+    contexts(scope).environment.as_ref().expect("guest code runs only in a started Worker")
+}
+
+/// The context whose message is being delivered, or 0.
+pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
+    contexts(scope).current
+}
+
+/// The current context.
+///
+/// # Errors
+/// At module top level: the error that guests see.
+pub fn require(scope: &mut v8::PinScope<'_, '_>) -> Result<ContextId, JsError> {
+    match current(scope) {
+        0 => Err(JsError::error(GLOBAL_SCOPE)),
+        id => Ok(id),
+    }
+}
+
+/// Opens a context. `data` belongs to the layer that made the invocation.
+pub fn open(scope: &mut v8::PinScope<'_, '_>, meter: Arc<Meter>, data: Box<dyn Any + Send>) -> ContextId {
+    let contexts = contexts(scope);
+    contexts.next_context += 1;
+    let id = contexts.next_context;
+    contexts.table.insert(
+        id,
+        Context {
+            meter,
+            pending: HashMap::new(),
+            timers: HashMap::new(),
+            resources: Vec::new(),
+            data: Some(data),
+        },
+    );
+    id
+}
+
+/// Enters a context for the rest of the message. False: it has ended.
+pub fn enter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    let contexts = contexts(scope);
+    let alive = id == 0 || contexts.table.contains_key(&id);
+    if alive {
+        contexts.current = id;
+    }
+    alive
+}
+
+/// Leaves whatever context is current; at the end of each message. Gives the one that was.
+pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
+    let contexts = contexts(scope);
+    contexts.entered.clear();
+    std::mem::take(&mut contexts.current)
+}
+
+/// Around the evaluation of module code: it runs in no context.
+pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
+    let contexts = contexts(scope);
+    if before {
+        let current = std::mem::take(&mut contexts.current);
+        contexts.entered.push(current);
+    } else if let Some(previous) = contexts.entered.pop() {
+        contexts.current = previous;
+    }
+}
+
+/// Whether a context is still open.
+pub fn is_open(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    contexts(scope).table.contains_key(&id)
+}
+
+/// The data given to [`open`], where it is of this type.
+pub fn data<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut T> {
+    contexts(scope).table.get_mut(&id)?.data.as_mut()?.downcast_mut()
+}
+
+/// The meter that a context's work is charged to.
+pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Meter>> {
+    contexts(scope).table.get(&id).map(|c| c.meter.clone())
+}
+
+/// All open contexts.
+pub fn open_contexts(scope: &mut v8::PinScope<'_, '_>) -> Vec<ContextId> {
+    contexts(scope).table.keys().copied().collect()
+}
+
+/// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.
+pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
+}
+
+/// Ends a context: its timers stop, its promises never settle, its resources are dropped.
+pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let contexts = contexts(scope);
+    let Some(context) = contexts.table.remove(&id) else { return };
+    if contexts.current == id {
+        contexts.current = 0;
+    }
+    let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
+    context.timers.values().for_each(tokio::task::AbortHandle::abort);
+    // Dropped without a borrow of the table: a resource's drop may send messages.
+    drop((context, resources));
+}
+
+/// Puts a capability into the table, owned by context `owner` (0: by the isolate).
+pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capability: Capability) -> Handle {
+    let contexts = contexts(scope);
+    contexts.next_handle += 1;
+    let handle = contexts.next_handle;
+    contexts.resources.insert(handle, (owner, capability));
+    if let Some(context) = contexts.table.get_mut(&owner) {
+        // Released handles are swept when they outnumber the live ones.
+        if context.resources.len() >= 64 && context.resources.len().is_power_of_two() {
+            let live = &contexts.resources;
+            context.resources.retain(|h| live.contains_key(h));
+        }
+        context.resources.push(handle);
+    }
+    handle
+}
+
+/// The capability behind a handle, with the context that owns it.
+pub fn resource(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<(ContextId, Capability)> {
+    contexts(scope).resources.get(&handle).cloned()
+}
+
+/// The capability behind a handle, where it is of this type.
+pub fn resource_as<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Arc<T>> {
+    contexts(scope).resources.get(&handle)?.1.clone().downcast().ok()
+}
+
+/// Lets a handle go.
+pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
+    contexts(scope).resources.remove(&handle).map(|(_, capability)| capability)
+}
+
+/// Number of live handles, for tests and metrics.
+pub fn resource_count(scope: &mut v8::PinScope<'_, '_>) -> usize {
+    contexts(scope).resources.len()
+}
+
+/// A promise of the current context that something outside settles, exactly once.
+pub struct Completion {
+    isolate: WeakIsolate,
+    meter: Arc<Meter>,
+    context: ContextId,
+    operation: u32,
+}
+
+impl Completion {
+    /// Makes a promise in the current context and the handle that settles it.
+    ///
+    /// # Errors
+    /// At module top level.
+    pub fn new<'s>(
+        scope: &mut v8::PinScope<'s, '_>,
+    ) -> Result<(v8::Local<'s, v8::Promise>, Self), JsError> {
+        let id = require(scope)?;
+        let resolver = v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
+        let promise = resolver.get_promise(scope);
+        let resolver = v8::Global::new(scope, resolver);
+        let contexts = contexts(scope);
+        contexts.next_operation = contexts.next_operation.wrapping_add(1);
+        let operation = contexts.next_operation;
+        let isolate = contexts.environment.as_ref().map(|e| e.isolate.clone());
+        let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
+            return Err(JsError::error(GLOBAL_SCOPE));
+        };
+        context.pending.insert(operation, resolver);
+        let completion = Self { isolate, meter: context.meter.clone(), context: id, operation };
+        Ok((promise, completion))
+    }
+
+    /// Settles the promise in a later message: with the value that `make` gives, or the exception.
+    pub fn settle(
+        self,
+        make: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) -> Result<v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>>
+        + Send
+        + 'static,
+    ) {
+        let Self { isolate, meter, context, operation } = self;
+        let Some(isolate) = isolate.upgrade() else { return };
+        isolate.send(Envelope::new(meter, move |scope| {
+            if !enter(scope, context) {
+                return;
+            }
+            let resolver = contexts(scope).table.get_mut(&context).and_then(|c| c.pending.remove(&operation));
+            let Some(resolver) = resolver else { return };
+            let resolver = v8::Local::new(scope, resolver);
+            match make(scope) {
+                Ok(value) => resolver.resolve(scope, value),
+                Err(exception) => resolver.reject(scope, exception),
+            };
+        }));
+    }
+
+    /// Settles with what a fallible operation gave, through a conversion.
+    pub fn settle_with<T: Send + 'static>(
+        self,
+        outcome: Result<T, JsError>,
+        convert: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, T) -> v8::Local<'s, v8::Value> + Send + 'static,
+    ) {
+        self.settle(move |scope| match outcome {
+            Ok(value) => Ok(convert(scope, value)),
+            Err(error) => Err(error.to_value(scope)),
+        });
+    }
+}
+
+/// Runs a future on the lane's tokio runtime; its outcome settles the returned promise.
+///
+/// # Errors
+/// At module top level.
+pub fn spawn<'s, T: Send + 'static>(
+    scope: &mut v8::PinScope<'s, '_>,
+    future: impl Future<Output = Result<T, JsError>> + Send + 'static,
+    convert: impl for<'a, 'i> FnOnce(&mut v8::PinScope<'a, 'i>, T) -> v8::Local<'a, v8::Value> + Send + 'static,
+) -> Result<v8::Local<'s, v8::Promise>, JsError> {
+    let (promise, completion) = Completion::new(scope)?;
+    tokio::spawn(async move { completion.settle_with(future.await, convert) });
+    Ok(promise)
+}
+
+/// Starts a timer of the current context.
+pub(crate) fn start_timer(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Result<u32, JsError> {
+    let id = require(scope)?;
+    let contexts = contexts(scope);
+    let environment = contexts.environment.as_ref().ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
+    let (isolate, clock, limit) = (environment.isolate.clone(), environment.clock.clone(), environment.max_timers);
+    let context = contexts.table.get_mut(&id).ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
+    if context.timers.len() >= limit {
+        return Err(JsError::dom(
+            "QuotaExceededError",
+            format!("You have exceeded the number of active timeouts you may set. The limit is {limit}."),
+        ));
+    }
+    contexts.next_operation = contexts.next_operation.wrapping_add(1);
+    let timer = contexts.next_operation;
+    let meter = context.meter.clone();
+    let delay = std::time::Duration::from_secs_f64((delay_ms.max(0.0) / 1000.0).min(3.2e9));
+    let task = tokio::spawn(async move {
+        loop {
+            clock.sleep(if repeat { delay.max(std::time::Duration::from_millis(1)) } else { delay }).await;
+            let Some(isolate) = isolate.upgrade() else { return };
+            // A repeating timer waits for its own turn, so that a busy isolate does not pile them up.
+            let (done, turn) = tokio::sync::oneshot::channel::<()>();
+            isolate.send(Envelope::new(meter.clone(), move |scope| {
+                fire_timer(scope, id, timer, repeat);
+                drop(done);
+            }));
+            if !repeat {
+                return;
+            }
+            let _ = turn.await;
+        }
+    });
+    context.timers.insert(timer, task.abort_handle());
+    Ok(timer)
+}
+
+fn fire_timer(scope: &mut v8::PinScope<'_, '_>, context: ContextId, timer: u32, repeat: bool) {
+    if !enter(scope, context) {
+        return;
+    }
+    let Some(owner) = contexts(scope).table.get_mut(&context) else { return };
+    let active = if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
+    if active {
+        let timer = v8::Integer::new_from_unsigned(scope, timer);
+        atoll_isolate::realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);
+    }
+}
+
+/// Stops a timer of the current context.
+pub(crate) fn stop_timer(scope: &mut v8::PinScope<'_, '_>, timer: u32) {
+    let contexts = contexts(scope);
+    let current = contexts.current;
+    if let Some(task) = contexts.table.get_mut(&current).and_then(|c| c.timers.remove(&timer)) {
+        task.abort();
+    }
+}

@@ -1,0 +1,113 @@
+//! `fetch()` under its JavaScript: one hop to where the context's requests go. Redirects are the caller's, in JavaScript.
+
+use std::sync::Arc;
+
+use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v8};
+
+use crate::body;
+use crate::context::{self, Completion};
+use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
+
+pub(crate) fn natives() -> Vec<Native> {
+    natives!["fetch" => fetch]
+}
+
+/// Natives' arguments from `first` on: method, url, flat headers, body, cf (JSON text), redirect mode.
+pub fn request_argument(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: &v8::FunctionCallbackArguments<'_>,
+    first: i32,
+) -> FetchRequest {
+    FetchRequest {
+        method: arguments::text(scope, args, first),
+        url: arguments::text(scope, args, first + 1),
+        headers: arguments::texts(scope, args.get(first + 2)),
+        body: body::argument(scope, args.get(first + 3)),
+        cf: arguments::optional_text(scope, args, first + 4),
+        redirect: arguments::text(scope, args, first + 5),
+    }
+}
+
+/// Sends a request; the promise gives `[status, statusText, headers, body]`, with a body handle or `null`.
+///
+/// # Errors
+/// At module top level.
+pub fn start<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    fetcher: &dyn Fetcher,
+    request: FetchRequest,
+) -> Result<v8::Local<'s, v8::Promise>, JsError> {
+    let (promise, completion) = Completion::new(scope)?;
+    fetcher.fetch(
+        request,
+        Responder::new(move |answer| {
+            completion.settle(move |scope| match answer {
+                Ok(response) => Ok(response_value(scope, response)),
+                Err(error) => Err(error_value(scope, error)),
+            });
+        }),
+    );
+    Ok(promise)
+}
+
+fn response_value<'s>(scope: &mut v8::PinScope<'s, '_>, response: FetchResponse) -> v8::Local<'s, v8::Value> {
+    let headers: Vec<v8::Local<v8::Value>> = response.headers.iter().map(|h| string(scope, h).into()).collect();
+    let headers = v8::Array::new_with_elements(scope, &headers);
+    let status = v8::Integer::new_from_unsigned(scope, u32::from(response.status));
+    let status_text = string(scope, &response.status_text);
+    let body = body::to_value(scope, response.body);
+    v8::Array::new_with_elements(scope, &[status.into(), status_text.into(), headers.into(), body]).into()
+}
+
+/// The exception that an error from elsewhere becomes here.
+pub fn error_value<'s>(scope: &mut v8::PinScope<'s, '_>, error: RemoteError) -> v8::Local<'s, v8::Value> {
+    let fallback = string(scope, &error.message);
+    v8::tc_scope!(let scope, scope);
+    let name = string(scope, &error.name);
+    let message = string(scope, &error.message);
+    let dom = v8::Boolean::new(scope, error.dom);
+    let remote = v8::Boolean::new(scope, error.remote);
+    let properties = match error.properties {
+        Some(message) => atoll_isolate::values::read(scope, message),
+        None => None,
+    };
+    let properties = properties.unwrap_or_else(|| v8::undefined(scope).into());
+    let arguments = [name.into(), message.into(), dom.into(), properties, remote.into()];
+    match realm::call(scope, "web/clone", "decodeError", &arguments) {
+        Some(value) => value,
+        None => v8::Exception::error(scope, fallback),
+    }
+}
+
+/// What crosses of an exception.
+pub fn error_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) -> RemoteError {
+    v8::tc_scope!(let scope, scope);
+    let described = realm::call(scope, "web/clone", "encodeError", &[exception]);
+    let Some(parts) = described.and_then(|d| v8::Local::<v8::Array>::try_from(d).ok()) else {
+        return RemoteError::error("An exception that cannot be described.");
+    };
+    let part = |scope: &mut v8::PinScope<'_, '_>, index| {
+        parts.get_index(scope, index).map(|p| p.to_rust_string_lossy(scope)).unwrap_or_default()
+    };
+    let (name, message) = (part(scope, 0), part(scope, 1));
+    let dom = parts.get_index(scope, 2).is_some_and(|v| v.is_true());
+    let properties = parts.get_index(scope, 3).filter(|p| p.is_object());
+    let properties = properties.and_then(|p| atoll_isolate::values::write(scope, p));
+    RemoteError { name, message, dom, properties, remote: true }
+}
+
+fn fetch<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let Err(error) = context::require(scope) {
+        return error.throw(scope);
+    }
+    let outbound: Arc<dyn Fetcher> = context::environment(scope).outbound.clone();
+    let request = request_argument(scope, &args, 0);
+    match start(scope, outbound.as_ref(), request) {
+        Ok(promise) => rv.set(promise.into()),
+        Err(error) => error.throw(scope),
+    }
+}

@@ -1,0 +1,146 @@
+//! Where a `fetch` goes: the trait that the internet, a service and an intercepting Worker have in common.
+
+use std::sync::Arc;
+
+use atoll_host::body::Body;
+use atoll_host::network::Network;
+use atoll_isolate::values::Message;
+
+/// A request between isolates, or on its way out.
+pub struct FetchRequest {
+    /// The method, normalised.
+    pub method: String,
+    /// The absolute URL.
+    pub url: String,
+    /// Names (lower case) and values in order, flat: name, value, name, value.
+    pub headers: Vec<String>,
+    /// The body.
+    pub body: Body,
+    /// `request.cf` as JSON text.
+    pub cf: Option<String>,
+    /// The redirect mode: `follow`, `manual` or `error`.
+    pub redirect: String,
+}
+
+/// The answer to a [`FetchRequest`].
+pub struct FetchResponse {
+    /// The status code.
+    pub status: u16,
+    /// The reason phrase.
+    pub status_text: String,
+    /// Names and values in order, flat.
+    pub headers: Vec<String>,
+    /// The body.
+    pub body: Body,
+}
+
+/// An error that crossed from another isolate, or came from outside: class and message, never a stack.
+#[derive(Clone, Default)]
+pub struct RemoteError {
+    /// `name` of the error: a standard class, a `DOMException` name, or a guest's own.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Whether it was a `DOMException`.
+    pub dom: bool,
+    /// Own properties beyond those, as a serialised object.
+    pub properties: Option<Message>,
+    /// Whether it came from another Worker's code (`error.remote`), not from the runtime.
+    pub remote: bool,
+}
+
+impl RemoteError {
+    /// A plain `Error` of the runtime's own.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { name: "Error".into(), message: message.into(), ..Self::default() }
+    }
+
+    /// A `TypeError` of the runtime's own.
+    pub fn type_error(message: impl Into<String>) -> Self {
+        Self { name: "TypeError".into(), message: message.into(), ..Self::default() }
+    }
+}
+
+impl std::fmt::Debug for RemoteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, self.message)
+    }
+}
+
+/// Takes the answer, once; dropped unused, the caller learns that the connection was lost.
+pub struct Responder(Option<Box<dyn FnOnce(Result<FetchResponse, RemoteError>) + Send>>);
+
+/// What a caller gets when whoever should have answered is gone.
+pub const CONNECTION_LOST: &str = "Network connection lost.";
+
+impl Responder {
+    /// A responder that passes the answer to `take`.
+    pub fn new(take: impl FnOnce(Result<FetchResponse, RemoteError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(take)))
+    }
+
+    /// Answers.
+    pub fn respond(mut self, answer: Result<FetchResponse, RemoteError>) {
+        if let Some(take) = self.0.take() {
+            take(answer);
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(take) = self.0.take() {
+            take(Err(RemoteError::error(CONNECTION_LOST)));
+        }
+    }
+}
+
+/// Something that answers requests.
+pub trait Fetcher: Send + Sync + 'static {
+    /// Starts a request. Never blocks; the answer may come on any thread.
+    fn fetch(&self, request: FetchRequest, respond: Responder);
+}
+
+/// The network, as far as the host lets it through.
+pub struct Internet(pub Arc<dyn Network>);
+
+impl Fetcher for Internet {
+    fn fetch(&self, request: FetchRequest, respond: Responder) {
+        let url = match url::Url::parse(&request.url) {
+            Ok(url) => url,
+            Err(error) => {
+                return respond.respond(Err(RemoteError::type_error(format!(
+                    "Fetch API cannot load: {} ({error})",
+                    request.url
+                ))));
+            }
+        };
+        let headers = request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let request = atoll_host::http::Request { method: request.method, url, headers, body: request.body };
+        let answer = self.0.fetch(request);
+        tokio::spawn(async move {
+            respond.respond(match answer.await {
+                Ok(response) => Ok(FetchResponse {
+                    status: response.status,
+                    status_text: response.status_text,
+                    headers: response.headers.into_iter().flat_map(|(name, value)| [name, value]).collect(),
+                    body: response.body,
+                }),
+                Err(error) => Err(RemoteError::error(error.to_string())),
+            });
+        });
+    }
+}
+
+/// No network: what `globalOutbound: null` gives.
+pub struct NoOutbound;
+
+/// The error of every `fetch()` in a Worker without an outbound.
+pub const NO_OUTBOUND: &str = "This worker is not permitted to access the internet via global functions like fetch(). \
+It must use capabilities (such as bindings in 'env') to talk to the outside world.";
+
+impl Fetcher for NoOutbound {
+    fn fetch(&self, _request: FetchRequest, respond: Responder) {
+        respond.respond(Err(RemoteError::error(NO_OUTBOUND)));
+    }
+}

@@ -1,0 +1,138 @@
+//! The layer's manifest: natives, scripts, lazy globals.
+
+use atoll_isolate::extension::LazyGlobal;
+use atoll_isolate::{Extension, Native, Script, modules, script, v8};
+
+use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, url};
+
+/// Web and Workers APIs.
+pub static EXTENSION: Extension =
+    Extension { name: "web", natives, scripts: SCRIPTS, globals: GLOBALS, bind };
+
+fn natives() -> Vec<Native> {
+    [
+        basics::natives(),
+        body::natives(),
+        clone::natives(),
+        compression::natives(),
+        encoding::natives(),
+        fetch::natives(),
+        inspection::natives(),
+        url::natives(),
+    ]
+    .concat()
+}
+
+fn bind(scope: &mut v8::PinScope<'_, '_>) {
+    scope.set_slot(context::Contexts::default());
+    modules::set_around_evaluation(scope, context::around_evaluation);
+}
+
+const SCRIPTS: &[Script] = &[
+    script!("web", "clone", eager),
+    script!("web", "date", eager),
+    script!("web", "global", eager),
+    script!("web", "webidl", eager),
+    script!("web", "headers", eager),
+    script!("web", "body", eager),
+    script!("web", "request", eager),
+    script!("web", "response", eager),
+    script!("web", "fetch", eager),
+    script!("web", "abort"),
+    script!("web", "blob"),
+    script!("web", "console"),
+    script!("web", "crypto"),
+    script!("web", "dom-exception"),
+    script!("web", "encoding"),
+    script!("web", "events"),
+    script!("web", "form-data"),
+    script!("web", "inspect"),
+    script!("web", "performance"),
+    script!("web", "timers"),
+    script!("web", "url"),
+    script!("web", "streams/byte-control"),
+    script!("web", "streams/codec"),
+    script!("web", "streams/dictionaries"),
+    script!("web", "streams/identity"),
+    script!("web", "streams/native"),
+    script!("web", "streams/pipe"),
+    script!("web", "streams/promises"),
+    script!("web", "streams/queue"),
+    script!("web", "streams/readable"),
+    script!("web", "streams/readable-byte"),
+    script!("web", "streams/readable-default"),
+    script!("web", "streams/readable-from"),
+    script!("web", "streams/readable-readers"),
+    script!("web", "streams/tee"),
+    script!("web", "streams/transform"),
+    script!("web", "streams/writable"),
+    script!("web", "streams/writable-writer"),
+    script!("web", "node/assert"),
+    script!("web", "node/assertion-error"),
+    script!("web", "node/comparisons"),
+    script!("web", "node/diff"),
+    script!("web", "node/util"),
+    script!("web", "inspect/format-string"),
+    script!("web", "inspect/shapes"),
+    script!("web", "inspect/text"),
+];
+
+const fn lazy(name: &'static str, script: &'static str) -> LazyGlobal {
+    LazyGlobal { name, script }
+}
+
+const GLOBALS: &[LazyGlobal] = &[
+    lazy("AbortController", "web/abort"),
+    lazy("AbortSignal", "web/abort"),
+    lazy("Blob", "web/blob"),
+    lazy("File", "web/blob"),
+    lazy("console", "web/console"),
+    lazy("Crypto", "web/crypto"),
+    lazy("crypto", "web/crypto"),
+    lazy("DOMException", "web/dom-exception"),
+    lazy("TextDecoder", "web/encoding"),
+    lazy("TextEncoder", "web/encoding"),
+    lazy("atob", "web/encoding"),
+    lazy("btoa", "web/encoding"),
+    lazy("CloseEvent", "web/events"),
+    lazy("CustomEvent", "web/events"),
+    lazy("ErrorEvent", "web/events"),
+    lazy("Event", "web/events"),
+    lazy("EventTarget", "web/events"),
+    lazy("ExtendableEvent", "web/events"),
+    lazy("MessageEvent", "web/events"),
+    lazy("PromiseRejectionEvent", "web/events"),
+    lazy("FormData", "web/form-data"),
+    lazy("performance", "web/performance"),
+    lazy("clearInterval", "web/timers"),
+    lazy("clearTimeout", "web/timers"),
+    lazy("scheduler", "web/timers"),
+    lazy("setInterval", "web/timers"),
+    lazy("setTimeout", "web/timers"),
+    lazy("URL", "web/url"),
+    lazy("URLSearchParams", "web/url"),
+    lazy("ReadableStream", "web/streams/readable"),
+    lazy("ReadableStreamBYOBReader", "web/streams/readable-readers"),
+    lazy("ReadableStreamDefaultReader", "web/streams/readable-readers"),
+    lazy("ReadableByteStreamController", "web/streams/readable-byte"),
+    lazy("ReadableStreamBYOBRequest", "web/streams/readable-byte"),
+    lazy("ReadableStreamDefaultController", "web/streams/readable-default"),
+    lazy("WritableStream", "web/streams/writable"),
+    lazy("WritableStreamDefaultController", "web/streams/writable-writer"),
+    lazy("WritableStreamDefaultWriter", "web/streams/writable-writer"),
+    lazy("TransformStream", "web/streams/transform"),
+    lazy("TransformStreamDefaultController", "web/streams/transform"),
+    lazy("ByteLengthQueuingStrategy", "web/streams/queue"),
+    lazy("CountQueuingStrategy", "web/streams/queue"),
+    lazy("FixedLengthStream", "web/streams/identity"),
+    lazy("IdentityTransformStream", "web/streams/identity"),
+    lazy("CompressionStream", "web/streams/codec"),
+    lazy("DecompressionStream", "web/streams/codec"),
+    lazy("TextDecoderStream", "web/streams/codec"),
+    lazy("TextEncoderStream", "web/streams/codec"),
+    lazy("SubtleCrypto", "web/crypto"),
+    lazy("Performance", "web/performance"),
+    lazy("addEventListener", "web/events"),
+    lazy("removeEventListener", "web/events"),
+    lazy("dispatchEvent", "web/events"),
+];

@@ -1,0 +1,113 @@
+//! `atoll serve`.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use atoll_config::{Project, Warning};
+use atoll_host::log::TracingSink;
+use atoll_server::Projects;
+use atoll_server::ingress::Ingress;
+use clap::ArgMatches;
+
+use crate::logging;
+
+/// The projects that arguments name.
+pub(crate) fn paths(arguments: &ArgMatches) -> Vec<PathBuf> {
+    arguments.get_many("projects").map(|paths| paths.cloned().collect()).unwrap_or_default()
+}
+
+/// V8 comes first, before any thread exists; then logging.
+pub(crate) fn prepare(arguments: &ArgMatches) {
+    let flags = arguments.get_one::<String>("v8-flags").map_or("", String::as_str);
+    atoll_isolate::engine::initialize(flags);
+    logging::start();
+}
+
+pub(crate) fn warn(warning: &Warning) {
+    tracing::warn!("{warning}");
+}
+
+/// Says why on stderr; exit code 1.
+pub(crate) fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "atoll: {error}");
+    ExitCode::FAILURE
+}
+
+pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
+    prepare(arguments);
+    let host = arguments.get_one::<IpAddr>("host").copied().unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    let port = arguments.get_one::<u16>("port").copied().unwrap_or(8787);
+    let projects = match Projects::start(&paths(arguments), Arc::new(TracingSink), warn) {
+        Ok(projects) => projects,
+        Err(error) => return fail(&error),
+    };
+    let ingress = match Ingress::open(projects.primary(), host, port) {
+        Ok(ingress) => ingress,
+        Err(error) => return fail(&error),
+    };
+    announce(&projects, &ingress);
+    let code = wait(ingress);
+    projects.runtime.scheduler.stop();
+    projects.runtime.pool.close();
+    // Threads may be in turns that never end: the process goes without them.
+    std::process::exit(code);
+}
+
+fn announce(projects: &Projects, ingress: &Ingress) {
+    let mut out = std::io::stdout().lock();
+    for (index, project) in projects.projects().enumerate() {
+        let _ = writeln!(out, "{}{}", if index == 0 { "Serving " } else { "   with " }, describe(project));
+    }
+    let _ = writeln!(out, "Ready on http://{}", ingress.address());
+    let _ = out.flush();
+}
+
+fn describe(project: &Project) -> String {
+    let mut bindings: Vec<String> = Vec::new();
+    bindings.extend(project.vars.iter().map(|(name, _)| format!("{name} (var)")));
+    bindings.extend(project.services.iter().map(|s| format!("{} (service {})", s.binding, s.service)));
+    bindings.extend(project.worker_loaders.iter().map(|l| format!("{} (worker loader)", l.binding)));
+    let bindings = if bindings.is_empty() { "no bindings".to_owned() } else { bindings.join(", ") };
+    format!("{} from {}: {bindings}", project.name, project.main.display())
+}
+
+/// Waits for SIGINT or SIGTERM, then for requests under way. A second signal ends the process at once.
+fn wait(ingress: Ingress) -> i32 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            fail(&format!("cannot wait for signals: {error}"));
+            return 1;
+        }
+    };
+    let _entered = runtime.enter();
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        fail(&"cannot listen for signals");
+        return 1;
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    tracing::info!("stopping: requests under way may finish; a second signal ends at once");
+    let drained = std::thread::spawn(move || ingress.close());
+    runtime.block_on(async {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return 130,
+                _ = terminate.recv() => return 143,
+                () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+            }
+            if drained.is_finished() {
+                return 0;
+            }
+        }
+    })
+}
