@@ -232,6 +232,14 @@ impl Isolate {
         }
     }
 
+    /// A turn panicked: the isolate cannot be trusted any more and ends, its heap with it.
+    pub(crate) fn abandon(&self) {
+        tracing::error!("a turn panicked; its isolate is ended");
+        self.end(End::Closed);
+        self.0.state.resume();
+        self.dispose();
+    }
+
     fn dispose(&self) {
         let heap = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(heap) = heap {

@@ -342,6 +342,7 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
         builtins,
         refuse_attributes: has("throw_on_unrecognized_import_assertion"),
     };
+    modules::allow_code_generation(scope, has("allow_eval_during_startup"));
     v8::tc_scope!(let scope, scope);
     // `env` is importable, so it has to be there before the first module is evaluated.
     let env = match code.env {
@@ -367,6 +368,7 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
         }
         Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
     };
+    modules::allow_code_generation(scope, false);
     match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
         Some(_) => Ok(()),
         None => Err(RemoteError::error("Failed to start Worker.")),

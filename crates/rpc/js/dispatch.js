@@ -131,6 +131,7 @@ function perform(target, path, args, entrypoint) {
 // ---- Arrivals ------------------------------------------------------------------------------------------------------
 
 exports.beginArguments = values.beginReceive;
+exports.releaseExport = values.releaseExport;
 
 // Results that calls under way may still ask for: question -> { context, promise, release }.
 const answers = new SafeMap();

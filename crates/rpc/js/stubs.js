@@ -143,6 +143,15 @@ function disposeValue(value) {
   }
 }
 
+// Members that every object has are answered here and never go over RPC.
+const ownMembers = {
+  __proto__: null, constructor: 1, toString: 1, toLocaleString: 1, valueOf: 1, hasOwnProperty: 1, isPrototypeOf: 1,
+  propertyIsEnumerable: 1,
+};
+function ownMember(target, key, Class) {
+  return key === "constructor" ? Class : target[key];
+}
+
 // ---- Proxies -------------------------------------------------------------------------------------------------------
 
 function propertyOf(root, path, name) {
@@ -209,6 +218,7 @@ const propertyHandler = {
     const state = targets.get(target);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcProperty" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
+    if (key in ownMembers) return ownMember(target, key, RpcProperty);
     return propertyOf(state.root, state.path, key);
   },
 };
@@ -225,6 +235,7 @@ const promiseHandler = {
     if (key === SymbolDispose) return () => disposePromise(state);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcPromise" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
+    if (key in ownMembers) return ownMember(target, key, RpcPromise);
     return propertyOf(state, [], key);
   },
 };
@@ -249,6 +260,7 @@ const stubHandler = {
     if (key === "then") return undefined;
     if (key === "dup") return () => dup(state);
     if (key === "onRpcBroken") return undefined;
+    if (key in ownMembers) return ownMember(target, key, RpcStub);
     return propertyOf(state, [], key);
   },
 };
@@ -296,6 +308,7 @@ const serviceHandler = {
     if (typeof key === "symbol") return key === SymbolToStringTag ? "ServiceStub" : undefined;
     if (key === "then") return undefined;
     if (key === "dup") return () => serviceFromHandle(natives.dupHandle(handleOf(state)));
+    if (key in ownMembers) return ownMember(target, key, ServiceStub);
     return propertyOf(state, [], key);
   },
 };
@@ -328,7 +341,7 @@ function serviceFromHandle(handle, context = 0) {
 }
 
 function serviceFromState(state) {
-  const target = { __proto__: null };
+  const target = {};
   targets.set(target, state);
   const proxy = new Proxy(target, serviceHandler);
   states.set(proxy, state);

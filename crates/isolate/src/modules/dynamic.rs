@@ -34,12 +34,15 @@ pub(super) fn import<'s>(
 /// V8's callback for `import.source(specifier)`.
 pub(super) fn import_phase<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    _options: v8::Local<'s, v8::Data>,
+    options: v8::Local<'s, v8::Data>,
     resource: v8::Local<'s, v8::Value>,
     specifier: v8::Local<'s, v8::String>,
-    _phase: v8::ModuleImportPhase,
+    phase: v8::ModuleImportPhase,
     attributes: v8::Local<'s, v8::FixedArray>,
 ) -> Option<v8::Local<'s, v8::Promise>> {
+    if phase != v8::ModuleImportPhase::kSource {
+        return import(scope, options, resource, specifier, attributes);
+    }
     settle(scope, |scope, resolver| {
         let index = find(scope, resource, specifier, attributes)?;
         let object = link::source_object(scope, index)?;

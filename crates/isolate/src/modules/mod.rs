@@ -112,7 +112,17 @@ pub(crate) fn bind(scope: &mut v8::PinScope<'_, '_>) {
     scope.set_slot(ModuleMap::default());
 }
 
+/// Whether code may be made from strings (`eval`, `new Function`) and from bytes (Wasm) from now on.
+pub fn allow_code_generation(scope: &mut v8::PinScope<'_, '_>, allow: bool) {
+    scope.get_current_context().set_allow_generation_from_strings(allow);
+}
+
+unsafe extern "C" fn allow_wasm(context: v8::Local<'_, v8::Context>, _source: v8::Local<'_, v8::String>) -> bool {
+    context.is_code_generation_from_strings_allowed()
+}
+
 pub(crate) fn configure(isolate: &mut v8::Isolate) {
+    isolate.set_allow_wasm_code_generation_callback(allow_wasm);
     isolate.set_host_import_module_dynamically_callback(dynamic::import);
     isolate.set_host_import_module_with_phase_dynamically_callback(dynamic::import_phase);
 }

@@ -111,7 +111,12 @@ impl Scheduler {
             // A stolen isolate stays where it now runs: its next turns are cheaper on the same thread.
             isolate.set_home(index);
             let _runtime = lane.runtime.enter();
-            isolate.run_turn(&watched);
+            // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
+            let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(&watched)));
+            if turn.is_err() {
+                watched.rest();
+                isolate.abandon();
+            }
             drop(isolate);
             if !lane.is_epoch(epoch) {
                 break;

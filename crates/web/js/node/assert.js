@@ -195,7 +195,8 @@ function catchFrom(fn) {
 
 async function rejectionOf(promiseFn) {
   let promise = promiseFn;
-  if (typeof promiseFn === "function") {
+  // A stub's promise is callable, and yet a promise.
+  if (typeof promiseFn === "function" && !isPromise(promiseFn)) {
     promise = promiseFn();
     if (!isPromise(promise)) {
       const message =
@@ -216,7 +217,7 @@ async function rejectionOf(promiseFn) {
 
 function isPromise(value) {
   if (natives.valueKind(value) === "Promise") return true;
-  const isObject = typeof value === "object" && value !== null;
+  const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
   return isObject && typeof value.then === "function" && typeof value.catch === "function";
 }
 
