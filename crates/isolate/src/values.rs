@@ -100,6 +100,7 @@ type Hosts = Vec<v8::Global<v8::Value>>;
 /// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
 /// runtime script with stand-ins for them, and written again.
 fn write_pass<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<(Vec<u8>, Hosts)> {
+    let attached = frames(scope).last().map_or(0, Vec::len);
     let refused = {
         v8::tc_scope!(let scope, scope);
         let writer = Writer::default();
@@ -119,6 +120,11 @@ fn write_pass<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Val
     if !refused {
         return None;
     }
+    // What the first attempt attached is not sent.
+    realm::call(scope, SCRIPT, "rollback", &[])?;
+    let kept = attached.min(frames(scope).last().map_or(0, Vec::len));
+    let dropped = frames(scope).last_mut().map(|frame| frame.split_off(kept));
+    drop(dropped);
     let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
     let writer = Writer::default();
     let state = writer.state.clone();
@@ -161,7 +167,10 @@ impl v8::ValueSerializerImpl for Writer {
     }
 
     fn is_host_object<'s>(&self, scope: &mut v8::PinScope<'s, '_>, object: v8::Local<'s, v8::Object>) -> Option<bool> {
-        // Plain objects, and nothing else, are V8's own.
+        // Plain objects and native errors are V8's own, and nothing else.
+        if object.is_native_error() {
+            return Some(false);
+        }
         let prototype = object.get_prototype(scope)?;
         Some(!is_object_prototype(scope, prototype))
     }

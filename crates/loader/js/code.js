@@ -2,7 +2,7 @@
 // WorkerCode: what `load` takes and `get`'s callback gives, checked with the reference's own words, turned into the flat
 // form that natives read. Content is captured here, at the call.
 //
-// natives.checkCompatibility(date, flags, allowExperimental); natives.stripTypes(name, source) -> source;
+// natives.checkCompatibility(date, flags, allowExperimental);
 // natives.givenCompatibility() -> [date, flags] of this Worker
 
 const {
@@ -34,7 +34,7 @@ function specify(code) {
   spec.allowExperimental ||= inheritsExperimental(short, code);
   if (short) {
     spec.main = code.mainModule === undefined ? "worker.js" : `${code.mainModule}`;
-    spec.modules = [spec.main, "js", natives.stripTypes(spec.main, `${code.code}`)];
+    spec.modules = [spec.main, "js or ts", `${code.code}`];
   } else {
     if (code.mainModule === undefined) throw wrongType("mainModule", "string");
     spec.main = `${code.mainModule}`;
@@ -128,7 +128,7 @@ function addModule(list, name, content, main) {
     count++;
   }
   if (count !== 1) throw new TypeError(`${ONE_OF} Module '${name}' contained ${count} properties.`);
-  ArrayPrototypePush(list, name, kind === "ts" ? "js" : kind, contentOf(name, kind, content[kind], main));
+  ArrayPrototypePush(list, name, kind, contentOf(name, kind, content[kind], main));
 }
 
 function isWasmModule(value) {
@@ -137,8 +137,6 @@ function isWasmModule(value) {
 
 function contentOf(name, kind, value, main) {
   switch (kind) {
-    case "ts":
-      return natives.stripTypes(name, `${value}`);
     case "json":
       return JSONStringify(value);
     case "data":
@@ -162,7 +160,7 @@ function isBytes(value) {
 function addText(list, name, text, main) {
   if (StringPrototypeEndsWith(name, ".js")) return void ArrayPrototypePush(list, name, "js", text);
   if (StringPrototypeEndsWith(name, ".ts") || StringPrototypeEndsWith(name, ".mts")) {
-    return void ArrayPrototypePush(list, name, "js", natives.stripTypes(name, text));
+    return void ArrayPrototypePush(list, name, "ts", text);
   }
   if (StringPrototypeEndsWith(name, ".py")) throw pythonModule(name, main);
   let message =

@@ -44,6 +44,14 @@ function binding(kind, value) {
 
 exports.start = (ns) => {
   namespace = ns;
+  const names = ObjectKeys(ns);
+  for (let i = 0; i < names.length; i++) {
+    const value = ns[names[i]];
+    if (typeof value === "function" || (typeof value === "object" && value !== null)) continue;
+    throw new TypeError(
+      `Incorrect type for map entry '${names[i]}': the provided value is not of type 'function or ExportedHandler'.`,
+    );
+  }
   return true;
 };
 
@@ -167,7 +175,7 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
     promise,
     (response) => {
       try {
-        answer(response);
+        answer(response, method === "HEAD");
       } catch (error) {
         natives.respondError(error);
       }
@@ -180,12 +188,13 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
   );
 };
 
-function answer(response) {
+function answer(response, headOnly) {
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }
   const parts = detachResponse(response);
-  natives.respond(parts[0], parts[1], parts[2], parts[3]);
+  if (headOnly && typeof parts[3] === "number") natives.bodyCancel(parts[3]);
+  natives.respond(parts[0], parts[1], parts[2], headOnly ? null : parts[3]);
 }
 
 // `target`: [name, props].

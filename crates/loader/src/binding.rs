@@ -71,7 +71,6 @@ pub(crate) fn natives() -> Vec<Native> {
         "workerEntrypoint" => worker_entrypoint,
         "loopback" => loopback,
         "checkCompatibility" => check_compatibility,
-        "stripTypes" => strip_types,
         "givenCompatibility" => given_compatibility,
         "later" => later,
     ]
@@ -278,6 +277,8 @@ fn read_modules<'s>(
         let text = || content.to_rust_string_lossy(scope);
         let source = match kind.as_str() {
             "js" => ModuleSource::Esm(text()),
+            "ts" => ModuleSource::Translated(text(), strip_types),
+            "js or ts" => ModuleSource::Either(text(), strip_types),
             "cjs" => ModuleSource::CommonJs(text()),
             "text" => ModuleSource::Text(text()),
             "json" => ModuleSource::Json(text()),
@@ -288,6 +289,7 @@ fn read_modules<'s>(
             },
         };
         size += match &source {
+            ModuleSource::Translated(t, _) | ModuleSource::Either(t, _) => t.len(),
             ModuleSource::Esm(t) | ModuleSource::CommonJs(t) | ModuleSource::Text(t) | ModuleSource::Json(t) => t.len(),
             ModuleSource::Data(bytes) | ModuleSource::Wasm(bytes) => bytes.len(),
             ModuleSource::CompiledWasm(module) => module.get_wire_bytes_ref().len(),
@@ -334,16 +336,8 @@ fn check_compatibility<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv
     }
 }
 
-/// `stripTypes(name, source)` gives the source without its types; throws a SyntaxError with the place.
-fn strip_types<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let name = arguments::text(scope, &args, 0);
-    let source = arguments::text(scope, &args, 1);
-    match atoll_typescript::strip(&name, &source) {
-        Ok(stripped) => rv.set(string(scope, &stripped).into()),
-        Err(error) => {
-            JsError { class: atoll_isolate::ErrorClass::Syntax, message: error.to_string() }.throw(scope);
-        }
-    }
+fn strip_types(name: &str, source: &str) -> Result<String, String> {
+    atoll_typescript::strip(name, source).map_err(|error| error.to_string())
 }
 
 /// `givenCompatibility()` gives `[date, flags]` of this Worker, as they were given.

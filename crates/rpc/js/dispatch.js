@@ -91,6 +91,13 @@ function member(object, name, entrypoint) {
   throw missing(name);
 }
 
+// Whether a path may go on from here.
+function traversable(value) {
+  if (typeof value === "function") return true;
+  if (typeof value !== "object" || value === null) return false;
+  return stubs.stateOf(value) !== undefined || values.isPlain(value) || isInstance(value) || natives.valueKind(value) === "Promise";
+}
+
 const HANDLER_ARITY = (name) =>
   `Cannot call handler function "${name}" over RPC because it has the wrong number of arguments. A simple function ` +
   "handler can only be called over RPC if it has exactly the arguments (arg, env, ctx), where only the first argument " +
@@ -109,6 +116,7 @@ function perform(target, path, args, entrypoint) {
     receiver = object;
     object = member(object, path[i], i === 0 && entrypoint !== undefined);
     const last = i === path.length - 1;
+    if (!last && !traversable(object)) throw missing(path[i]);
     if (!last && typeof object === "object" && object !== null && natives.valueKind(object) === "Promise") {
       // A property that is a promise is awaited on the way.
       const rest = ArrayPrototypeSlice(path, i + 1);
@@ -164,7 +172,7 @@ function unwrap(value) {
 function sendResult(reply, value) {
   try {
     // A returned object's own disposer stays here and runs when the caller lets go.
-    return values.encodeResult(value, () => natives.rpcReply(reply, value));
+    return values.encodeResult(value, (encoded) => natives.rpcReply(reply, encoded));
   } catch (error) {
     return natives.rpcReject(reply, error);
   }

@@ -8,7 +8,7 @@
 // natives.serviceFetch(handle, method, url, headers, body, cf, redirect) -> as natives.fetch
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, Error, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject,
+  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject,
   PromiseResolve, Proxy, ReflectApply, SafeWeakMap, SymbolDispose, SymbolToStringTag, TypeError,
 } = primordials;
 const { CROSS_REQUEST } = require("web/body");
@@ -116,16 +116,13 @@ function accept(sent, result) {
       if (result.disposed) disposeValue(value);
       return value;
     },
-    (error) => {
+    function rejected(error) {
       result.settled = true;
-      throw localise(error);
+      // The stack is the caller's: V8 adds the asynchronous frames that wait for this promise.
+      if (typeof error === "object" && error !== null) ErrorCaptureStackTrace(error, rejected);
+      throw error;
     },
   );
-}
-
-// The stack of an error from elsewhere starts where it arrived; nothing of the callee's is in it.
-function localise(error) {
-  return error;
 }
 
 function callValue(value, path, args) {
@@ -134,6 +131,13 @@ function callValue(value, path, args) {
   }
   const { callLocal } = require("rpc/dispatch");
   return callLocal(value, path, args);
+}
+
+// Calls a stub once and lets it go.
+function callAndDispose(stub) {
+  const state = states.get(stub);
+  const { promise } = send(state, [], []);
+  PromisePrototypeThen(promise, () => disposeStub(state), () => disposeStub(state));
 }
 
 function disposeValue(value) {
@@ -307,7 +311,6 @@ const serviceHandler = {
     if (key === SymbolDispose) return () => {};
     if (typeof key === "symbol") return key === SymbolToStringTag ? "ServiceStub" : undefined;
     if (key === "then") return undefined;
-    if (key === "dup") return () => serviceFromHandle(natives.dupHandle(handleOf(state)));
     if (key in ownMembers) return ownMember(target, key, ServiceStub);
     return propertyOf(state, [], key);
   },
@@ -377,6 +380,7 @@ exports.RpcPromise = RpcPromise;
 exports.RpcProperty = RpcProperty;
 exports.RpcStub = RpcStub;
 exports.ServiceStub = ServiceStub;
+exports.callAndDispose = callAndDispose;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
 exports.loopback = loopback;

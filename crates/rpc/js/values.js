@@ -36,8 +36,19 @@ function live() {
 const exported = new SafeMap();
 let nextExport = 0;
 
+// Exports of the message that is being written, so that they can be taken back.
+let fresh = [];
+clones.setRollback(() => {
+  for (let i = 0; i < fresh.length; i++) {
+    const entry = exported.get(fresh[i]);
+    if (entry !== undefined) entry.owned = false;
+  }
+  fresh = [];
+});
+
 function addExport(value) {
   const id = ++nextExport;
+  ArrayPrototypePush(fresh, id);
   const { hold } = require("rpc/dispatch");
   exported.set(id, { value, context: natives.currentContext(), release: hold() });
   return id;
@@ -158,6 +169,7 @@ function withMode(wanted, moves, body) {
   const movedBefore = moved;
   mode = wanted;
   moved = moves;
+  fresh = [];
   try {
     return body();
   } finally {
@@ -183,7 +195,8 @@ exports.encodeArguments = (args, write) => {
 // Writes a result through `write`. Stubs in it always move.
 exports.encodeResult = (value, write) => {
   const moves = [];
-  const result = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : value));
+  const disposable = exports.withDisposer(value);
+  const result = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : disposable));
   disposeAll(moves);
   return result;
 };
@@ -222,29 +235,71 @@ exports.endReceive = () => {
 };
 exports.disposeAll = disposeAll;
 
+// A returned object with a disposer of its own: the disposer stays with its owner and runs when the caller lets go.
+class Disposable {
+  value;
+  dispose;
+  constructor(value, dispose) {
+    this.value = value;
+    this.dispose = dispose;
+  }
+}
+clones.register(Disposable.prototype, {
+  __proto__: null,
+  kind: "disposable",
+  encode: ({ value, dispose }) => [value, ["stub", natives.exportObject(addExport(dispose))]],
+  decode: (payload) => new Disposable(payload[0], clones.decodeHost(payload[1])),
+});
+
+exports.withDisposer = (value) => {
+  if (typeof value !== "object" || value === null || stubs.stateOf(value) !== undefined) return value;
+  if (natives.valueKind(value) !== "" || !isPlain(value)) return value;
+  const dispose = value[SymbolDispose];
+  if (typeof dispose !== "function") return value;
+  return new Disposable(value, () => ReflectApply(dispose, value, []));
+};
+
 // What a caller gets: an object carries a disposer for the stubs in it.
 exports.takeResult = (value) => {
+  let remote;
+  if (typeof value === "object" && value !== null && value instanceof Disposable) {
+    remote = value.dispose;
+    value = value.value;
+  }
   if (typeof value !== "object" || value === null || stubs.stateOf(value) !== undefined) return value;
   if (natives.valueKind(value) !== "" || !isPlain(value)) return value;
   const held = [];
-  collect(value, held, 0);
+  collect(value, held, new SafeSet());
   ObjectDefineProperty(value, SymbolDispose, {
     __proto__: null,
-    value: () => disposeAll(held),
+    value: () => {
+      if (remote !== undefined) {
+        // The disposer's own stub goes once the call is on its way.
+        const call = remote;
+        remote = undefined;
+        stubs.callAndDispose(call);
+      }
+      disposeAll(held);
+    },
     writable: true,
     configurable: true,
   });
   return value;
 };
 
-const MAX_COLLECT_DEPTH = 100;
-function collect(value, held, depth) {
-  if (depth > MAX_COLLECT_DEPTH) return;
-  if (typeof value === "function") {
-    if (stubs.stateOf(value) !== undefined) ArrayPrototypePush(held, value);
-  } else if (typeof value === "object" && value !== null && (ArrayIsArray(value) || isPlain(value))) {
-    const keys = ObjectKeys(value);
-    for (let i = 0; i < keys.length; i++) collect(value[keys[i]], held, depth + 1);
+// The stubs in a value, however deep.
+function collect(root, held, seen) {
+  const queue = [root];
+  for (let next = 0; next < queue.length; next++) {
+    const value = queue[next];
+    if (typeof value === "function") {
+      if (stubs.stateOf(value) !== undefined) ArrayPrototypePush(held, value);
+    } else if (typeof value === "object" && value !== null && !seen.has(value)) {
+      seen.add(value);
+      if (stubs.stateOf(value) !== undefined || !(ArrayIsArray(value) || isPlain(value))) continue;
+      const keys = ObjectKeys(value);
+      for (let i = 0; i < keys.length; i++) ArrayPrototypePush(queue, value[keys[i]]);
+    }
   }
 }
 exports.isPlain = isPlain;

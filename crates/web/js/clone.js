@@ -36,6 +36,13 @@ exports.setInstanceEncoder = (encoder) => {
   encodeInstance = encoder;
 };
 
+// Undoes what encoders did for a message that is not sent after all.
+let rollback = () => {};
+exports.rollback = () => rollback();
+exports.setRollback = (undo) => {
+  rollback = undo;
+};
+
 const standIns = new primordials.SafeWeakMap();
 
 function dataCloneError(message) {
@@ -67,10 +74,7 @@ exports.unsupported = unsupported;
 // Called for every object that is not plain, while a value is written.
 exports.encodeHost = (object) => {
   const exotic = standIns.get(object);
-  if (exotic !== undefined) {
-    standIns.delete(object);
-    return exotic;
-  }
+  if (exotic !== undefined) return encodeStandIn(exotic);
   let prototype = ObjectGetPrototypeOf(object);
   while (prototype !== null) {
     const codec = byPrototype.get(prototype);
@@ -116,16 +120,19 @@ function keep(seen, value, result) {
   return result;
 }
 
+// Encoded only when it is written: what it attaches belongs to the message under way then.
 function standIn(value) {
-  const descriptor = encodeExotic(value);
-  if (descriptor === undefined) {
-    throw dataCloneError(
-      typeof value === "function" ? `${FunctionPrototypeToString(value)} could not be cloned.` : "#<Object> could not be cloned.",
-    );
-  }
   const object = natives.newStandIn();
-  standIns.set(object, descriptor);
+  standIns.set(object, value);
   return object;
+}
+
+function encodeStandIn(value) {
+  const descriptor = encodeExotic(value);
+  if (descriptor !== undefined) return descriptor;
+  throw dataCloneError(
+    typeof value === "function" ? `${FunctionPrototypeToString(value)} could not be cloned.` : "#<Object> could not be cloned.",
+  );
 }
 
 function copyObject(value, seen) {
@@ -177,8 +184,12 @@ function ownText(error, key) {
   }
 }
 
-// -> [name, message, isDOMException, own enumerable properties or undefined]. Never throws.
-exports.encodeError = (error) => {
+// -> [name, message, isDOMException, { own, cause, errors } or undefined]. Never throws.
+exports.encodeError = (error) => encodeError(error, 0);
+
+const MAX_CAUSES = 8;
+
+function encodeError(error, depth) {
   if (typeof error !== "object" || error === null) {
     let text;
     try {
@@ -200,8 +211,33 @@ exports.encodeError = (error) => {
     return ["Error", text, false, undefined];
   }
   const dom = natives.valueKind(error) !== "NativeError" && isDOMException(error);
-  return [name ?? "Error", message ?? "", dom, ownProperties(error)];
-};
+  return [name ?? "Error", message ?? "", dom, beyond(error, depth)];
+}
+
+// Own properties, and the errors that an error refers to, each without its stack.
+function beyond(error, depth) {
+  const own = ownProperties(error);
+  let cause;
+  if (depth < MAX_CAUSES && ObjectGetOwnPropertyDescriptor(error, "cause") !== undefined) {
+    cause = nested(ownValue(error, "cause"), depth);
+  }
+  return own === undefined && cause === undefined ? undefined : { own, cause };
+}
+
+function ownValue(error, key) {
+  try {
+    return error[key];
+  } catch {
+    return undefined;
+  }
+}
+
+function nested(value, depth) {
+  if (typeof value === "object" && value !== null && natives.valueKind(value) === "NativeError") {
+    return { error: encodeError(value, depth + 1) };
+  }
+  return typeof value === "function" || typeof value === "symbol" ? undefined : { value };
+}
 
 function isDOMException(error) {
   let prototype = ObjectGetPrototypeOf(error);
@@ -216,7 +252,7 @@ exports.setDOMExceptionPrototype = (prototype) => {
   domExceptionPrototype = prototype;
 };
 
-const notProperties = { __proto__: null, name: 1, message: 1, stack: 1, remote: 1 };
+const notProperties = { __proto__: null, name: 1, message: 1, stack: 1, remote: 1, cause: 1 };
 
 function ownProperties(error) {
   let result;
@@ -236,6 +272,18 @@ function ownProperties(error) {
   return result;
 }
 
+function addProperties(error, { own, cause }) {
+  if (own !== undefined) {
+    const keys = ObjectKeys(own);
+    for (let i = 0; i < keys.length; i++) define(error, keys[i], own[keys[i]]);
+  }
+  if (cause !== undefined) {
+    const { error: inner } = cause;
+    const value = inner === undefined ? cause.value : exports.decodeError(inner[0], inner[1], inner[2], inner[3], false);
+    ObjectDefineProperty(error, "cause", { __proto__: null, value, writable: true, configurable: true });
+  }
+}
+
 // The local object for an error that came from elsewhere; its stack starts here.
 exports.decodeError = (name, message, dom, properties, remote) => {
   let error;
@@ -249,10 +297,7 @@ exports.decodeError = (name, message, dom, properties, remote) => {
       ObjectDefineProperty(error, "name", { __proto__: null, value: name, writable: true, configurable: true });
     }
   }
-  if (properties !== undefined) {
-    const keys = ObjectKeys(properties);
-    for (let i = 0; i < keys.length; i++) define(error, keys[i], properties[keys[i]]);
-  }
+  if (properties !== undefined) addProperties(error, properties);
   if (remote) {
     ObjectDefineProperty(error, "remote", { __proto__: null, value: true, writable: true, configurable: true, enumerable: true });
   }

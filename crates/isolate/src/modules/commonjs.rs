@@ -59,7 +59,7 @@ pub(super) fn exports<'s>(scope: &mut v8::PinScope<'s, '_>, index: usize) -> Opt
     module.get(scope, key.into())
 }
 
-/// `require(specifier)`: another module's default export, or the namespace of an ES module.
+/// `require(specifier)`: another module's default export, or the namespace of an ES module that has none.
 fn require(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -78,7 +78,6 @@ fn load<'s>(scope: &mut v8::PinScope<'s, '_>, index: usize) -> Option<v8::Local<
     if !matches!(map(scope).records[index].kind, Kind::Esm | Kind::Builtin(_)) {
         return link::default_export(scope, index);
     }
-    let builtin = matches!(map(scope).records[index].kind, Kind::Builtin(_));
     let module = map(scope).records[index].module.clone();
     let module = v8::Local::new(scope, module);
     module.instantiate_module2(scope, link::resolve, link::resolve_source)?;
@@ -99,7 +98,7 @@ fn load<'s>(scope: &mut v8::PinScope<'s, '_>, index: usize) -> Option<v8::Local<
     }
     let namespace = v8::Local::<v8::Object>::try_from(module.get_module_namespace()).ok()?;
     let key = string(scope, "default");
-    if builtin && namespace.has(scope, key.into())? {
+    if namespace.has(scope, key.into())? {
         return namespace.get(scope, key.into());
     }
     Some(namespace.into())

@@ -1,6 +1,6 @@
 //! Compiling modules and answering V8 when it links them.
 
-use super::{Builtin, Kind, ModuleSource, commonjs, map, origin, refuse, resolve as path};
+use super::{Builtin, Kind, ModuleSource, Translate, commonjs, map, origin, refuse, resolve as path};
 use crate::error::{JsError, string};
 use crate::{arguments, realm};
 
@@ -8,10 +8,26 @@ use crate::{arguments, realm};
 pub(super) fn compile(scope: &mut v8::PinScope<'_, '_>, name: &str, source: ModuleSource) -> Option<()> {
     match source {
         ModuleSource::Esm(text) => {
-            let text = v8::String::new(scope, &text)?;
-            let origin = origin(scope, name, true);
-            let mut source = v8::script_compiler::Source::new(text, Some(&origin));
-            let module = v8::script_compiler::compile_module(scope, &mut source)?;
+            let module = compile_esm(scope, name, &text)?;
+            register(scope, name, Kind::Esm, module);
+        }
+        ModuleSource::Translated(text, translate) => {
+            let text = translated(scope, name, &text, translate)?;
+            let module = compile_esm(scope, name, &text)?;
+            register(scope, name, Kind::Esm, module);
+        }
+        ModuleSource::Either(text, translate) => {
+            let plain = {
+                v8::tc_scope!(let scope, scope);
+                compile_esm(scope, name, &text)
+            };
+            let module = match plain {
+                Some(module) => module,
+                None => {
+                    let text = translated(scope, name, &text, translate)?;
+                    compile_esm(scope, name, &text)?
+                }
+            };
             register(scope, name, Kind::Esm, module);
         }
         ModuleSource::CommonJs(source) => {
@@ -41,6 +57,24 @@ pub(super) fn compile(scope: &mut v8::PinScope<'_, '_>, name: &str, source: Modu
         }
     }
     Some(())
+}
+
+fn compile_esm<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
+    text: &str,
+) -> Option<v8::Local<'s, v8::Module>> {
+    let text = v8::String::new(scope, text)?;
+    let origin = origin(scope, name, true);
+    let mut source = v8::script_compiler::Source::new(text, Some(&origin));
+    v8::script_compiler::compile_module(scope, &mut source)
+}
+
+fn translated(scope: &mut v8::PinScope<'_, '_>, name: &str, text: &str, translate: Translate) -> Option<String> {
+    match translate(name, text) {
+        Ok(text) => Some(text),
+        Err(message) => refuse(scope, &JsError { class: crate::ErrorClass::Syntax, message }),
+    }
 }
 
 fn value_module(scope: &mut v8::PinScope<'_, '_>, name: &str, value: v8::Local<v8::Value>) {

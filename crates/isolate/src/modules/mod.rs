@@ -19,6 +19,10 @@ pub use resolve::normalise;
 pub enum ModuleSource {
     /// An ES module's text.
     Esm(String),
+    /// An ES module's text in another language: translated first.
+    Translated(String, Translate),
+    /// As it is, or, should it not compile, translated.
+    Either(String, Translate),
     /// A CommonJS module's text; its default export is `module.exports`.
     CommonJs(String),
     /// Text, the default export.
@@ -32,6 +36,9 @@ pub enum ModuleSource {
     /// A Wasm module that was compiled elsewhere in this process.
     CompiledWasm(v8::CompiledWasmModule),
 }
+
+/// Translates a module (name, text) to JavaScript; an error is a message with the place.
+pub type Translate = fn(&str, &str) -> Result<String, String>;
 
 /// A module that the runtime itself provides.
 #[derive(Debug, Clone, Copy)]
@@ -164,7 +171,7 @@ pub fn start<'s>(
     let found = bundle.modules.iter().find(|(name, _)| normalise(name) == main);
     match found {
         None => return Err(StartError::NoMain),
-        Some((_, ModuleSource::Esm(_))) => {}
+        Some((_, ModuleSource::Esm(_) | ModuleSource::Translated(..) | ModuleSource::Either(..))) => {}
         Some(_) => return Err(StartError::MainNotEsm),
     }
     v8::tc_scope!(let scope, scope);
