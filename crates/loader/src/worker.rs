@@ -371,7 +371,10 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
     modules::allow_code_generation(scope, false);
     match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
         Some(_) => Ok(()),
-        None => Err(RemoteError::error("Failed to start Worker.")),
+        None => {
+            let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+            Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {message}")))
+        }
     }
 }
 

@@ -157,8 +157,8 @@ function serve(start, reply, question) {
   answers.set(question, { __proto__: null, context: natives.currentContext(), promise });
   PromisePrototypeThen(
     promise,
-    (value) => finish(() => sendResult(reply, value), value, question, params, release),
-    (error) => finish(() => natives.rpcReject(reply, error), undefined, question, params, release),
+    (value) => finish(sendResult(reply, value), question, params, release),
+    (error) => finish({ kept: natives.rpcReject(reply, error), moves: [] }, question, params, release),
   );
 }
 
@@ -169,24 +169,25 @@ function unwrap(value) {
   return value;
 }
 
+// -> { kept, moves }: whether calls on the result are under way, and stubs in it that moved to the caller.
 function sendResult(reply, value) {
   try {
     // A returned object's own disposer stays here and runs when the caller lets go.
     return values.encodeResult(value, (encoded) => natives.rpcReply(reply, encoded));
   } catch (error) {
-    return natives.rpcReject(reply, error);
+    return { kept: natives.rpcReject(reply, error), moves: [] };
   }
 }
 
-function finish(settle, value, question, params, release) {
-  const keep = settle();
-  if (keep) {
-    answers.get(question).release = release;
-  } else {
-    answers.delete(question);
-  }
+function finish(sent, question, params, release) {
+  const end = () => {
+    values.disposeAll(sent.moves);
+    release();
+  };
+  if (sent.kept) answers.get(question).release = end;
+  else answers.delete(question);
   if (params !== undefined) values.disposeAll(params);
-  if (!keep) release();
+  if (!sent.kept) end();
 }
 
 exports.forgetAnswer = (question) => {

@@ -192,13 +192,13 @@ exports.encodeArguments = (args, write) => {
   return result;
 };
 
-// Writes a result through `write`. Stubs in it always move.
+// Writes a result through `write`. Stubs in it always move; gives those to dispose of once nobody can ask for the result
+// here any more.
 exports.encodeResult = (value, write) => {
   const moves = [];
   const disposable = exports.withDisposer(value);
-  const result = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : disposable));
-  disposeAll(moves);
-  return result;
+  const kept = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : disposable));
+  return { kept, moves };
 };
 
 exports.encodeEnv = (allowLive, write) => withMode(allowLive ? LIVE_ENV : ENV, undefined, write);
