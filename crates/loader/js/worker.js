@@ -2,7 +2,7 @@
 // One Worker in its isolate: its exports as entrypoints, its env, and the events that the runtime delivers to it.
 //
 // natives.respond(status, statusText, headers, body), natives.respondError(error), natives.testDone(failed, error)
-// settle the current invocation; natives.contextDone(context) closes its context; natives.loopback(name, props) -> handle
+// settle the current invocation; natives.loopback(name, props) -> handle
 
 const {
   ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, PromisePrototypeThen, PromiseReject,
@@ -13,6 +13,7 @@ const stubs = require("rpc/stubs");
 const dispatch = require("rpc/dispatch");
 const { requestFromNative } = require("web/request");
 const { detachResponse, isResponse } = require("web/response");
+const { hold } = require("web/context");
 
 let namespace;
 // The same object in handlers and as an import.
@@ -87,7 +88,7 @@ for (const name of ["props", "exports", "waitUntil", "passThroughOnException", "
 
 function waitUntil(promise) {
   natives.requireContext();
-  const release = dispatch.hold();
+  const release = hold();
   PromisePrototypeThen(PromiseResolve(promise), release, (error) => {
     natives.reportError(error);
     release();
@@ -163,7 +164,7 @@ function callHandler(instance, name, argument) {
 // ---- Events ----------------------------------------------------------------------------------------------------
 
 exports.fetch = (name, props, method, url, headers, body, cf) => {
-  const release = dispatch.hold();
+  const release = hold();
   let promise;
   try {
     const request = requestFromNative(method, url, headers, body, cf);
@@ -202,7 +203,7 @@ exports.call = (target, path, args, reply, question) =>
   dispatch.callEntrypoint(() => instantiate(target[0], target[1]), path, args, reply, question);
 
 exports.test = (name, props) => {
-  const release = dispatch.hold();
+  const release = hold();
   let promise;
   try {
     promise = PromiseResolve(callHandler(instantiate(name, props), "test", {}));
@@ -222,8 +223,5 @@ exports.test = (name, props) => {
   );
 };
 
-exports.dropContext = (context) => {
-  dispatch.dropContext(context);
-};
 exports.hasExports = (context) => require("rpc/values").hasExports(context);
 exports.isEntrypoint = isEntrypoint;

@@ -223,29 +223,10 @@ fn begin(
             scope.reset();
             let error = fetch::error_of(scope, exception);
             answer.fail(error);
-            finish(scope, id);
+            context::finish(scope, id);
         }
     });
     worker.deliver(Some(charged), work);
-}
-
-/// Contexts that have nothing left to do; closed at the end of the message.
-#[derive(Default)]
-struct Done(Vec<ContextId>);
-
-fn finish(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if scope.get_slot::<Done>().is_none() {
-        scope.set_slot(Done::default());
-    }
-    if let Some(done) = scope.get_slot_mut::<Done>() {
-        done.0.push(id);
-    }
-}
-
-fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    context::close(scope, id);
-    let id = v8::Integer::new_from_unsigned(scope, id);
-    realm::call(scope, HOOKS_SCRIPT, "dropContext", &[id.into()]);
 }
 
 /// The end of each message: what the guest left behind is looked at.
@@ -255,9 +236,8 @@ fn after_message(scope: &mut v8::PinScope<'_, '_>, rejections: Vec<v8::Global<v8
         unhandled(scope, value);
     }
     let current = context::leave(scope);
-    let done = scope.get_slot_mut::<Done>().map(|d| std::mem::take(&mut d.0)).unwrap_or_default();
-    for id in done {
-        close(scope, id);
+    for id in context::take_done(scope) {
+        context::close(scope, id);
     }
     if current != 0 && context::is_open(scope, current) {
         end_if_over(scope, current);
@@ -267,7 +247,7 @@ fn after_message(scope: &mut v8::PinScope<'_, '_>, rejections: Vec<v8::Global<v8
 /// An invocation past its budget ends; so does one that waits for nothing and has not answered.
 fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     if context::meter(scope, id).is_some_and(|m| m.is_over()) {
-        return close(scope, id);
+        return context::close(scope, id);
     }
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
     if invocation.answer.is_given() {
@@ -281,7 +261,7 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let hosts = realm::call(scope, HOOKS_SCRIPT, "hasExports", &[number.into()]).is_some_and(|v| v.is_true());
     if !hosts {
         answer.fail(RemoteError::error(HUNG));
-        close(scope, id);
+        context::close(scope, id);
     }
 }
 
@@ -298,7 +278,6 @@ fn uncaught(scope: &mut v8::PinScope<'_, '_>, report: ExceptionReport) {
 
 pub(crate) fn natives() -> Vec<Native> {
     natives![
-        "contextDone" => context_done,
         "respond" => respond,
         "respondError" => respond_error,
         "testDone" => test_done,
@@ -308,11 +287,6 @@ pub(crate) fn natives() -> Vec<Native> {
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
 type Return<'a> = v8::ReturnValue<'a, v8::Value>;
-
-fn context_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let id = arguments::integer(scope, &args, 0);
-    finish(scope, id);
-}
 
 fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
     let id = context::current(scope);
@@ -364,7 +338,7 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
         let error = fetch::error_of(scope, args.get(0));
         answer.fail(error);
     }
-    finish(scope, id);
+    context::finish(scope, id);
 }
 
 /// Does work in a Worker outside of any invocation.

@@ -12,27 +12,9 @@ const {
 const { RpcTarget, WorkerEntrypoint, DurableObject, hasPrototype } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const values = require("rpc/values");
+const { hold, onDrop } = require("web/context");
 
 const objectPrototype = ObjectGetPrototypeOf({});
-
-// ---- Keeping the invocation's context open -------------------------------------------------------------------------
-
-// Holds by context: the number of things that keep it open. At zero the runtime is told.
-const holds = new SafeMap();
-exports.hold = () => {
-  const context = natives.currentContext();
-  if (context === 0) return () => {};
-  holds.set(context, (holds.get(context) ?? 0) + 1);
-  let released = false;
-  return () => {
-    if (released) return;
-    released = true;
-    const left = (holds.get(context) ?? 1) - 1;
-    if (left > 0) return void holds.set(context, left);
-    holds.delete(context);
-    natives.contextDone(context);
-  };
-};
 
 // ---- Lookup --------------------------------------------------------------------------------------------------------
 
@@ -147,7 +129,7 @@ const answers = new SafeMap();
 // Runs a call and settles its reply. `start()` gives the value or a promise of it.
 function serve(start, reply, question) {
   const params = values.endReceive();
-  const release = exports.hold();
+  const release = hold();
   let promise;
   try {
     promise = PromiseResolve(unwrap(start()));
@@ -238,10 +220,8 @@ exports.callEntrypoint = (make, path, args, reply, question) => {
     question,
   );
 };
-exports.dropContext = (context) => {
-  holds.delete(context);
-  values.dropExports(context);
+onDrop((context) => {
   answers.forEach((answer, question) => {
     if (answer.context === context) answers.delete(question);
   });
-};
+});

@@ -13,6 +13,7 @@ const {
 const clones = require("web/clone");
 const { RpcTarget, hasPrototype } = require("rpc/targets");
 const stubs = require("rpc/stubs");
+const { hold, onDrop } = require("web/context");
 
 const CLONE = 0;
 const RPC = 1;
@@ -49,7 +50,6 @@ clones.setRollback(() => {
 function addExport(value) {
   const id = ++nextExport;
   ArrayPrototypePush(fresh, id);
-  const { hold } = require("rpc/dispatch");
   exported.set(id, { value, context: natives.currentContext(), release: hold() });
   return id;
 }
@@ -61,11 +61,11 @@ exports.hasExports = (context) => {
   });
   return found;
 };
-exports.dropExports = (context) => {
+onDrop((context) => {
   exported.forEach((entry, id) => {
     if (entry.context === context) exported.delete(id);
   });
-};
+});
 exports.exportedValue = (id) => exported.get(id);
 exports.releaseExport = (id) => {
   const entry = exported.get(id);
@@ -163,6 +163,8 @@ clones.setInstanceEncoder((object) => {
   if (hasPrototype(object, RpcTarget.prototype)) return targetDescriptor(object);
   return undefined;
 });
+
+clones.setCallCheck(() => mode === RPC);
 
 function withMode(wanted, moves, body) {
   const before = mode;

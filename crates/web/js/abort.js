@@ -2,6 +2,7 @@
 // AbortController and AbortSignal. https://dom.spec.whatwg.org/#aborting-ongoing-activities
 //
 // natives.reportError(error) -> undefined; takes what an abort algorithm threw, must not throw.
+// natives.hasFlag(name)      -> whether the compatibility flag is on.
 // AbortSignal.timeout() uses web/timers, which throws without an I/O context.
 const {
   ArrayPrototypePush,
@@ -21,6 +22,7 @@ const {
   observeListeners,
 } = require("web/events");
 const { DOMException } = require("web/dom-exception");
+const clones = require("web/clone");
 
 // AbortSignal has no public constructor; only this file knows the token.
 const constructionToken = { __proto__: null };
@@ -207,6 +209,25 @@ class AbortSignal extends EventTarget {
 }
 
 defineInterface(AbortSignal, "AbortSignal");
+// A signal that is aborted already is a value: its reason. One that may still be aborted would have to stay connected.
+clones.register(AbortSignal.prototype, {
+  __proto__: null,
+  kind: "AbortSignal",
+  encode: (signal) => {
+    if (!exports.isAbortSignal(signal)) throw clones.unsupported("AbortSignal");
+    if (exports.isAborted(signal)) return [exports.abortReason(signal)];
+    throw clones.dataCloneError(
+      natives.hasFlag("enable_abortsignal_rpc")
+        ? "An AbortSignal that is not aborted yet cannot be sent: this is not supported yet."
+        : "AbortSignal serialization is not enabled.",
+    );
+  },
+  decode: (payload) => {
+    const signal = exports.createAbortSignal();
+    signalAbort(signal, payload[0]);
+    return signal;
+  },
+});
 defineEventHandler(AbortSignal.prototype, "abort");
 
 function abortWithTimeout(signal) {

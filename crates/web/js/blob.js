@@ -6,6 +6,7 @@
 // natives.textDecode(name, bytes, fatal, ignoreBOM) -> string.
 // natives.dateNow()                                 -> milliseconds since 1970 on the invocation's clock.
 const {
+  ArrayBufferPrototypeGetByteLength,
   ArrayPrototypePush,
   MathMax,
   MathMin,
@@ -25,6 +26,7 @@ const {
   Uint8Array,
 } = primordials;
 const { argumentError, bytesOfBufferSource, defineInterface, illegalInvocation } = require("web/webidl");
+const clones = require("web/clone");
 
 // Given instead of parts, it lets the runtime hand over bytes without a copy; guest code cannot reach it.
 const adopt = { __proto__: null };
@@ -91,6 +93,15 @@ class Blob {
     exports.isBlob = (value) => typeof value === "object" && value !== null && #bytes in value;
     exports.blobBytes = (blob) => blob.#bytes;
     exports.blobType = (blob) => blob.#type;
+    clones.register(Blob.prototype, {
+      __proto__: null,
+      kind: "Blob",
+      encode: (blob) => {
+        if (!(#bytes in blob)) throw clones.unsupported("Blob");
+        return { bytes: wholeBuffer(blob.#bytes), type: blob.#type };
+      },
+      decode: (payload) => new Blob(adopt, payload.type, payload.bytes),
+    });
   }
 }
 
@@ -207,10 +218,26 @@ class File extends Blob {
     exports.isFile = (value) => typeof value === "object" && value !== null && #name in value;
     exports.fileName = (file) => file.#name;
     exports.fileLastModified = (file) => file.#lastModified;
+    clones.register(File.prototype, {
+      __proto__: null,
+      kind: "File",
+      encode: (file) => {
+        if (!(#name in file)) throw clones.unsupported("File");
+        const bytes = wholeBuffer(exports.blobBytes(file));
+        return { bytes, type: exports.blobType(file), name: file.#name, lastModified: file.#lastModified };
+      },
+      decode: (payload) => new File(adopt, payload.name, payload, payload.bytes),
+    });
   }
 }
 
 defineInterface(File, "File");
+
+// A view is written with the whole buffer under it: that of a slice holds what its receiver must not see.
+function wholeBuffer(bytes) {
+  const size = ArrayBufferPrototypeGetByteLength(TypedArrayPrototypeGetBuffer(bytes));
+  return size === TypedArrayPrototypeGetByteLength(bytes) ? bytes : new Uint8Array(bytes);
+}
 
 function toLongLong(value) {
   const number = MathTrunc(+value);

@@ -29,6 +29,7 @@ class BodyState {
   context = 0;
 }
 
+const { hold } = require("web/context");
 const streams = () => require("web/streams/readable");
 
 function isArrayBuffer(value) {
@@ -187,19 +188,10 @@ function settle(reader, body, then) {
 function streamOf(body) {
   if (body === null) return null;
   if (body.stream !== undefined) return body.stream;
-  const { readableStreamFromBytes, readableStreamFromNative } = streams();
   if (body.handle !== 0) {
-    const { handle, context } = body;
-    body.stream = readableStreamFromNative(
-      () => {
-        if (context !== natives.currentContext()) throw new primordials.Error(exports.CROSS_REQUEST("ReadableStreamSource"));
-        return natives.bodyRead(handle);
-      },
-      () => natives.bodyCancel(handle),
-    );
-    nativeHandles.set(body.stream, handle);
+    body.stream = streamFromHandle(body.handle, body.context, undefined);
   } else {
-    body.stream = readableStreamFromBytes(
+    body.stream = streams().readableStreamFromBytes(
       typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source),
     );
     body.source = undefined;
@@ -208,7 +200,23 @@ function streamOf(body) {
   return body.stream;
 }
 // Streams over native bodies that nobody has read: sent on, the native body moves and no byte goes through JavaScript.
-const nativeHandles = new primordials.SafeWeakMap();
+// stream -> { handle, context }
+const nativeBodies = new primordials.SafeWeakMap();
+
+// A stream over a native body of this context. `fail`, if given, throws what a reader gets where the body is cut off.
+function streamFromHandle(handle, context, fail) {
+  const native = { __proto__: null, handle, context };
+  const stream = streams().readableStreamFromNative(
+    () => {
+      checkContext(native);
+      const chunk = natives.bodyRead(handle);
+      return fail === undefined ? chunk : PromisePrototypeThen(chunk, undefined, fail);
+    },
+    () => natives.bodyCancel(handle),
+  );
+  nativeBodies.set(stream, native);
+  return stream;
+}
 
 // What natives take for a body: null, text, bytes or a handle. Consumes it.
 function detach(body) {
@@ -219,15 +227,16 @@ function detach(body) {
 }
 
 function detachStream(stream) {
-  const handle = nativeHandles.get(stream);
-  const { isDisturbed, isLocked, drainStream, streamLength } = streams();
-  if (handle !== undefined && !isDisturbed(stream) && !isLocked(stream)) {
-    nativeHandles.delete(stream);
+  const native = nativeBodies.get(stream);
+  const { acquireReader, isDisturbed, isLocked, drainStream, stateOf, streamLength } = streams();
+  if (native !== undefined && !isDisturbed(stream) && !isLocked(stream)) {
+    checkContext(native);
+    nativeBodies.delete(stream);
     // The stream object stays behind, locked for good.
-    stream.getReader();
-    return handle;
+    acquireReader(stateOf(stream), false);
+    return native.handle;
   }
-  const length = streamLength === undefined ? undefined : streamLength(stream);
+  const length = streamLength(stream);
   const pipe = natives.pipeNew(length === undefined ? NaN : length);
   const sink = pipe[0];
   const pumped = drainStream(stream, (chunk) => {
@@ -237,10 +246,18 @@ function detachStream(stream) {
       if (taken === false) throw new TypeError("The reader of this stream is gone.");
     });
   });
+  // The invocation may have answered long before its stream has ended.
+  const release = hold();
   PromisePrototypeThen(
     pumped,
-    () => natives.pipeClose(sink),
-    () => natives.pipeAbort(sink),
+    () => {
+      natives.pipeClose(sink);
+      release();
+    },
+    () => {
+      natives.pipeAbort(sink);
+      release();
+    },
   );
   return pipe[1];
 }
@@ -316,5 +333,6 @@ exports.extract = extract;
 exports.fromHandle = fromHandle;
 exports.isUsed = isUsed;
 exports.mixin = mixin;
+exports.streamFromHandle = streamFromHandle;
 exports.streamOf = streamOf;
 exports.BodyState = BodyState;

@@ -21,8 +21,8 @@ function register(prototype, codec) {
   byPrototype.set(prototype, codec);
   byKind.set(codec.kind, codec);
 }
-const owners = { __proto__: null, Blob: "web/blob", File: "web/blob", ReadableStream: "web/streams/transfer",
-  WritableStream: "web/streams/transfer", AbortSignal: "web/abort", DOMException: "web/dom-exception" };
+const owners = { __proto__: null, Blob: "web/blob", File: "web/blob", ReadableStream: "web/streams/readable",
+  WritableStream: "web/streams/writable", AbortSignal: "web/abort", DOMException: "web/dom-exception" };
 
 // What V8 cannot hold in a value and a codec replaces: functions and proxies. Set by the RPC layer; without it they
 // cannot be cloned. (value) -> [kind, payload] or undefined.
@@ -42,6 +42,17 @@ exports.rollback = () => rollback();
 exports.setRollback = (undo) => {
   rollback = undo;
 };
+
+// Whether the value goes out with a call: only there may streams cross. Set by the RPC layer.
+let inCall = () => false;
+exports.setCallCheck = (check) => {
+  inCall = check;
+};
+exports.requireCall = (kind) => {
+  if (!inCall()) throw dataCloneError(`${kind} can only be serialized for RPC.`);
+};
+// For codecs, within a call: lets the receiver call a function of the runtime. -> its index in the message
+exports.exportFunction = (fn) => encodeExotic(fn)[1];
 
 const standIns = new primordials.SafeWeakMap();
 

@@ -3,6 +3,7 @@
 // It is an ordinary object below Error.prototype, not a native error, so that a serialiser can tell it apart.
 const { Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf } = primordials;
 const { defineInterface, illegalInvocation } = require("web/webidl");
+const clones = require("web/clone");
 
 const codes = {
   __proto__: null,
@@ -90,6 +91,16 @@ class DOMException {
 
   static {
     exports.isDOMException = (value) => typeof value === "object" && value !== null && #name in value;
+    clones.setDOMExceptionPrototype(DOMException.prototype);
+    clones.register(DOMException.prototype, {
+      __proto__: null,
+      kind: "DOMException",
+      encode: (exception) => {
+        if (!(#name in exception)) throw clones.unsupported("DOMException");
+        return [exception.#message, exception.#name];
+      },
+      decode: (payload) => new DOMException(payload[0], payload[1]),
+    });
   }
 }
 

@@ -146,3 +146,4 @@ exports.fireTimer = fireTimer;
 exports.dropContextTimers = dropContextTimers;
 exports.Scheduler = Scheduler;
 exports.scheduler = new Scheduler(constructionToken);
+require("web/context").onDrop(exports.dropContextTimers);

@@ -9,7 +9,7 @@ use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
 use atoll_isolate::values::Capability;
-use atoll_isolate::{Envelope, JsError, Meter, WeakIsolate, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
 
 use crate::fetcher::Fetcher;
 
@@ -63,6 +63,30 @@ pub(crate) struct Contexts {
     next_handle: Handle,
     table: HashMap<ContextId, Context>,
     resources: HashMap<Handle, (ContextId, Capability)>,
+    done: Vec<ContextId>,
+}
+
+pub(crate) fn natives() -> Vec<Native> {
+    natives!["contextDone" => context_done]
+}
+
+fn context_done<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let id = arguments::integer(scope, &args, 0);
+    finish(scope, id);
+}
+
+/// Nothing keeps the context open any more: it is closed at the end of the message.
+pub fn finish(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    contexts(scope).done.push(id);
+}
+
+/// Contexts that [`finish`] named since the last call.
+pub fn take_done(scope: &mut v8::PinScope<'_, '_>) -> Vec<ContextId> {
+    std::mem::take(&mut contexts(scope).done)
 }
 
 pub(crate) fn contexts<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Contexts {
@@ -82,9 +106,16 @@ pub fn environment<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a Environment {
     contexts(scope).environment.as_ref().expect("guest code runs only in a started Worker")
 }
 
-/// The context whose message is being delivered, or 0.
+/// The context that the running code belongs to, or 0. V8 carries it along with each continuation: code that waited
+/// for a promise which another context resolved goes on in its own.
 pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
-    contexts(scope).current
+    let carried = scope.get_continuation_preserved_embedder_data();
+    v8::Local::<v8::Integer>::try_from(carried).map_or(0, |id| id.value() as ContextId)
+}
+
+fn carry(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let data = v8::Integer::new_from_unsigned(scope, id);
+    scope.set_continuation_preserved_embedder_data(data.into());
 }
 
 /// The current context.
@@ -122,12 +153,14 @@ pub fn enter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     let alive = id == 0 || contexts.table.contains_key(&id);
     if alive {
         contexts.current = id;
+        carry(scope, id);
     }
     alive
 }
 
-/// Leaves whatever context is current; at the end of each message. Gives the one that was.
+/// Leaves the context that the message was for, at the message's end. Gives it.
 pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
+    carry(scope, 0);
     let contexts = contexts(scope);
     contexts.entered.clear();
     std::mem::take(&mut contexts.current)
@@ -135,12 +168,12 @@ pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
 
 /// Around the evaluation of module code: it runs in no context.
 pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
-    let contexts = contexts(scope);
     if before {
-        let current = std::mem::take(&mut contexts.current);
-        contexts.entered.push(current);
-    } else if let Some(previous) = contexts.entered.pop() {
-        contexts.current = previous;
+        let current = current(scope);
+        contexts(scope).entered.push(current);
+        carry(scope, 0);
+    } else if let Some(previous) = contexts(scope).entered.pop() {
+        carry(scope, previous);
     }
 }
 
@@ -173,13 +206,12 @@ pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
 pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.remove(&id) else { return };
-    if contexts.current == id {
-        contexts.current = 0;
-    }
     let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
     context.timers.values().for_each(tokio::task::AbortHandle::abort);
     // Dropped without a borrow of the table: a resource's drop may send messages.
     drop((context, resources));
+    let id = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, "web/context", "dropContext", &[id.into()]);
 }
 
 /// Puts a capability into the table, owned by context `owner` (0: by the isolate).
@@ -346,15 +378,14 @@ fn fire_timer(scope: &mut v8::PinScope<'_, '_>, context: ContextId, timer: u32, 
     let active = if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
     if active {
         let timer = v8::Integer::new_from_unsigned(scope, timer);
-        atoll_isolate::realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);
+        realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);
     }
 }
 
 /// Stops a timer of the current context.
 pub(crate) fn stop_timer(scope: &mut v8::PinScope<'_, '_>, timer: u32) {
-    let contexts = contexts(scope);
-    let current = contexts.current;
-    if let Some(task) = contexts.table.get_mut(&current).and_then(|c| c.timers.remove(&timer)) {
+    let current = current(scope);
+    if let Some(task) = contexts(scope).table.get_mut(&current).and_then(|c| c.timers.remove(&timer)) {
         task.abort();
     }
 }

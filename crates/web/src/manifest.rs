@@ -12,6 +12,7 @@ pub static EXTENSION: Extension =
 fn natives() -> Vec<Native> {
     [
         basics::natives(),
+        context::natives(),
         body::natives(),
         clone::natives(),
         compression::natives(),
@@ -29,6 +30,7 @@ fn bind(scope: &mut v8::PinScope<'_, '_>) {
 }
 
 const SCRIPTS: &[Script] = &[
+    script!("web", "context", eager),
     script!("web", "clone", eager),
     script!("web", "date", eager),
     script!("web", "global", eager),
@@ -64,6 +66,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "streams/readable-from"),
     script!("web", "streams/readable-readers"),
     script!("web", "streams/tee"),
+    script!("web", "streams/transfer"),
     script!("web", "streams/transform"),
     script!("web", "streams/writable"),
     script!("web", "streams/writable-writer"),

@@ -16,6 +16,7 @@ const { argumentError, defineInterface, illegalInvocation } = require("web/webid
 const { Queue } = require("web/streams/queue");
 const { Deferred, ignore, internal, invoke, markHandled, resolved } = require("web/streams/promises");
 const dictionaries = require("web/streams/dictionaries");
+const clones = require("web/clone");
 
 const LOCKED = "This ReadableStream is currently locked to a reader.";
 const RELEASED = "This ReadableStream reader has been released.";
@@ -286,6 +287,12 @@ class ReadableStream {
 }
 
 defineInterface(ReadableStream, "ReadableStream");
+clones.register(ReadableStream.prototype, {
+  __proto__: null,
+  kind: "ReadableStream",
+  encode: (stream) => require("web/streams/transfer").encodeReadable(stream),
+  decode: (payload) => require("web/streams/transfer").decodeReadable(payload),
+});
 ObjectDefineProperty(ReadableStream, "from", { __proto__: null, enumerable: true });
 ObjectDefineProperty(ReadableStream.prototype, SymbolAsyncIterator, {
   __proto__: null,

@@ -7,6 +7,7 @@ const { defineInterface, illegalInvocation } = require("web/webidl");
 const { Queue } = require("web/streams/queue");
 const { Deferred, internal, invoke, markHandled, resolved } = require("web/streams/promises");
 const dictionaries = require("web/streams/dictionaries");
+const clones = require("web/clone");
 
 const CLOSED = "This WritableStream has been closed.";
 const LOCKED = "This WritableStream is currently locked to a writer.";
@@ -448,6 +449,12 @@ class WritableStream {
 }
 
 defineInterface(WritableStream, "WritableStream");
+clones.register(WritableStream.prototype, {
+  __proto__: null,
+  kind: "WritableStream",
+  encode: (stream) => require("web/streams/transfer").encodeWritable(stream),
+  decode: (payload) => require("web/streams/transfer").decodeWritable(payload),
+});
 
 exports.WritableStream = WritableStream;
 

@@ -1,0 +1,34 @@
+"use strict";
+// What keeps an invocation's I/O context open: calls being answered, waitUntil promises, streams being sent. When
+// nothing does, the runtime is told and closes it at the end of the message.
+//
+// natives.contextDone(context) closes it at the end of the message
+
+const { ArrayPrototypePush, SafeMap } = primordials;
+
+const holds = new SafeMap();
+const droppers = [];
+
+// Keeps the current context open until the returned function is called.
+exports.hold = () => {
+  const context = natives.currentContext();
+  if (context === 0) return () => {};
+  holds.set(context, (holds.get(context) ?? 0) + 1);
+  let held = true;
+  return () => {
+    if (!held) return;
+    held = false;
+    const left = (holds.get(context) ?? 1) - 1;
+    if (left > 0) return void holds.set(context, left);
+    holds.delete(context);
+    natives.contextDone(context);
+  };
+};
+
+// `dropper(context)` is called when a context has ended: scripts forget what they kept for it.
+exports.onDrop = (dropper) => ArrayPrototypePush(droppers, dropper);
+
+exports.dropContext = (context) => {
+  holds.delete(context);
+  for (let i = 0; i < droppers.length; i++) droppers[i](context);
+};

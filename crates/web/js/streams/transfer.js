@@ -1,0 +1,121 @@
+"use strict";
+// Streams that cross to another isolate in a call. The bytes of a readable stream move as a native body. A writable stream
+// stays where it is: its receiver gets a function of the runtime to call for each chunk, so that a write has ended when the
+// sink has taken it, and fails with the sink's own error.
+//
+// natives.attachBody(body) -> index in the message that is being written; natives.adopt(index) -> handle of what was attached
+// natives.rpcCall(handle, [], arguments) -> [promise of the result, number]; natives.release(handle)
+
+const {
+  ArrayBufferPrototypeGetByteLength,
+  ArrayBufferPrototypeSlice,
+  Error,
+  MathMin,
+  ObjectDefineProperty,
+  ObjectSetPrototypeOf,
+  SymbolDispose,
+  TypeError,
+  TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetByteOffset,
+} = primordials;
+const { exportFunction, requireCall, unsupported } = require("web/clone");
+const { CROSS_REQUEST, detachStream, streamFromHandle } = require("web/body");
+const { markHandled } = require("web/streams/promises");
+
+// Larger chunks cross in pieces: messages have a limit, streams have none.
+const MAX_PIECE = 1 << 20;
+
+exports.encodeReadable = (stream) => {
+  const { isLocked, isReadableStream } = require("web/streams/readable");
+  if (!isReadableStream(stream)) throw unsupported("ReadableStream");
+  requireCall("ReadableStream");
+  if (isLocked(stream)) throw new TypeError("The ReadableStream has been locked to a reader.");
+  return natives.attachBody(detachStream(stream));
+};
+
+exports.decodeReadable = (index) => streamFromHandle(natives.adopt(index), natives.currentContext(), cutOff);
+
+function cutOff() {
+  throw new Error("ReadableStream received over RPC disconnected prematurely.");
+}
+
+exports.encodeWritable = (stream) => {
+  const { isLocked, isWritableStream, stateOf } = require("web/streams/writable");
+  if (!isWritableStream(stream)) throw unsupported("WritableStream");
+  requireCall("WritableStream");
+  if (isLocked(stream)) throw new TypeError("The WritableStream has been locked to a writer.");
+  return exportFunction(sinkOf(stateOf(stream)));
+};
+
+// Called with an ArrayBuffer for each chunk, and without an argument to close the stream. Let go of before, as by an abort or
+// by the end of the receiver's context, it aborts the stream.
+function sinkOf(state) {
+  const { abort, acquireWriter, close, write } = require("web/streams/writable");
+  const writer = acquireWriter(state);
+  let closed = false;
+  const sink = (chunk) => {
+    if (chunk !== undefined) return write(writer, chunk, true);
+    closed = true;
+    return close(state);
+  };
+  // Nothing that a guest adds to Function.prototype may be found on it.
+  ObjectSetPrototypeOf(sink, null);
+  return ObjectDefineProperty(sink, SymbolDispose, {
+    __proto__: null,
+    value: () => {
+      if (closed) return;
+      const message = "WritableStream received over RPC was disconnected because the remote execution context has ended.";
+      markHandled(abort(state, new Error(message)));
+    },
+  });
+}
+
+exports.decodeWritable = (index) => {
+  const sink = new RemoteSink(natives.adopt(index));
+  return require("web/streams/writable").writableStreamFromNative(
+    (bytes) => sink.write(bytes),
+    () => sink.call([]),
+    () => sink.release(),
+  );
+};
+
+class RemoteSink {
+  handle;
+  context = natives.currentContext();
+  constructor(handle) {
+    this.handle = handle;
+  }
+
+  // The last call of a stream closes it or fails: the other side is let go of then.
+  async call(args) {
+    if (this.context !== natives.currentContext()) throw new Error(CROSS_REQUEST("WritableStreamSink"));
+    let open = false;
+    try {
+      await natives.rpcCall(this.handle, [], args)[0];
+      open = args.length > 0;
+    } finally {
+      if (!open) this.release();
+    }
+  }
+
+  async write(bytes) {
+    const buffer = TypedArrayPrototypeGetBuffer(bytes);
+    const length = TypedArrayPrototypeGetByteLength(bytes);
+    if (length <= MAX_PIECE && length === ArrayBufferPrototypeGetByteLength(buffer)) {
+      if (length > 0) await this.call([buffer]);
+      return;
+    }
+    let start = TypedArrayPrototypeGetByteOffset(bytes);
+    const end = start + length;
+    while (start < end) {
+      const next = MathMin(start + MAX_PIECE, end);
+      await this.call([ArrayBufferPrototypeSlice(buffer, start, next)]);
+      start = next;
+    }
+  }
+
+  release() {
+    natives.release(this.handle);
+  }
+}
