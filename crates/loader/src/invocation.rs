@@ -201,7 +201,7 @@ fn begin(
         }
         let waiting = holder.expect(&answer);
         let invocation = Invocation { worker: holder, answer: answer.clone(), waiting };
-        let id = context::open(scope, meter, Box::new(invocation));
+        let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
         context::enter(scope, id);
         let entrypoint = match &target.entrypoint {
             Some(name) => string(scope, name).into(),

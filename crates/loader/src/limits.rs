@@ -46,6 +46,7 @@ pub const QUEUED: usize = 10_000;
 /// All limits.
 pub const TABLE: &[Limit] = &[
     row("limits.cpuMs", "30,000 ms for each invocation", LoweredBy::Code, "the invocation ends with an error"),
+    row("limits.subRequests", "none of its own", LoweredBy::Code, "the fetch or the call to a service rejects"),
     row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
     row("heap", "128 MiB for each isolate", LoweredBy::Nobody, "the isolate ends; a named child loads again on its next call"),
     row("timers", "10,000 active in one invocation", LoweredBy::Nobody, "setTimeout throws QuotaExceededError"),

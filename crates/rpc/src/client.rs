@@ -64,6 +64,11 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     let Some((_, target)) = context::resource(scope, handle) else {
         return JsError::error("RPC stub used after being disposed.").throw(scope);
     };
+    if target.is::<ServiceCap>()
+        && let Err(error) = context::count_sub_request(scope)
+    {
+        return error.throw(scope);
+    }
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
     let sent = send(scope, path, arguments, |call| dispatch(&target, call), route(&target));

@@ -49,7 +49,17 @@ struct Context {
     pending: HashMap<u32, v8::Global<v8::PromiseResolver>>,
     timers: HashMap<u32, tokio::task::AbortHandle>,
     resources: Vec<Handle>,
+    sub_requests: SubRequests,
     data: Option<Box<dyn Any + Send>>,
+}
+
+/// Subrequests that an invocation may make.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SubRequests {
+    /// The most; none: no limit of its own.
+    pub limit: Option<u32>,
+    /// Made so far.
+    pub made: u32,
 }
 
 /// The isolate's contexts and resources; lives in the isolate's slot.
@@ -130,7 +140,12 @@ pub fn require(scope: &mut v8::PinScope<'_, '_>) -> Result<ContextId, JsError> {
 }
 
 /// Opens a context. `data` belongs to the layer that made the invocation.
-pub fn open(scope: &mut v8::PinScope<'_, '_>, meter: Arc<Meter>, data: Box<dyn Any + Send>) -> ContextId {
+pub fn open(
+    scope: &mut v8::PinScope<'_, '_>,
+    meter: Arc<Meter>,
+    sub_requests: Option<u32>,
+    data: Box<dyn Any + Send>,
+) -> ContextId {
     let contexts = contexts(scope);
     contexts.next_context += 1;
     let id = contexts.next_context;
@@ -141,6 +156,7 @@ pub fn open(scope: &mut v8::PinScope<'_, '_>, meter: Arc<Meter>, data: Box<dyn A
             pending: HashMap::new(),
             timers: HashMap::new(),
             resources: Vec::new(),
+            sub_requests: SubRequests { limit: sub_requests, made: 0 },
             data: Some(data),
         },
     );
@@ -180,6 +196,27 @@ pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) 
 /// Whether a context is still open.
 pub fn is_open(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     contexts(scope).table.contains_key(&id)
+}
+
+/// Counts a subrequest of the current context: a `fetch()`, or a call or request to a service.
+///
+/// # Errors
+/// At module top level, and past the limit, which the error names.
+pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError> {
+    let id = require(scope)?;
+    let contexts = contexts(scope);
+    let name = contexts.environment.as_ref().map(|e| e.name.clone()).unwrap_or_default();
+    let Some(context) = contexts.table.get_mut(&id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
+    let counted = &mut context.sub_requests;
+    match counted.limit {
+        Some(limit) if counted.made >= limit => Err(JsError::error(format!(
+            "Too many subrequests by single Worker invocation: Worker \"{name}\" may make {limit} (limits.subRequests)."
+        ))),
+        _ => {
+            counted.made += 1;
+            Ok(())
+        }
+    }
 }
 
 /// The data given to [`open`], where it is of this type.

@@ -37,6 +37,7 @@ pub fn start<'s>(
     fetcher: &dyn Fetcher,
     request: FetchRequest,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
+    context::count_sub_request(scope)?;
     let (promise, completion) = Completion::new(scope)?;
     fetcher.fetch(
         request,

@@ -3,7 +3,7 @@
 // stays where it is: its receiver gets a function of the runtime to call for each chunk, so that a write has ended when the
 // sink has taken it, and fails with the sink's own error.
 //
-// natives.attachBody(body) -> index in the message that is being written; natives.adopt(index) -> handle of what was attached
+// natives.attachBody(body) -> index in the message that is being written; natives.adopt(index) -> handle of what is there
 // natives.rpcCall(handle, [], arguments) -> [promise of the result, number]; natives.release(handle)
 
 const {
@@ -48,8 +48,8 @@ exports.encodeWritable = (stream) => {
   return exportFunction(sinkOf(stateOf(stream)));
 };
 
-// Called with an ArrayBuffer for each chunk, and without an argument to close the stream. Let go of before, as by an abort or
-// by the end of the receiver's context, it aborts the stream.
+// Called with an ArrayBuffer for each chunk, and without an argument to close the stream. Let go of before that, as by an
+// abort or by the end of the receiver's context, it aborts the stream.
 function sinkOf(state) {
   const { abort, acquireWriter, close, write } = require("web/streams/writable");
   const writer = acquireWriter(state);
