@@ -2,12 +2,14 @@
 // Copies of the language's own functions, taken before any guest code runs, so that a guest who patches
 // Array.prototype.push or Promise.prototype.then changes nothing for the runtime. Names follow Node's convention:
 // `ArrayPrototypePush(array, item)`, `JSONStringify(value)`, `TypedArrayPrototypeGetByteLength(view)`.
-// Body of a function (primordials, global).
+// Only what some script names is kept: each copy weighs in every isolate.
+// Body of a function (primordials, global, sources), with the text of all scripts.
 
 const { apply, bind, call } = Function.prototype;
 const uncurryThis = bind.bind(call);
 const { defineProperty, getOwnPropertyDescriptor, getOwnPropertyNames, getPrototypeOf, setPrototypeOf, freeze } = Object;
 const { ownKeys } = Reflect;
+const copies = {};
 
 function keyName(key) {
   if (typeof key === "symbol") {
@@ -26,12 +28,12 @@ function copyAll(source, prefix, unbound) {
     const descriptor = getOwnPropertyDescriptor(source, key);
     const name = prefix + keyName(key);
     if (descriptor.get !== undefined) {
-      primordials[prefix + "Get" + keyName(key)] = unbound ? uncurryThis(descriptor.get) : descriptor.get.bind(source);
+      copies[prefix + "Get" + keyName(key)] = unbound ? uncurryThis(descriptor.get) : descriptor.get.bind(source);
     } else if (typeof descriptor.value === "function") {
       if (key === "constructor") continue;
-      primordials[name] = unbound ? uncurryThis(descriptor.value) : descriptor.value.bind(source);
+      copies[name] = unbound ? uncurryThis(descriptor.value) : descriptor.value.bind(source);
     } else {
-      primordials[name] = descriptor.value;
+      copies[name] = descriptor.value;
     }
   }
 }
@@ -46,10 +48,10 @@ for (const name of [
   "Float32Array", "Float64Array", "BigInt64Array", "BigUint64Array",
 ]) {
   const original = global[name];
-  primordials[name] = original;
+  copies[name] = original;
   if (name === "Promise") {
     for (const method of ["all", "allSettled", "any", "race", "resolve", "reject", "withResolvers"]) {
-      primordials["Promise" + keyName(method)] = original[method].bind(original);
+      copies["Promise" + keyName(method)] = original[method].bind(original);
     }
   } else if (name !== "Proxy" && name !== "Function") {
     copyAll(original, name, false);
@@ -58,26 +60,26 @@ for (const name of [
 }
 
 const TypedArray = getPrototypeOf(Uint8Array);
-primordials.TypedArray = TypedArray;
+copies.TypedArray = TypedArray;
 copyAll(TypedArray, "TypedArray", false);
 copyAll(TypedArray.prototype, "TypedArrayPrototype", true);
 const ArrayIteratorPrototype = getPrototypeOf([][Symbol.iterator]());
-primordials.ArrayIteratorPrototype = ArrayIteratorPrototype;
-primordials.ArrayIteratorPrototypeNext = uncurryThis(ArrayIteratorPrototype.next);
-primordials.IteratorPrototype = getPrototypeOf(ArrayIteratorPrototype);
-primordials.AsyncIteratorPrototype = getPrototypeOf(getPrototypeOf(async function* () {}).prototype);
-primordials.AsyncFunctionPrototype = getPrototypeOf(async function () {});
-primordials.GeneratorPrototype = getPrototypeOf(getPrototypeOf(function* () {}).prototype);
+copies.ArrayIteratorPrototype = ArrayIteratorPrototype;
+copies.ArrayIteratorPrototypeNext = uncurryThis(ArrayIteratorPrototype.next);
+copies.IteratorPrototype = getPrototypeOf(ArrayIteratorPrototype);
+copies.AsyncIteratorPrototype = getPrototypeOf(getPrototypeOf(async function* () {}).prototype);
+copies.AsyncFunctionPrototype = getPrototypeOf(async function () {});
+copies.GeneratorPrototype = getPrototypeOf(getPrototypeOf(function* () {}).prototype);
 
 for (const name of ["decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "parseInt", "parseFloat", "isNaN", "isFinite"]) {
-  primordials[name] = global[name];
+  copies[name] = global[name];
 }
-primordials.globalThis = global;
-primordials.uncurryThis = uncurryThis;
-primordials.FunctionPrototypeApply = uncurryThis(apply);
-primordials.FunctionPrototypeCall = uncurryThis(call);
-primordials.FunctionPrototypeBind = uncurryThis(bind);
-primordials.ErrorCaptureStackTrace = Error.captureStackTrace;
+copies.globalThis = global;
+copies.uncurryThis = uncurryThis;
+copies.FunctionPrototypeApply = uncurryThis(apply);
+copies.FunctionPrototypeCall = uncurryThis(call);
+copies.FunctionPrototypeBind = uncurryThis(bind);
+copies.ErrorCaptureStackTrace = Error.captureStackTrace;
 
 // Collections whose methods the runtime calls directly: their prototypes are frozen copies that no guest reaches.
 function makeSafe(Original, Safe) {
@@ -90,11 +92,14 @@ function makeSafe(Original, Safe) {
   freeze(Safe.prototype);
   return Safe;
 }
-primordials.SafeMap = makeSafe(Map, class SafeMap extends Map {});
-primordials.SafeSet = makeSafe(Set, class SafeSet extends Set {});
-primordials.SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
-primordials.SafeWeakSet = makeSafe(WeakSet, class SafeWeakSet extends WeakSet {});
+copies.SafeMap = makeSafe(Map, class SafeMap extends Map {});
+copies.SafeSet = makeSafe(Set, class SafeSet extends Set {});
+copies.SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
+copies.SafeWeakSet = makeSafe(WeakSet, class SafeWeakSet extends WeakSet {});
 
-primordials.ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
+copies.ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
+for (const name of getOwnPropertyNames(copies)) {
+  if (sources.includes(name)) primordials[name] = copies[name];
+}
 setPrototypeOf(primordials, null);
 freeze(primordials);

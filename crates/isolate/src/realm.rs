@@ -63,7 +63,16 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         v8::Function::builder(require).constructor_behavior(v8::ConstructorBehavior::Throw).build(scope).ok_or("require")?;
     let context = scope.get_current_context();
     let global = context.global(scope);
-    run(scope, "isolate/primordials", PRIMORDIALS, None, &["primordials", "global"], &[primordials.into(), global.into()])?;
+    let sources: Vec<&str> = startup.extensions.iter().flat_map(|e| e.scripts).map(|s| s.source).collect();
+    let sources = string(scope, &sources.concat());
+    run(
+        scope,
+        "isolate/primordials",
+        PRIMORDIALS,
+        None,
+        &["primordials", "global", "sources"],
+        &[primordials.into(), global.into(), sources.into()],
+    )?;
 
     let holder = v8::Array::new(scope, 4);
     for (index, value) in [natives, primordials, registry, require.into()].into_iter().enumerate() {
@@ -215,7 +224,8 @@ fn run(
 ) -> Result<(), String> {
     v8::tc_scope!(let scope, scope);
     let receiver = v8::undefined(scope);
-    let options = v8::script_compiler::CompileOptions::NoCompileOptions;
+    // In the snapshot every function carries its bytecode: a child must not parse the runtime's sources again.
+    let options = v8::script_compiler::CompileOptions::EagerCompile;
     let done = compile(scope, name, source, cache, parameters, options)
         .and_then(|function| function.call(scope, receiver.into(), arguments));
     match done {

@@ -86,12 +86,17 @@ fn write_passes<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::V
         if hosts.is_empty() {
             return Some(passes);
         }
+        // Described only now: V8 may have refused the value half-way, and describing takes things from their owners.
         if passes.len() == MAX_PASSES {
             JsError::dom("DataCloneError", "The value is nested too deeply to be cloned.").throw(scope);
             return None;
         }
-        let hosts: Vec<v8::Local<v8::Value>> = hosts.into_iter().map(|h| v8::Local::new(scope, h)).collect();
-        value = v8::Array::new_with_elements(scope, &hosts).into();
+        let mut descriptors = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let host = v8::Local::new(scope, host);
+            descriptors.push(realm::call(scope, SCRIPT, "encodeHost", &[host])?);
+        }
+        value = v8::Array::new_with_elements(scope, &descriptors).into();
     }
 }
 
@@ -100,7 +105,6 @@ type Hosts = Vec<v8::Global<v8::Value>>;
 /// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
 /// runtime script with stand-ins for them, and written again.
 fn write_pass<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<(Vec<u8>, Hosts)> {
-    let attached = frames(scope).last().map_or(0, Vec::len);
     let refused = {
         v8::tc_scope!(let scope, scope);
         let writer = Writer::default();
@@ -120,11 +124,6 @@ fn write_pass<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Val
     if !refused {
         return None;
     }
-    // What the first attempt attached is not sent.
-    realm::call(scope, SCRIPT, "rollback", &[])?;
-    let kept = attached.min(frames(scope).last().map_or(0, Vec::len));
-    let dropped = frames(scope).last_mut().map(|frame| frame.split_off(kept));
-    drop(dropped);
     let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
     let writer = Writer::default();
     let state = writer.state.clone();
@@ -181,11 +180,10 @@ impl v8::ValueSerializerImpl for Writer {
         object: v8::Local<'s, v8::Object>,
         serializer: &dyn v8::ValueSerializerHelper,
     ) -> Option<bool> {
-        let descriptor = realm::call(scope, SCRIPT, "encodeHost", &[object.into()])?;
-        let descriptor = v8::Global::new(scope, descriptor);
+        let object: v8::Local<v8::Value> = object.into();
         let mut hosts = self.state.hosts.borrow_mut();
         serializer.write_uint32(hosts.len() as u32);
-        hosts.push(descriptor);
+        hosts.push(v8::Global::new(scope, object));
         Some(true)
     }
 }

@@ -37,19 +37,8 @@ function live() {
 const exported = new SafeMap();
 let nextExport = 0;
 
-// Exports of the message that is being written, so that they can be taken back.
-let fresh = [];
-clones.setRollback(() => {
-  for (let i = 0; i < fresh.length; i++) {
-    const entry = exported.get(fresh[i]);
-    if (entry !== undefined) entry.owned = false;
-  }
-  fresh = [];
-});
-
 function addExport(value) {
   const id = ++nextExport;
-  ArrayPrototypePush(fresh, id);
   exported.set(id, { value, context: natives.currentContext(), release: hold() });
   return id;
 }
@@ -72,7 +61,7 @@ exports.releaseExport = (id) => {
   if (entry === undefined) return;
   exported.delete(id);
   try {
-    if (entry.owned !== false) disposeTarget(entry.value);
+    disposeTarget(entry.value);
   } finally {
     entry.release();
   }
@@ -171,7 +160,6 @@ function withMode(wanted, moves, body) {
   const movedBefore = moved;
   mode = wanted;
   moved = moves;
-  fresh = [];
   try {
     return body();
   } finally {

@@ -36,13 +36,6 @@ exports.setInstanceEncoder = (encoder) => {
   encodeInstance = encoder;
 };
 
-// Undoes what encoders did for a message that is not sent after all.
-let rollback = () => {};
-exports.rollback = () => rollback();
-exports.setRollback = (undo) => {
-  rollback = undo;
-};
-
 // Whether the value goes out with a call: only there may streams cross. Set by the RPC layer.
 let inCall = () => false;
 exports.setCallCheck = (check) => {

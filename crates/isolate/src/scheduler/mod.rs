@@ -18,6 +18,11 @@ use crate::actor::Isolate;
 use lane::Lane;
 use watchdog::Watchdog;
 
+thread_local! {
+    /// The lane that this thread serves.
+    static CURRENT: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
+}
+
 /// The lanes and the watchdog of a process.
 pub struct Scheduler {
     lanes: Vec<Lane>,
@@ -69,9 +74,10 @@ impl Scheduler {
         self.lanes[lane % self.lanes.len()].runtime.spawn(future);
     }
 
-    /// Puts an isolate that has mail into the queue of its home lane.
+    /// Puts an isolate that has mail into a queue: that of the lane whose thread sent the mail, so that a call and its
+    /// answer need no other thread; from elsewhere, that of the lane where it ran last.
     pub(crate) fn enqueue(&self, isolate: Isolate) {
-        let home = isolate.home() % self.lanes.len();
+        let home = CURRENT.get().unwrap_or_else(|| isolate.home()) % self.lanes.len();
         if self.lanes[home].push(isolate) {
             // The lane is busy and has a queue: let an idle one steal.
             for lane in self.lanes.iter().filter(|l| !std::ptr::eq(*l, &self.lanes[home])) {
@@ -106,9 +112,9 @@ impl Scheduler {
 
     fn run_lane(&self, index: usize, epoch: u64) {
         let lane = &self.lanes[index];
+        CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
         while let Some(isolate) = lane.runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
-            // A stolen isolate stays where it now runs: its next turns are cheaper on the same thread.
             isolate.set_home(index);
             let _runtime = lane.runtime.enter();
             // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
