@@ -194,10 +194,3 @@ export const symbolsStreamsAndPromisesAreRefused = {
   },
 };
 
-export const liveValuesInsideMapsAreRefused = {
-  async test(_controller, env) {
-    class Target extends RpcTarget {}
-    assert.throws(() => load(env, { map: new Map([["f", () => 1]]) }), { name: "DataCloneError" });
-    assert.throws(() => load(env, { set: new Set([new Target()]) }), { name: "DataCloneError" });
-  },
-};

@@ -17,6 +17,16 @@ exports.ServiceStub = stubs.ServiceStub;
 exports.env = worker.env;
 exports.waitUntil = worker.waitUntil;
 
+// Ends this Worker: its isolate, and with it every call under way.
+exports.abortIsolate = (reason) => {
+  natives.abortIsolate(reason === undefined ? "" : `${reason}`);
+  // Nothing of the guest runs any more: the runtime stops the isolate here.
+  for (;;);
+};
+exports.withEnv = () => {
+  throw new primordials.Error("withEnv() is not supported yet.");
+};
+
 // `exports` shows what `ctx.exports` has; when it is imported, the exports themselves are not there yet.
 exports.exports = new Proxy({}, {
   __proto__: null,

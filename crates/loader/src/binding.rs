@@ -73,6 +73,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "checkCompatibility" => check_compatibility,
         "givenCompatibility" => given_compatibility,
         "later" => later,
+        "abortIsolate" => abort_isolate,
     ]
 }
 
@@ -358,4 +359,19 @@ fn later<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'
         }
         Err(error) => error.throw(scope),
     }
+}
+
+/// `abortIsolate(reason)` ends this Worker. What its callers get is masked: the reason is for the log.
+fn abort_isolate<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let reason = arguments::text(scope, &args, 0);
+    let dynamic = scope.get_slot::<Own>().is_some_and(|own| own.dynamic);
+    if !dynamic {
+        return JsError::error("abortIsolate() can only be called in a Worker that another Worker loaded.").throw(scope);
+    }
+    let Some(worker) = own(scope) else { return };
+    let mut reference = [0; 8];
+    context::environment(scope).random.fill(&mut reference);
+    let reference: String = reference.iter().map(|byte| format!("{byte:02x}")).collect();
+    tracing::info!(worker = worker.name(), reason, reference, "the Worker ended itself");
+    worker.fail(RemoteError::error(format!("internal error; reference = {reference}")));
 }

@@ -15,6 +15,8 @@ const { CROSS_REQUEST } = require("web/body");
 
 const MAX_PATH = 64;
 const states = new SafeWeakMap();
+// On the functions and objects behind the proxies, which nobody else can reach.
+const kState = primordials.Symbol("state");
 
 class RpcStub {
   constructor(target) {
@@ -171,12 +173,11 @@ function propertyOf(root, path, name) {
 
 function cover(state, handler) {
   const target = function () {};
-  targets.set(target, state);
+  target[kState] = state;
   const proxy = new Proxy(target, handler);
   states.set(proxy, state);
   return proxy;
 }
-const targets = new SafeWeakMap();
 
 // A promise for the state: of a property, the reading of it.
 function promiseOf(state) {
@@ -215,11 +216,11 @@ const propertyHandler = {
   ...common,
   getPrototypeOf: () => RpcProperty.prototype,
   apply(target, _this, args) {
-    const { root, path } = targets.get(target);
+    const { root, path } = target[kState];
     return promiseProxy(send(root, path, args));
   },
   get(target, key) {
-    const state = targets.get(target);
+    const state = target[kState];
     if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcProperty" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
     if (key in ownMembers) return ownMember(target, key, RpcProperty);
@@ -232,10 +233,10 @@ const promiseHandler = {
   ...common,
   getPrototypeOf: () => RpcPromise.prototype,
   apply(target, _this, args) {
-    return promiseProxy(send(targets.get(target), [], args));
+    return promiseProxy(send(target[kState], [], args));
   },
   get(target, key) {
-    const state = targets.get(target);
+    const state = target[kState];
     if (key === SymbolDispose) return () => disposePromise(state);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcPromise" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
@@ -255,10 +256,10 @@ const stubHandler = {
   ...common,
   getPrototypeOf: () => RpcStub.prototype,
   apply(target, _this, args) {
-    return promiseProxy(send(targets.get(target), [], args));
+    return promiseProxy(send(target[kState], [], args));
   },
   get(target, key, receiver) {
-    const state = targets.get(target);
+    const state = target[kState];
     if (key === SymbolDispose) return () => disposeStub(state);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcStub" : undefined;
     if (key === "then") return undefined;
@@ -305,7 +306,7 @@ const serviceHandler = {
   getPrototypeOf: () => ServiceStub.prototype,
   has: (target, key) => typeof key === "string",
   get(target, key, receiver) {
-    const state = targets.get(target);
+    const state = target[kState];
     if (key === "fetch") return (input, init) => fetchService(state, input, init);
     if (key === "connect") return () => refuseConnect();
     if (key === SymbolDispose) return () => {};
@@ -345,7 +346,7 @@ function serviceFromHandle(handle, context = 0) {
 
 function serviceFromState(state) {
   const target = {};
-  targets.set(target, state);
+  target[kState] = state;
   const proxy = new Proxy(target, serviceHandler);
   states.set(proxy, state);
   return proxy;
@@ -358,7 +359,7 @@ const loopbackHandler = {
   ...serviceHandler,
   getPrototypeOf: () => LoopbackServiceStub.prototype,
   apply(target, _this, args) {
-    return serviceFromHandle(targets.get(target).specialise(args[0]));
+    return serviceFromHandle(target[kState].specialise(args[0]));
   },
   ownKeys: () => ["prototype"],
 };
@@ -370,7 +371,7 @@ function loopback(specialise) {
   state.specialise = specialise;
   state.isLoopback = true;
   const target = function () {};
-  targets.set(target, state);
+  target[kState] = state;
   const proxy = new Proxy(target, loopbackHandler);
   states.set(proxy, state);
   return proxy;

@@ -55,3 +55,19 @@ define("Navigator", Navigator, false);
 define("navigator", new Navigator());
 // SharedArrayBuffer cannot be shared with anybody here, and gives a fine clock to whoever wants one.
 delete globalThis.SharedArrayBuffer;
+
+// `Cloudflare.compatibilityFlags`: the flags that are on, as properties that are true.
+// https://developers.cloudflare.com/workers/runtime-apis/
+ObjectDefineProperty(globalThis, "Cloudflare", {
+  __proto__: null,
+  get: () => {
+    const compatibilityFlags = {};
+    const names = natives.flags();
+    for (let i = 0; i < names.length; i++) compatibilityFlags[names[i]] = true;
+    const value = primordials.ObjectFreeze({ compatibilityFlags: primordials.ObjectFreeze(compatibilityFlags) });
+    define("Cloudflare", value, false);
+    return value;
+  },
+  enumerable: false,
+  configurable: true,
+});

@@ -19,6 +19,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "randomUuid" => random_uuid,
         "queueMicrotask" => queue_microtask,
         "hasFlag" => has_flag,
+        "flags" => flags,
     ]
 }
 
@@ -151,4 +152,11 @@ fn queue_microtask<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Re
 fn has_flag<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let name = arguments::text(scope, &args, 0);
     rv.set_bool(context::environment(scope).flags.contains(&name));
+}
+
+fn flags<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
+    let flags = context::environment(scope).flags.clone();
+    let flags: Vec<v8::Local<v8::Value>> =
+        flags.iter().map(|flag| atoll_isolate::error::string(scope, flag).into()).collect();
+    rv.set(v8::Array::new_with_elements(scope, &flags).into());
 }
