@@ -32,7 +32,10 @@ fn projects() -> Arg {
 }
 
 fn v8_flags() -> Arg {
-    Arg::new("v8-flags").long("v8-flags").value_name("FLAGS").help("Flags for V8, for example \"--expose-gc\"")
+    Arg::new("v8-flags")
+        .long("v8-flags")
+        .value_name("FLAGS")
+        .help("Flags for V8, for example \"--expose-gc\"")
 }
 
 /// The command line's definition.
@@ -72,7 +75,12 @@ pub(crate) fn command() -> Command {
                 .about("Run a project's tests: exports with a test(controller, env, ctx) handler")
                 .after_help(TEST_EXAMPLES)
                 .arg(projects())
-                .arg(Arg::new("filter").long("filter").value_name("TEXT").help("Run tests whose names contain TEXT"))
+                .arg(
+                    Arg::new("filter")
+                        .long("filter")
+                        .value_name("TEXT")
+                        .help("Run tests whose names contain TEXT"),
+                )
                 .arg(
                     Arg::new("timeout")
                         .long("timeout")
@@ -81,7 +89,12 @@ pub(crate) fn command() -> Command {
                         .value_parser(value_parser!(u64).range(1..))
                         .help("Time limit for each test, in milliseconds"),
                 )
-                .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object a line on stdout"))
+                .arg(
+                    Arg::new("json")
+                        .long("json")
+                        .action(ArgAction::SetTrue)
+                        .help("One JSON object a line on stdout"),
+                )
                 .arg(v8_flags()),
         )
 }

@@ -85,7 +85,8 @@ fn wait(ingress: Ingress) -> i32 {
         }
     };
     let _entered = runtime.enter();
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         fail(&"cannot listen for signals");
         return 1;

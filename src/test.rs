@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_host::log::TracingSink;
-use atoll_server::test_runner::{self, Outcome};
 use atoll_server::Projects;
+use atoll_server::test_runner::{self, Outcome};
 use clap::ArgMatches;
 
 use crate::serve::{fail, paths, prepare, warn};
@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
 fn print(outcome: &Outcome) {
     let mut out = std::io::stdout().lock();
     let colour = out.is_terminal();
-    let paint = |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+    let paint =
+        |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let ms = outcome.elapsed.as_secs_f64() * 1000.0;
     let Some(failure) = &outcome.failure else {
         let _ = writeln!(out, "{} {} ({ms:.1} ms)", paint("32", "pass"), outcome.test);
@@ -60,7 +61,8 @@ fn print(outcome: &Outcome) {
         let _ = writeln!(out, "     {line}");
     }
     // The stack begins with the message again.
-    let frames = failure.stack.as_deref().unwrap_or_default().lines().filter(|l| l.trim_start().starts_with("at "));
+    let frames =
+        failure.stack.as_deref().unwrap_or_default().lines().filter(|l| l.trim_start().starts_with("at "));
     for line in frames {
         let _ = writeln!(out, "     {}", line.trim_start());
     }

@@ -22,7 +22,8 @@ fn main() {
         Err(error) => panic!("the startup snapshot cannot be made: {error}"),
     }
     let program = env::current_exe().expect("a build script knows its own path");
-    let status = Command::new(program).env(STAGE, "cache").status().expect("a build script can run itself again");
+    let status =
+        Command::new(program).env(STAGE, "cache").status().expect("a build script can run itself again");
     assert!(status.success(), "the code cache cannot be made");
 }
 

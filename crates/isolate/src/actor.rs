@@ -317,12 +317,14 @@ unsafe extern "C" fn on_reject(message: v8::PromiseRejectMessage<'_>) {
     let value = message.get_value().map(|v| v8::Global::new(scope, v));
     let Some(rejections) = scope.get_slot_mut::<Rejections>() else { return };
     match (message.get_event(), value) {
-        (v8::PromiseRejectEvent::PromiseRejectWithNoHandler, Some(value)) => {
-            if rejections.0.len() < MAX_REJECTIONS {
-                rejections.0.push((promise, value));
-            }
+        (v8::PromiseRejectEvent::PromiseRejectWithNoHandler, Some(value))
+            if rejections.0.len() < MAX_REJECTIONS =>
+        {
+            rejections.0.push((promise, value));
         }
-        (v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject, _) => rejections.0.retain(|(p, _)| *p != promise),
+        (v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject, _) => {
+            rejections.0.retain(|(p, _)| *p != promise)
+        }
         _ => {}
     }
 }

@@ -55,9 +55,8 @@ impl JsError {
             ErrorClass::Type => v8::Exception::type_error(scope, message),
             ErrorClass::Range => v8::Exception::range_error(scope, message),
             ErrorClass::Syntax => v8::Exception::syntax_error(scope, message),
-            ErrorClass::Dom(name) => {
-                crate::realm::dom_exception(scope, message, name).unwrap_or_else(|| v8::Exception::error(scope, message))
-            }
+            ErrorClass::Dom(name) => crate::realm::dom_exception(scope, message, name)
+                .unwrap_or_else(|| v8::Exception::error(scope, message)),
         }
     }
 
@@ -123,9 +122,14 @@ impl ExceptionReport {
         let mut text = self.message.clone();
         if let Some((name, line, column)) = &self.location {
             text.push_str(&format!("\n  at {name}:{line}:{column}"));
-            if let Some(source) = self.source_line.as_deref().filter(|l| !l.trim().is_empty() && l.len() <= 400) {
-                let indent: String =
-                    source.chars().take(*column as usize - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            if let Some(source) =
+                self.source_line.as_deref().filter(|l| !l.trim().is_empty() && l.len() <= 400)
+            {
+                let indent: String = source
+                    .chars()
+                    .take(*column as usize - 1)
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
                 text.push_str(&format!("\n    {source}\n    {indent}^"));
             }
         }

@@ -95,7 +95,8 @@ impl Startup {
         blob: &'static [u8],
         cache: &'static [(&'static str, &'static [u8])],
     ) -> &'static Self {
-        let references: &'static [ExternalReference] = Box::leak(external_references(extensions).into_boxed_slice());
+        let references: &'static [ExternalReference] =
+            Box::leak(external_references(extensions).into_boxed_slice());
         Box::leak(Box::new(Self { extensions, blob, cache, references: references.into() }))
     }
 

@@ -61,7 +61,8 @@ impl Heap {
         let mut isolate = v8::Isolate::new(params);
         configure(&mut isolate);
         // SAFETY: everything attached to an isolate in this workspace (slots, callbacks, their data) is Send.
-        let isolate = unsafe { isolate.try_into_shared() }.expect("a new isolate has nothing that forbids sharing");
+        let isolate =
+            unsafe { isolate.try_into_shared() }.expect("a new isolate has nothing that forbids sharing");
         let state = Arc::new(HeapState {
             handle: isolate.thread_safe_handle(),
             over_memory: AtomicBool::new(false),
@@ -119,11 +120,7 @@ impl Drop for Heap {
 
 /// V8 calls this when the heap is nearly full. It must raise the limit, or V8 aborts the process: enough for the
 /// termination to unwind.
-unsafe extern "C" fn near_heap_limit(
-    data: *mut std::ffi::c_void,
-    current: usize,
-    _initial: usize,
-) -> usize {
+unsafe extern "C" fn near_heap_limit(data: *mut std::ffi::c_void, current: usize, _initial: usize) -> usize {
     // SAFETY: the data is the state that the heap owns; the callback lives no longer than the heap's isolate.
     let state = unsafe { &*data.cast::<HeapState>() };
     state.over_memory.store(true, Ordering::Release);

@@ -48,7 +48,8 @@ impl Meter {
 
     /// Adds CPU time spent; passing the limit runs the action.
     pub fn charge(&self, spent: Duration) {
-        let used = self.used_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed) + spent.as_nanos() as u64;
+        let used =
+            self.used_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed) + spent.as_nanos() as u64;
         if used > self.limit_ns.load(Ordering::Relaxed) {
             self.exceed();
         }

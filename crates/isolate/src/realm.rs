@@ -37,7 +37,11 @@ pub(crate) fn references() -> Vec<ExternalReference> {
                 // A lazy data property's getter is an accessor callback; its address is all that the list needs.
                 let getter: v8::AccessorNameGetterCallback = lazy_global.map_fn_to();
                 // SAFETY: both are plain function addresses; V8 only compares and stores them.
-                unsafe { std::mem::transmute::<v8::AccessorNameGetterCallback, v8::NamedPropertyGetterCallback>(getter) }
+                unsafe {
+                    std::mem::transmute::<v8::AccessorNameGetterCallback, v8::NamedPropertyGetterCallback>(
+                        getter,
+                    )
+                }
             },
         },
     ]
@@ -59,8 +63,10 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
     }
     let primordials = v8::Object::new(scope);
     let registry = v8::Object::new(scope);
-    let require =
-        v8::Function::builder(require).constructor_behavior(v8::ConstructorBehavior::Throw).build(scope).ok_or("require")?;
+    let require = v8::Function::builder(require)
+        .constructor_behavior(v8::ConstructorBehavior::Throw)
+        .build(scope)
+        .ok_or("require")?;
     let context = scope.get_current_context();
     let global = context.global(scope);
     let sources: Vec<&str> = startup.extensions.iter().flat_map(|e| e.scripts).map(|s| s.source).collect();
@@ -129,7 +135,9 @@ pub fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Result<v8::Loca
     let arguments = (realm.require.clone(), realm.natives.clone(), realm.primordials.clone());
     let registry = v8::Local::new(scope, registry);
     let key = string(scope, name);
-    if let Some(found) = registry.get(scope, key.into()).and_then(|v| v8::Local::<v8::Object>::try_from(v).ok()) {
+    if let Some(found) =
+        registry.get(scope, key.into()).and_then(|v| v8::Local::<v8::Object>::try_from(v).ok())
+    {
         return Ok(found);
     }
     let script = startup.script(name).ok_or_else(|| format!("there is no runtime script named {name}"))?;
@@ -195,10 +203,7 @@ fn compile<'s>(
             ),
             v8::script_compiler::CompileOptions::ConsumeCodeCache,
         ),
-        None => (
-            v8::script_compiler::Source::new(text, Some(&origin)),
-            otherwise,
-        ),
+        None => (v8::script_compiler::Source::new(text, Some(&origin)), otherwise),
     };
     let function = v8::script_compiler::compile_function(
         scope,
@@ -320,6 +325,8 @@ fn lazy_global<'s>(
             }
         }
         Err(message) if scope.is_execution_terminating() => drop(message),
-        Err(message) => crate::JsError::error(format!("runtime script {}: {message}", lazy.script)).throw(scope),
+        Err(message) => {
+            crate::JsError::error(format!("runtime script {}: {message}", lazy.script)).throw(scope)
+        }
     }
 }

@@ -10,7 +10,8 @@ use crate::realm;
 /// # Errors
 /// The first runtime script that does not compile or throws.
 pub fn make_blob(extensions: &'static [&'static Extension]) -> Result<Vec<u8>, String> {
-    let references: &'static [v8::ExternalReference] = Box::leak(external_references(extensions).into_boxed_slice());
+    let references: &'static [v8::ExternalReference] =
+        Box::leak(external_references(extensions).into_boxed_slice());
     let startup = Startup::new(extensions, &[], &[]);
     let mut isolate = v8::Isolate::snapshot_creator(Some(references.into()), None);
     let built = {

@@ -77,7 +77,10 @@ pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Valu
     Some(Message { passes: passes?, caps: caps.into_iter().flatten().collect() })
 }
 
-fn write_passes<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Vec<Arc<[u8]>>> {
+fn write_passes<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<Vec<Arc<[u8]>>> {
     let mut passes = Vec::with_capacity(1);
     let mut value = value;
     loop {
@@ -104,7 +107,10 @@ type Hosts = Vec<v8::Global<v8::Value>>;
 
 /// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
 /// runtime script with stand-ins for them, and written again.
-fn write_pass<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<(Vec<u8>, Hosts)> {
+fn write_pass<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<(Vec<u8>, Hosts)> {
     let refused = {
         v8::tc_scope!(let scope, scope);
         let writer = Writer::default();
@@ -155,7 +161,11 @@ struct Writer {
 }
 
 impl v8::ValueSerializerImpl for Writer {
-    fn throw_data_clone_error<'s>(&self, scope: &mut v8::PinScope<'s, '_>, message: v8::Local<'s, v8::String>) {
+    fn throw_data_clone_error<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        message: v8::Local<'s, v8::String>,
+    ) {
         self.state.refused.set(true);
         let message = message.to_rust_string_lossy(scope);
         JsError::dom("DataCloneError", message).throw(scope);
@@ -165,7 +175,11 @@ impl v8::ValueSerializerImpl for Writer {
         true
     }
 
-    fn is_host_object<'s>(&self, scope: &mut v8::PinScope<'s, '_>, object: v8::Local<'s, v8::Object>) -> Option<bool> {
+    fn is_host_object<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        object: v8::Local<'s, v8::Object>,
+    ) -> Option<bool> {
         // Plain objects and native errors are V8's own, and nothing else.
         if object.is_native_error() {
             return Some(false);
@@ -211,7 +225,10 @@ pub fn read<'s>(scope: &mut v8::PinScope<'s, '_>, message: Message) -> Option<v8
     value
 }
 
-fn read_passes<'s>(scope: &mut v8::PinScope<'s, '_>, passes: &[Arc<[u8]>]) -> Option<v8::Local<'s, v8::Value>> {
+fn read_passes<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    passes: &[Arc<[u8]>],
+) -> Option<v8::Local<'s, v8::Value>> {
     let mut hosts = Vec::new();
     for pass in passes.iter().skip(1).rev() {
         let descriptors = deserialize(scope, pass, std::mem::take(&mut hosts))?;
@@ -232,7 +249,11 @@ fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {
     None
 }
 
-fn deserialize<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8], hosts: Hosts) -> Option<v8::Local<'s, v8::Value>> {
+fn deserialize<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    bytes: &[u8],
+    hosts: Hosts,
+) -> Option<v8::Local<'s, v8::Value>> {
     use v8::ValueDeserializerHelper as _;
     let read = {
         v8::tc_scope!(let scope, scope);
@@ -267,7 +288,8 @@ impl v8::ValueDeserializerImpl for Reader {
     ) -> Option<v8::Local<'s, v8::Object>> {
         let mut index = 0;
         let found = deserializer.read_uint32(&mut index).then(|| self.hosts.get(index as usize)).flatten();
-        let object = found.map(|h| v8::Local::new(scope, h)).and_then(|v| v8::Local::<v8::Object>::try_from(v).ok());
+        let object =
+            found.map(|h| v8::Local::new(scope, h)).and_then(|v| v8::Local::<v8::Object>::try_from(v).ok());
         if object.is_none() {
             let message = string(scope, "host object");
             let exception = v8::Exception::error(scope, message);

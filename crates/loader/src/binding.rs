@@ -184,7 +184,10 @@ fn loopback<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     rv.set_uint32(context::add_resource(scope, 0, Arc::new(ServiceCap(service))));
 }
 
-fn read_props<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Option<Props>> {
+fn read_props<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<Option<Props>> {
     if value.is_undefined() { Some(None) } else { values::write(scope, value).map(|m| Some(Props::Value(m))) }
 }
 
@@ -291,7 +294,10 @@ fn read_modules<'s>(
         };
         size += match &source {
             ModuleSource::Translated(t, _) | ModuleSource::Either(t, _) => t.len(),
-            ModuleSource::Esm(t) | ModuleSource::CommonJs(t) | ModuleSource::Text(t) | ModuleSource::Json(t) => t.len(),
+            ModuleSource::Esm(t)
+            | ModuleSource::CommonJs(t)
+            | ModuleSource::Text(t)
+            | ModuleSource::Json(t) => t.len(),
             ModuleSource::Data(bytes) | ModuleSource::Wasm(bytes) => bytes.len(),
             ModuleSource::CompiledWasm(module) => module.get_wire_bytes_ref().len(),
         };
@@ -343,7 +349,9 @@ fn strip_types(name: &str, source: &str) -> Result<String, String> {
 
 /// `givenCompatibility()` gives `[date, flags]` of this Worker, as they were given.
 fn given_compatibility<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
-    let Some((date, flags)) = scope.get_slot::<Given>().map(|g| (g.date.clone(), g.flags.clone())) else { return };
+    let Some((date, flags)) = scope.get_slot::<Given>().map(|g| (g.date.clone(), g.flags.clone())) else {
+        return;
+    };
     let flags: Vec<v8::Local<v8::Value>> = flags.iter().map(|f| string(scope, f).into()).collect();
     let flags = v8::Array::new_with_elements(scope, &flags);
     let date = string(scope, &date);
@@ -366,7 +374,8 @@ fn abort_isolate<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     let reason = arguments::text(scope, &args, 0);
     let dynamic = scope.get_slot::<Own>().is_some_and(|own| own.dynamic);
     if !dynamic {
-        return JsError::error("abortIsolate() can only be called in a Worker that another Worker loaded.").throw(scope);
+        return JsError::error("abortIsolate() can only be called in a Worker that another Worker loaded.")
+            .throw(scope);
     }
     let Some(worker) = own(scope) else { return };
     let mut reference = [0; 8];

@@ -37,11 +37,19 @@ const FLAGS: &[Flag] = &[
     flag("export_commonjs_default", "export_commonjs_namespace", "2022-10-31"),
     flag("url_standard", "url_original", "2022-10-31"),
     flag("streams_enable_constructors", "streams_disable_constructors", "2022-11-30"),
-    flag("transformstream_enable_standard_constructor", "transformstream_disable_standard_constructor", "2022-11-30"),
+    flag(
+        "transformstream_enable_standard_constructor",
+        "transformstream_disable_standard_constructor",
+        "2022-11-30",
+    ),
     flag("no_substitute_null", "substitute_null", "2022-06-01"),
     flag("capture_async_api_throws", "do_not_capture_async_api_throws", "2022-10-31"),
     flag("dont_substitute_null_on_type_error", "substitute_null_on_type_error", "2022-06-01"),
-    flag("html_rewriter_treats_esi_include_as_void_tag", "no_html_rewriter_treats_esi_include_as_void_tag", "2023-01-01"),
+    flag(
+        "html_rewriter_treats_esi_include_as_void_tag",
+        "no_html_rewriter_treats_esi_include_as_void_tag",
+        "2023-01-01",
+    ),
     flag("http_headers_getsetcookie", "no_http_headers_getsetcookie", "2023-03-01"),
     flag("dispatch_exception_tunneling", "no_dispatch_exception_tunneling", "2023-03-08"),
     flag("strict_compression_checks", "no_strict_compression_checks", "2023-08-01"),
@@ -54,7 +62,11 @@ const FLAGS: &[Flag] = &[
     flag("fetch_standard_url", "fetch_legacy_url", "2024-06-03"),
     flag("nodejs_compat_v2", "no_nodejs_compat_v2", "2026-08-04"),
     flag("cache_option_enabled", "cache_option_disabled", "2024-11-11"),
-    flag("handle_cross_request_promise_resolution", "no_handle_cross_request_promise_resolution", "2024-10-14"),
+    flag(
+        "handle_cross_request_promise_resolution",
+        "no_handle_cross_request_promise_resolution",
+        "2024-10-14",
+    ),
     flag("brotli_content_encoding", "no_brotli_content_encoding", "2024-04-29"),
     flag("set_tostring_tag", "do_not_set_tostring_tag", "2024-09-26"),
     flag("internal_stream_byob_return_view", "internal_stream_byob_return_undefined", "2024-05-13"),
@@ -66,7 +78,11 @@ const FLAGS: &[Flag] = &[
     flag("throw_on_unrecognized_import_assertion", "ignore_unrecognized_import_assertion", "2025-06-16"),
     flag("python_workers_durable_objects", "no_python_workers_durable_objects", "2025-06-16"),
     flag("request_cf_overrides_cache_rules", "no_request_cf_overrides_cache_rules", "2025-04-02"),
-    flag("bind_asynclocalstorage_snapshot_to_request", "do_not_bind_asynclocalstorage_snapshot_to_request", "2025-06-16"),
+    flag(
+        "bind_asynclocalstorage_snapshot_to_request",
+        "do_not_bind_asynclocalstorage_snapshot_to_request",
+        "2025-06-16",
+    ),
     flag("expose_global_message_channel", "no_expose_global_message_channel", "2025-08-15"),
     flag("enable_nodejs_http_modules", "disable_nodejs_http_modules", "2025-08-15"),
     flag("enable_nodejs_http_server_modules", "disable_nodejs_http_server_modules", "2025-09-01"),
@@ -98,9 +114,13 @@ const FLAGS: &[Flag] = &[
 /// Whether this is a date in the reference's sense: `YYYY-MM-DD`, year 2xxx, month 1-12, day 1-31.
 fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
+    let number =
+        |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
     bytes.len() == 10
-        && bytes.iter().enumerate().all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() })
+        && bytes
+            .iter()
+            .enumerate()
+            .all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() })
         && bytes[0] == b'2'
         && (1..=12).contains(&number(5..7))
         && (1..=31).contains(&number(8..10))
@@ -169,8 +189,16 @@ mod tests {
         assert!(resolve("2022-02-30", &[], false).is_ok());
         assert_eq!(error("2026-01-01", &["nonsense"]), "No such compatibility flag: nonsense");
         assert_eq!(error("2026-01-01", &["rpc", "rpc"]), "Compatibility flag specified multiple times: rpc");
-        assert_eq!(error("2026-01-01", &["rpc", "no_rpc"]), "Compatibility flags are mutually contradictory: rpc vs no_rpc");
-        assert!(error("2026-01-01", &["experimental"]).starts_with("The compatibility flag experimental is experimental"));
-        assert!(error("2999-01-01", &[]).starts_with("This Worker requires compatibility date \"2999-01-01\""));
+        assert_eq!(
+            error("2026-01-01", &["rpc", "no_rpc"]),
+            "Compatibility flags are mutually contradictory: rpc vs no_rpc"
+        );
+        assert!(
+            error("2026-01-01", &["experimental"])
+                .starts_with("The compatibility flag experimental is experimental")
+        );
+        assert!(
+            error("2999-01-01", &[]).starts_with("This Worker requires compatibility date \"2999-01-01\"")
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use atoll_isolate::JsError;
-use atoll_rpc::call::{Call, Followup};
 use atoll_rpc::Service;
+use atoll_rpc::call::{Call, Followup};
 use atoll_web::fetcher::{FetchRequest, Fetcher, RemoteError, Responder};
 
 use crate::code::CodeLimits;
@@ -35,7 +35,12 @@ impl Entrypoint {
     /// An entrypoint of a project's Worker.
     pub fn new(worker: Worker, entrypoint: Option<String>, props: Option<Props>) -> Arc<Self> {
         let target = Target { entrypoint: named(entrypoint), props };
-        Arc::new(Self { worker: Holds::Strong(worker), target, limits: CodeLimits::default(), dynamic: false })
+        Arc::new(Self {
+            worker: Holds::Strong(worker),
+            target,
+            limits: CodeLimits::default(),
+            dynamic: false,
+        })
     }
 
     /// An entrypoint of a Worker that another Worker loaded.
@@ -75,7 +80,9 @@ fn named(entrypoint: Option<String>) -> Option<String> {
 impl Fetcher for Entrypoint {
     fn fetch(&self, request: FetchRequest, respond: Responder) {
         match self.worker() {
-            Some(worker) => invocation::fetch_event(&worker, self.target.clone(), self.limits, request, respond),
+            Some(worker) => {
+                invocation::fetch_event(&worker, self.target.clone(), self.limits, request, respond)
+            }
             None => respond.respond(Err(worker::gone())),
         }
     }

@@ -77,7 +77,9 @@ impl Answer {
         match self.take() {
             Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
             Some(Waiting::Call(reply)) => reply.settle(Err(error)),
-            Some(Waiting::Test(report)) => report(Err(Failure { message: error.message, ..Failure::default() })),
+            Some(Waiting::Test(report)) => {
+                report(Err(Failure { message: error.message, ..Failure::default() }))
+            }
             None => {}
         }
     }
@@ -325,7 +327,11 @@ fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'
         return answer.report(Ok(()));
     }
     let report = ExceptionReport::read(scope, args.get(1), None);
-    answer.report(Err(Failure { message: report.message, stack: report.stack, source_line: report.source_line }));
+    answer.report(Err(Failure {
+        message: report.message,
+        stack: report.stack,
+        source_line: report.source_line,
+    }));
 }
 
 /// `abortContext(exception)` ends the current context; its answers are the exception.

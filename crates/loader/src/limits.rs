@@ -24,7 +24,12 @@ pub struct Limit {
     pub at_limit: &'static str,
 }
 
-const fn row(name: &'static str, default: &'static str, lowered_by: LoweredBy, at_limit: &'static str) -> Limit {
+const fn row(
+    name: &'static str,
+    default: &'static str,
+    lowered_by: LoweredBy,
+    at_limit: &'static str,
+) -> Limit {
     Limit { name, default, lowered_by, at_limit }
 }
 
@@ -45,15 +50,40 @@ pub const QUEUED: usize = 10_000;
 
 /// All limits.
 pub const TABLE: &[Limit] = &[
-    row("limits.cpuMs", "30,000 ms for each invocation", LoweredBy::Code, "the invocation ends with an error"),
-    row("limits.subRequests", "none of its own", LoweredBy::Code, "the fetch or the call to a service rejects"),
+    row(
+        "limits.cpuMs",
+        "30,000 ms for each invocation",
+        LoweredBy::Code,
+        "the invocation ends with an error",
+    ),
+    row(
+        "limits.subRequests",
+        "none of its own",
+        LoweredBy::Code,
+        "the fetch or the call to a service rejects",
+    ),
     row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
-    row("heap", "128 MiB for each isolate", LoweredBy::Nobody, "the isolate ends; a named child loads again on its next call"),
-    row("timers", "10,000 active in one invocation", LoweredBy::Nobody, "setTimeout throws QuotaExceededError"),
+    row(
+        "heap",
+        "128 MiB for each isolate",
+        LoweredBy::Nobody,
+        "the isolate ends; a named child loads again on its next call",
+    ),
+    row(
+        "timers",
+        "10,000 active in one invocation",
+        LoweredBy::Nobody,
+        "setTimeout throws QuotaExceededError",
+    ),
     row("code size", "64 MiB for each Worker", LoweredBy::Nobody, "load() throws"),
     row("env size", "1 MiB serialised", LoweredBy::Nobody, "load() throws"),
     row("RPC message", "32 MiB serialised", LoweredBy::Nobody, "the call rejects"),
-    row("body read at once", "128 MiB", LoweredBy::Nobody, "text(), json() and the like reject; streams have no such limit"),
+    row(
+        "body read at once",
+        "128 MiB",
+        LoweredBy::Nobody,
+        "text(), json() and the like reject; streams have no such limit",
+    ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),
     row("requests waiting for a start", "10,000 for each Worker", LoweredBy::Nobody, "the request fails"),

@@ -6,8 +6,13 @@ use atoll_isolate::{Extension, Native, Script, script, v8};
 use crate::{binding, invocation};
 
 /// Workers, their invocations, the loader binding.
-pub static EXTENSION: Extension =
-    Extension { name: "loader", natives, scripts: SCRIPTS, globals: &[], bind: |_scope: &mut v8::PinScope<'_, '_>| {} };
+pub static EXTENSION: Extension = Extension {
+    name: "loader",
+    natives,
+    scripts: SCRIPTS,
+    globals: &[],
+    bind: |_scope: &mut v8::PinScope<'_, '_>| {},
+};
 
 fn natives() -> Vec<Native> {
     [binding::natives(), invocation::natives()].concat()

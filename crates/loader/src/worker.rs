@@ -59,7 +59,10 @@ struct Inner {
 
 enum State {
     /// No code yet, or starting: events wait.
-    Loading { queue: Vec<Work>, isolate: Option<Isolate> },
+    Loading {
+        queue: Vec<Work>,
+        isolate: Option<Isolate>,
+    },
     Live(Isolate),
     Failed(RemoteError),
 }
@@ -176,8 +179,13 @@ impl Worker {
 
     fn start_in(&self, heap: Heap, code: WorkerCode) {
         let runtime = &self.0.runtime;
-        let isolate =
-            Isolate::new(heap, invocation::HOOKS, runtime.scheduler.clone(), runtime.pool.clone(), self.0.home);
+        let isolate = Isolate::new(
+            heap,
+            invocation::HOOKS,
+            runtime.scheduler.clone(),
+            runtime.pool.clone(),
+            self.0.home,
+        );
         if let State::Loading { isolate: slot, .. } = &mut *self.state() {
             *slot = Some(isolate.clone());
         }
@@ -218,7 +226,11 @@ impl Worker {
             };
             context::set_environment(scope, environment);
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
-            scope.set_slot(Given { date: code.date.clone(), flags: code.given_flags.clone(), outbound: code.outbound.clone() });
+            scope.set_slot(Given {
+                date: code.date.clone(),
+                flags: code.given_flags.clone(),
+                outbound: code.outbound.clone(),
+            });
             match begin(scope, code) {
                 Ok(()) => worker.started(scope),
                 Err(error) => worker.fail(error),
@@ -359,12 +371,17 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
     }
     let namespace = match modules::start(scope, bundle) {
         Ok(namespace) => namespace,
-        Err(modules::StartError::NoMain) => return Err(RemoteError::type_error(modules::StartError::NoMain.to_string())),
+        Err(modules::StartError::NoMain) => {
+            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
+        }
         Err(modules::StartError::MainNotEsm) => {
             return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
         }
         Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {}", report.to_text())));
+            return Err(RemoteError::error(format!(
+                "Failed to start Worker:\nUncaught {}",
+                report.to_text()
+            )));
         }
         Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
     };
@@ -401,7 +418,6 @@ fn bindings_value<'s>(
     }
     v8::Array::new_with_elements(scope, &flat).into()
 }
-
 
 /// Asks a Worker which of its exports have a test handler.
 pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {

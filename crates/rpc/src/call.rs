@@ -18,8 +18,10 @@ pub struct Call {
     pub question: Arc<Question>,
 }
 
+type TakeOutcome = Box<dyn FnOnce(Result<Message, RemoteError>) + Send>;
+
 /// Takes the outcome of a call, once; dropped unused, the caller learns that the connection was lost.
-pub struct Reply(Option<Box<dyn FnOnce(Result<Message, RemoteError>) + Send>>);
+pub struct Reply(Option<TakeOutcome>);
 
 impl Reply {
     /// A reply that passes the outcome to `take`.

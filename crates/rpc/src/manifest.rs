@@ -5,8 +5,13 @@ use atoll_isolate::{Extension, Native, Script, script, v8};
 use crate::{client, object, server};
 
 /// RPC: classes of `cloudflare:workers`, stubs and dispatch.
-pub static EXTENSION: Extension =
-    Extension { name: "rpc", natives, scripts: SCRIPTS, globals: &[], bind: |_scope: &mut v8::PinScope<'_, '_>| {} };
+pub static EXTENSION: Extension = Extension {
+    name: "rpc",
+    natives,
+    scripts: SCRIPTS,
+    globals: &[],
+    bind: |_scope: &mut v8::PinScope<'_, '_>| {},
+};
 
 fn natives() -> Vec<Native> {
     [client::natives(), object::natives(), server::natives()].concat()

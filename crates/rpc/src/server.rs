@@ -37,7 +37,8 @@ pub fn call_export(scope: &mut v8::PinScope<'_, '_>, export: u32, call: Call) {
 /// A call on the result of an earlier call, in whatever context that runs in.
 pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: u64, call: Call) {
     let target = v8::Number::new(scope, question as f64);
-    let context = realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
+    let context =
+        realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
     match context {
         Some(id) if id != 0 && context::enter(scope, id) => run(scope, "callAnswer", target.into(), call),
         _ => call.reply.settle(Err(RemoteError::error(crate::object::CONTEXT_GONE))),
@@ -46,7 +47,12 @@ pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: u64, call: Call) 
 
 /// A call on whatever `target` is, in the current context; `entry` is a function of the dispatch script
 /// `(target, path, arguments or undefined, reply, question)`.
-pub fn run<'s>(scope: &mut v8::PinScope<'s, '_>, entry: &'static str, target: v8::Local<'s, v8::Value>, call: Call) {
+pub fn run<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    entry: &'static str,
+    target: v8::Local<'s, v8::Value>,
+    call: Call,
+) {
     run_in(scope, SCRIPT, entry, target, call);
 }
 

@@ -186,8 +186,8 @@ fn as_they_lie(project: &Project) -> Result<Modules, BundleError> {
     let mut found = Modules { main: main.clone(), modules: Vec::new(), aliases: Vec::new() };
     let mut folders = VecDeque::from([root.clone()]);
     while let Some(folder) = folders.pop_front() {
-        let entries =
-            std::fs::read_dir(&folder).map_err(|source| BundleError::Read { path: folder.clone(), source })?;
+        let entries = std::fs::read_dir(&folder)
+            .map_err(|source| BundleError::Read { path: folder.clone(), source })?;
         let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
         paths.sort();
         for path in paths {
@@ -200,7 +200,11 @@ fn as_they_lie(project: &Project) -> Result<Modules, BundleError> {
                 continue;
             }
             let name = name_of(&root, &path);
-            let kind = if name == main { Some(rules.kind(&name).unwrap_or(ModuleKind::ESModule)) } else { rules.kind(&name) };
+            let kind = if name == main {
+                Some(rules.kind(&name).unwrap_or(ModuleKind::ESModule))
+            } else {
+                rules.kind(&name)
+            };
             if let Some(kind) = kind {
                 if found.modules.len() == MAX_MODULES {
                     return Err(BundleError::TooMany(MAX_MODULES));

@@ -107,9 +107,7 @@ async fn serve(
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), handler);
     let mut connection = std::pin::pin!(connection);
-    let stop = async move {
-        while !*stopped.borrow_and_update() && stopped.changed().await.is_ok() {}
-    };
+    let stop = async move { while !*stopped.borrow_and_update() && stopped.changed().await.is_ok() {} };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop => {
@@ -122,7 +120,11 @@ async fn serve(
     }
 }
 
-async fn answer(service: Arc<dyn Fetcher>, request: http::Request<Incoming>, authority: &str) -> Response<Body> {
+async fn answer(
+    service: Arc<dyn Fetcher>,
+    request: http::Request<Incoming>,
+    authority: &str,
+) -> Response<Body> {
     let (sender, receiver) = oneshot::channel();
     let request = match read_request(request, authority) {
         Ok(request) => request,
@@ -186,7 +188,9 @@ fn response(answer: FetchResponse) -> Result<Response<Body>, String> {
         .headers
         .chunks_exact(2)
         // The body says how long it is, and the connection how it is sent.
-        .filter(|pair| !matches!(pair[0].as_str(), "content-length" | "transfer-encoding" | "connection" | "keep-alive"))
+        .filter(|pair| {
+            !matches!(pair[0].as_str(), "content-length" | "transfer-encoding" | "connection" | "keep-alive")
+        })
         .map(|pair| (pair[0].clone(), pair[1].clone()))
         .collect();
     let headers: HeaderMap = header_map_from_list(&pairs).map_err(|e| e.to_string())?;
@@ -204,4 +208,3 @@ fn plain(status: StatusCode, text: &str) -> Response<Body> {
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain;charset=UTF-8"));
     response
 }
-

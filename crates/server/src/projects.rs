@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use atoll_config::{ConfigError, Loaded, Project, Warning};
 use atoll_host::clock::SystemClock;
-use atoll_host::network::{AddressPolicy, PublicNetwork};
 use atoll_host::log::LogSink;
+use atoll_host::network::{AddressPolicy, PublicNetwork};
 use atoll_host::random::SystemRandom;
 use atoll_isolate::Scheduler;
 use atoll_loader::code::CodeLimits;
 use atoll_loader::invocation::Props;
 use atoll_loader::worker::Admission;
-use atoll_loader::{Binding, Entrypoint, EnvSource, Host, Loader, Runtime, Worker, WorkerCode, compatibility};
+use atoll_loader::{
+    Binding, Entrypoint, EnvSource, Host, Loader, Runtime, Worker, WorkerCode, compatibility,
+};
 use atoll_rpc::Service;
 use atoll_web::fetcher::{Fetcher, Internet};
 
@@ -165,9 +167,10 @@ impl Projects {
         worker: &Worker,
         loaders: &mut HashMap<String, Arc<Loader>>,
     ) -> Result<WorkerCode, ServeError> {
-        let flags = compatibility::resolve(&project.compatibility_date, &project.compatibility_flags, true).map_err(
-            |error| ServeError::Compatibility { project: project.name.clone(), message: error.message },
-        )?;
+        let flags =
+            compatibility::resolve(&project.compatibility_date, &project.compatibility_flags, true).map_err(
+                |error| ServeError::Compatibility { project: project.name.clone(), message: error.message },
+            )?;
         let gathered = bundle::gather(project)?;
         Ok(WorkerCode {
             name: project.name.clone(),
@@ -215,7 +218,8 @@ impl Projects {
             return Ok(Entrypoint::new(worker, target.entrypoint.clone(), None));
         }
         let refused = |message: String| ServeError::Outbound { project: project.name.clone(), message };
-        let policy = AddressPolicy::parse(&project.atoll.outbound_allow).map_err(|e| refused(e.to_string()))?;
+        let policy =
+            AddressPolicy::parse(&project.atoll.outbound_allow).map_err(|e| refused(e.to_string()))?;
         let runtime = self.runtime.scheduler.runtime(worker.home());
         let network = PublicNetwork::new(policy, runtime).map_err(|e| refused(e.to_string()))?;
         Ok(Arc::new(Internet(Arc::new(network))))

@@ -208,8 +208,7 @@ fn body_read_all<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let promise =
-        context::spawn(scope, collect(cell), |scope, bytes| arguments::uint8_array(scope, &bytes));
+    let promise = context::spawn(scope, collect(cell), |scope, bytes| arguments::uint8_array(scope, &bytes));
     finish(scope, rv, promise);
 }
 
@@ -287,7 +286,11 @@ fn pipe_write<'s>(
     finish(scope, rv, promise);
 }
 
-fn end_pipe(scope: &mut v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>, error: Option<BodyError>) {
+fn end_pipe(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: &v8::FunctionCallbackArguments<'_>,
+    error: Option<BodyError>,
+) {
     let Some(cell) = sink(scope, args) else { return };
     let handle = arguments::integer(scope, args, 0);
     context::release(scope, handle);

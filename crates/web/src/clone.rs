@@ -32,8 +32,11 @@ fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv
                     buffer.detach(None);
                 }
                 _ => {
-                    return JsError::dom("DataCloneError", "Value in the transfer list cannot be transferred.")
-                        .throw(scope);
+                    return JsError::dom(
+                        "DataCloneError",
+                        "Value in the transfer list cannot be transferred.",
+                    )
+                    .throw(scope);
                 }
             }
         }
@@ -44,7 +47,8 @@ fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv
 /// The capability behind a handle joins the message that is being written; gives its index there.
 fn attach<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
-    let index = context::resource(scope, handle).and_then(|(_, capability)| values::attach(scope, capability));
+    let index =
+        context::resource(scope, handle).and_then(|(_, capability)| values::attach(scope, capability));
     if let Some(index) = index {
         rv.set_uint32(index);
     }

@@ -92,8 +92,10 @@ fn zlib_new<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
             let handle = context::add_resource(scope, 0, Arc::new(CodecCell(Mutex::new(codec))));
             rv.set_uint32(handle);
         }
-        None => JsError::type_error(format!("\"{format}\" is not a compression format: use gzip, deflate or deflate-raw."))
-            .throw(scope),
+        None => JsError::type_error(format!(
+            "\"{format}\" is not a compression format: use gzip, deflate or deflate-raw."
+        ))
+        .throw(scope),
     }
 }
 
@@ -104,7 +106,9 @@ fn zlib_push<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retur
     let output = cell.0.lock().unwrap_or_else(PoisonError::into_inner).push(&bytes, args.get(2).is_true());
     match output {
         Ok(output) => rv.set(arguments::uint8_array(scope, &output)),
-        Err(error) => JsError::type_error(format!("The compressed data was not valid: {error}.")).throw(scope),
+        Err(error) => {
+            JsError::type_error(format!("The compressed data was not valid: {error}.")).throw(scope)
+        }
     }
 }
 

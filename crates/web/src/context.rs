@@ -301,11 +301,10 @@ impl Completion {
     ///
     /// # Errors
     /// At module top level.
-    pub fn new<'s>(
-        scope: &mut v8::PinScope<'s, '_>,
-    ) -> Result<(v8::Local<'s, v8::Promise>, Self), JsError> {
+    pub fn new<'s>(scope: &mut v8::PinScope<'s, '_>) -> Result<(v8::Local<'s, v8::Promise>, Self), JsError> {
         let id = require(scope)?;
-        let resolver = v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
+        let resolver =
+            v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
         let promise = resolver.get_promise(scope);
         let resolver = v8::Global::new(scope, resolver);
         let contexts = contexts(scope);
@@ -323,7 +322,9 @@ impl Completion {
     /// Settles the promise in a later message: with the value that `make` gives, or the exception.
     pub fn settle(
         self,
-        make: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) -> Result<v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>>
+        make: impl for<'s, 'i> FnOnce(
+            &mut v8::PinScope<'s, 'i>,
+        ) -> Result<v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>>
         + Send
         + 'static,
     ) {
@@ -347,7 +348,9 @@ impl Completion {
     pub fn settle_with<T: Send + 'static>(
         self,
         outcome: Result<T, JsError>,
-        convert: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, T) -> v8::Local<'s, v8::Value> + Send + 'static,
+        convert: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, T) -> v8::Local<'s, v8::Value>
+        + Send
+        + 'static,
     ) {
         self.settle(move |scope| match outcome {
             Ok(value) => Ok(convert(scope, value)),
@@ -371,11 +374,16 @@ pub fn spawn<'s, T: Send + 'static>(
 }
 
 /// Starts a timer of the current context.
-pub(crate) fn start_timer(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Result<u32, JsError> {
+pub(crate) fn start_timer(
+    scope: &mut v8::PinScope<'_, '_>,
+    delay_ms: f64,
+    repeat: bool,
+) -> Result<u32, JsError> {
     let id = require(scope)?;
     let contexts = contexts(scope);
     let environment = contexts.environment.as_ref().ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    let (isolate, clock, limit) = (environment.isolate.clone(), environment.clock.clone(), environment.max_timers);
+    let (isolate, clock, limit) =
+        (environment.isolate.clone(), environment.clock.clone(), environment.max_timers);
     let context = contexts.table.get_mut(&id).ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
     if context.timers.len() >= limit {
         return Err(JsError::dom(
@@ -412,7 +420,8 @@ fn fire_timer(scope: &mut v8::PinScope<'_, '_>, context: ContextId, timer: u32, 
         return;
     }
     let Some(owner) = contexts(scope).table.get_mut(&context) else { return };
-    let active = if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
+    let active =
+        if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
     if active {
         let timer = v8::Integer::new_from_unsigned(scope, timer);
         realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);

@@ -79,7 +79,11 @@ fn text_decode<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Ret
 
 fn new_decoder(encoding: &'static Encoding, ignore_bom: bool) -> Decoder {
     // "ignoreBOM" in the standard means that a byte order mark is text.
-    if ignore_bom { encoding.new_decoder_without_bom_handling() } else { encoding.new_decoder_with_bom_removal() }
+    if ignore_bom {
+        encoding.new_decoder_without_bom_handling()
+    } else {
+        encoding.new_decoder_with_bom_removal()
+    }
 }
 
 fn decode(decoder: &mut Decoder, mut bytes: &[u8], fatal: bool, last: bool) -> Option<String> {
@@ -140,7 +144,7 @@ fn atob<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>
     let text = arguments::text(scope, &args, 0);
     let mut compact: Vec<u8> =
         text.bytes().filter(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r')).collect();
-    if compact.len() % 4 == 0 {
+    if compact.len().is_multiple_of(4) {
         for _ in 0..2 {
             if compact.last() == Some(&b'=') {
                 compact.pop();

@@ -52,7 +52,8 @@ pub fn start<'s>(
 }
 
 fn response_value<'s>(scope: &mut v8::PinScope<'s, '_>, response: FetchResponse) -> v8::Local<'s, v8::Value> {
-    let headers: Vec<v8::Local<v8::Value>> = response.headers.iter().map(|h| string(scope, h).into()).collect();
+    let headers: Vec<v8::Local<v8::Value>> =
+        response.headers.iter().map(|h| string(scope, h).into()).collect();
     let headers = v8::Array::new_with_elements(scope, &headers);
     let status = v8::Integer::new_from_unsigned(scope, u32::from(response.status));
     let status_text = string(scope, &response.status_text);

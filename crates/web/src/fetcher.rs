@@ -67,8 +67,10 @@ impl std::fmt::Debug for RemoteError {
     }
 }
 
+type TakeAnswer = Box<dyn FnOnce(Result<FetchResponse, RemoteError>) + Send>;
+
 /// Takes the answer, once; dropped unused, the caller learns that the connection was lost.
-pub struct Responder(Option<Box<dyn FnOnce(Result<FetchResponse, RemoteError>) + Send>>);
+pub struct Responder(Option<TakeAnswer>);
 
 /// What a caller gets when whoever should have answered is gone.
 pub const CONNECTION_LOST: &str = "Network connection lost.";
@@ -115,7 +117,8 @@ impl Fetcher for Internet {
                 ))));
             }
         };
-        let headers = request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let headers =
+            request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         let request = atoll_host::http::Request { method: request.method, url, headers, body: request.body };
         let answer = self.0.fetch(request);
         tokio::spawn(async move {

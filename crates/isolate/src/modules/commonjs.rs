@@ -26,7 +26,10 @@ pub(super) fn compile<'s>(
 }
 
 /// `module.exports`; in a cycle, what it is so far.
-pub(super) fn exports<'s>(scope: &mut v8::PinScope<'s, '_>, index: usize) -> Option<v8::Local<'s, v8::Value>> {
+pub(super) fn exports<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    index: usize,
+) -> Option<v8::Local<'s, v8::Value>> {
     let record = &map(scope).records[index];
     let Kind::CommonJs { source, object } = &record.kind else { return None };
     let exports_key = "exports";

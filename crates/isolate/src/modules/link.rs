@@ -70,7 +70,12 @@ fn compile_esm<'s>(
     v8::script_compiler::compile_module(scope, &mut source)
 }
 
-fn translated(scope: &mut v8::PinScope<'_, '_>, name: &str, text: &str, translate: Translate) -> Option<String> {
+fn translated(
+    scope: &mut v8::PinScope<'_, '_>,
+    name: &str,
+    text: &str,
+    translate: Translate,
+) -> Option<String> {
     match translate(name, text) {
         Ok(text) => Some(text),
         Err(message) => refuse(scope, &JsError { class: crate::ErrorClass::Syntax, message }),
@@ -82,7 +87,12 @@ fn value_module(scope: &mut v8::PinScope<'_, '_>, name: &str, value: v8::Local<v
     synthetic(scope, name, Kind::Value(value), &["default"]);
 }
 
-fn register(scope: &mut v8::PinScope<'_, '_>, name: &str, kind: Kind, module: v8::Local<v8::Module>) -> usize {
+fn register(
+    scope: &mut v8::PinScope<'_, '_>,
+    name: &str,
+    kind: Kind,
+    module: v8::Local<v8::Module>,
+) -> usize {
     let hash = module.get_identity_hash().get();
     let module = v8::Global::new(scope, module);
     map(scope).add(name, kind, hash, module)

@@ -95,7 +95,10 @@ struct Record {
 
 enum Kind {
     Esm,
-    CommonJs { source: String, object: Option<v8::Global<v8::Object>> },
+    CommonJs {
+        source: String,
+        object: Option<v8::Global<v8::Object>>,
+    },
     /// A value that is the default export: text, data, JSON, Wasm.
     Value(v8::Global<v8::Value>),
     Builtin(Builtin),
@@ -124,7 +127,10 @@ pub fn allow_code_generation(scope: &mut v8::PinScope<'_, '_>, allow: bool) {
     scope.get_current_context().set_allow_generation_from_strings(allow);
 }
 
-unsafe extern "C" fn allow_wasm(context: v8::Local<'_, v8::Context>, _source: v8::Local<'_, v8::String>) -> bool {
+unsafe extern "C" fn allow_wasm(
+    context: v8::Local<'_, v8::Context>,
+    _source: v8::Local<'_, v8::String>,
+) -> bool {
     context.is_code_generation_from_strings_allowed()
 }
 

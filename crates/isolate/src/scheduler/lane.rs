@@ -103,12 +103,13 @@ impl Lane {
         if let Some(isolate) = self.queue().pop_front() {
             return Some(isolate);
         }
-        lanes.iter().filter(|other| !std::ptr::eq(*other, self) && !other.idle.load(Ordering::Relaxed)).find_map(
-            |other| {
+        lanes
+            .iter()
+            .filter(|other| !std::ptr::eq(*other, self) && !other.idle.load(Ordering::Relaxed))
+            .find_map(|other| {
                 let mut queue = other.queue();
                 // The one at the front is about to run there.
                 if queue.len() > 1 { queue.pop_back() } else { None }
-            },
-        )
+            })
     }
 }

@@ -176,8 +176,10 @@ impl Watchdog {
         self.asleep.store(true, Ordering::SeqCst);
         // The time-out covers a message that began between the last look and the flag.
         while *sleeping {
-            let (guard, timeout) =
-                self.wake.wait_timeout(sleeping, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner);
+            let (guard, timeout) = self
+                .wake
+                .wait_timeout(sleeping, Duration::from_millis(50))
+                .unwrap_or_else(PoisonError::into_inner);
             sleeping = guard;
             if timeout.timed_out() {
                 break;
