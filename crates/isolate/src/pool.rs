@@ -18,6 +18,9 @@ pub struct Pool {
     figures: Figures,
 }
 
+/// Ended heaps that may wait for the pool's thread.
+const MAX_ENDED: usize = 32;
+
 type Taker = Box<dyn FnOnce(Heap) + Send>;
 
 #[derive(Default)]
@@ -25,6 +28,7 @@ struct State {
     blank: VecDeque<Heap>,
     waiting: VecDeque<Taker>,
     ended: Vec<Heap>,
+    making: usize,
     closed: bool,
 }
 
@@ -77,10 +81,11 @@ impl Pool {
         }
     }
 
-    /// Disposes of a heap on the pool's thread.
+    /// Disposes of a heap on the pool's thread; on this one where that is behind, so that heaps which nobody uses cannot
+    /// pile up. Not to be called inside a turn.
     pub fn dispose(&self, heap: Heap) {
         let mut state = self.lock();
-        if state.closed {
+        if state.closed || state.ended.len() >= MAX_ENDED {
             drop(state);
             return drop(heap);
         }
@@ -115,22 +120,25 @@ impl Pool {
                 drop(rest);
                 return;
             }
-            // Fill first: somebody may be waiting for a warm heap, nobody waits for a disposal.
+            let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;
             if let Some(take) = state.waiting.pop_front() {
                 drop(state);
                 self.figures.made.fetch_add(1, Ordering::Relaxed);
                 take(Heap::new(self.startup, self.limits));
                 state = self.lock();
-            } else if state.blank.len() < self.target && state.ended.len() < 4 * self.target.max(16) {
+            } else if !urgent && let Some(ended) = state.ended.pop() {
+                drop(state);
+                drop(ended);
+                state = self.lock();
+            } else if state.blank.len() + state.making < self.target {
+                // Two threads must not both make the last one that is missing.
+                state.making += 1;
                 drop(state);
                 let heap = Heap::new(self.startup, self.limits);
                 self.figures.made.fetch_add(1, Ordering::Relaxed);
                 state = self.lock();
+                state.making -= 1;
                 state.blank.push_back(heap);
-            } else if let Some(ended) = state.ended.pop() {
-                drop(state);
-                drop(ended);
-                state = self.lock();
             } else {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }

@@ -18,15 +18,34 @@ pub type Capability = Arc<dyn Any + Send + Sync>;
 /// A value on its way from one isolate to another.
 #[derive(Default, Clone)]
 pub struct Message {
-    /// The value, then the descriptors of its host objects, then those of theirs.
-    passes: Vec<Arc<[u8]>>,
+    body: Body,
     caps: Vec<Capability>,
+}
+
+#[derive(Clone)]
+enum Body {
+    /// The value as V8 writes it, then the descriptors of its host objects, then those of theirs.
+    Passes(Vec<Arc<[u8]>>),
+    /// A primitive, as most results are: no serialiser needed.
+    Primitive(Primitive),
+    /// A short list of primitives, as most argument lists are.
+    List(Vec<Primitive>),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Passes(Vec::new())
+    }
 }
 
 impl Message {
     /// Size of the serialised value in bytes; capabilities do not count.
     pub fn size(&self) -> usize {
-        self.passes.iter().map(|p| p.len()).sum()
+        match &self.body {
+            Body::Passes(passes) => passes.iter().map(|p| p.len()).sum(),
+            Body::Primitive(value) => value.size(),
+            Body::List(values) => values.iter().map(Primitive::size).sum(),
+        }
     }
 
     /// The capabilities that travel with it.
@@ -36,7 +55,7 @@ impl Message {
 
     /// A message made of raw bytes, for tests of the reader.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { passes: vec![bytes.into()], caps: Vec::new() }
+        Self { body: Body::Passes(vec![bytes.into()]), caps: Vec::new() }
     }
 }
 
@@ -71,10 +90,95 @@ pub fn adopt(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability>
 
 /// Writes a value. None: an exception is pending (a `DataCloneError`, or what a getter threw).
 pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    if let Some(primitive) = Primitive::of(scope, value) {
+        return Some(Message { body: Body::Primitive(primitive), caps: Vec::new() });
+    }
     frames(scope).push(Vec::new());
     let passes = write_passes(scope, value);
     let caps = frames(scope).pop().unwrap_or_default();
-    Some(Message { passes: passes?, caps: caps.into_iter().flatten().collect() })
+    Some(Message { body: Body::Passes(passes?), caps: caps.into_iter().flatten().collect() })
+}
+
+/// As [`write`], for a list that the runtime itself made: an array without holes, getters or other properties.
+pub fn write_list<'s>(scope: &mut v8::PinScope<'s, '_>, list: v8::Local<'s, v8::Value>) -> Option<Message> {
+    if let Ok(array) = v8::Local::<v8::Array>::try_from(list)
+        && array.length() <= MAX_LIST
+    {
+        let mut values = Vec::with_capacity(array.length() as usize);
+        for index in 0..array.length() {
+            let item = array.get_index(scope, index)?;
+            match Primitive::of(scope, item) {
+                Some(primitive) => values.push(primitive),
+                None => return write(scope, list),
+            }
+        }
+        return Some(Message { body: Body::List(values), caps: Vec::new() });
+    }
+    write(scope, list)
+}
+
+/// Longest list that is looked at for primitives.
+const MAX_LIST: u32 = 8;
+
+/// Longest string that is carried as a primitive, in UTF-16 units.
+const MAX_TEXT: usize = 4096;
+
+#[derive(Clone)]
+enum Primitive {
+    Undefined,
+    Null,
+    Boolean(bool),
+    Number(f64),
+    /// Latin-1.
+    Narrow(Box<[u8]>),
+    /// UTF-16, lone surrogates included.
+    Wide(Box<[u16]>),
+}
+
+impl Primitive {
+    fn of(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<Self> {
+        if value.is_undefined() {
+            return Some(Self::Undefined);
+        }
+        if value.is_null() {
+            return Some(Self::Null);
+        }
+        if value.is_boolean() {
+            return Some(Self::Boolean(value.is_true()));
+        }
+        if let Ok(number) = v8::Local::<v8::Number>::try_from(value) {
+            return Some(Self::Number(number.value()));
+        }
+        let text = v8::Local::<v8::String>::try_from(value).ok().filter(|text| text.length() <= MAX_TEXT)?;
+        if text.is_onebyte() {
+            let mut units = vec![0; text.length()];
+            text.write_one_byte_v2(scope, 0, &mut units, v8::WriteFlags::empty());
+            return Some(Self::Narrow(units.into()));
+        }
+        let mut units = vec![0; text.length()];
+        text.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
+        Some(Self::Wide(units.into()))
+    }
+
+    fn to_value<'s>(&self, scope: &mut v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Value>> {
+        Some(match self {
+            Self::Undefined => v8::undefined(scope).into(),
+            Self::Null => v8::null(scope).into(),
+            Self::Boolean(value) => v8::Boolean::new(scope, *value).into(),
+            Self::Number(value) => v8::Number::new(scope, *value).into(),
+            Self::Narrow(units) => v8::String::new_from_one_byte(scope, units, v8::NewStringType::Normal)?.into(),
+            Self::Wide(units) => v8::String::new_from_two_byte(scope, units, v8::NewStringType::Normal)?.into(),
+        })
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Undefined | Self::Null | Self::Boolean(_) => 1,
+            Self::Number(_) => 9,
+            Self::Narrow(units) => units.len() + 2,
+            Self::Wide(units) => 2 * units.len() + 2,
+        }
+    }
 }
 
 fn write_passes<'s>(
@@ -218,7 +322,15 @@ fn is_object_prototype(scope: &mut v8::PinScope<'_, '_>, prototype: v8::Local<v8
 
 /// Reads a message. None: an exception is pending; bytes that are no message give a `DataCloneError`.
 pub fn read<'s>(scope: &mut v8::PinScope<'s, '_>, message: Message) -> Option<v8::Local<'s, v8::Value>> {
-    let Message { passes, caps } = message;
+    let Message { body, caps } = message;
+    let passes = match body {
+        Body::Passes(passes) => passes,
+        Body::Primitive(value) => return value.to_value(scope),
+        Body::List(values) => {
+            let items: Option<Vec<_>> = values.iter().map(|value| value.to_value(scope)).collect();
+            return Some(v8::Array::new_with_elements(scope, &items?).into());
+        }
+    };
     frames(scope).push(caps.into_iter().map(Some).collect());
     let value = read_passes(scope, &passes);
     frames(scope).pop();

@@ -48,7 +48,7 @@ fn write_arguments<'s>(
     if value.is_undefined() {
         return Some(None);
     }
-    let message = values::write(scope, value)?;
+    let message = values::write_list(scope, value)?;
     match check_size(&message) {
         Ok(()) => Some(Some(message)),
         Err(error) => {
