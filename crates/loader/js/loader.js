@@ -11,7 +11,7 @@ const { Error, FinalizationRegistry, ObjectDefineProperty, PromisePrototypeThen,
 const { specify, limitsOf } = require("loader/code");
 const { encodeEnv } = require("rpc/values");
 const stubs = require("rpc/stubs");
-const { CROSS_REQUEST } = require("web/body");
+const { CROSS_REQUEST } = require("web/context");
 const { defineInterface } = require("web/webidl");
 
 const internal = {};

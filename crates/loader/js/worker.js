@@ -11,8 +11,6 @@ const {
 const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const dispatch = require("rpc/dispatch");
-const { requestFromNative } = require("web/request");
-const { detachResponse, isResponse } = require("web/response");
 const { hold } = require("web/context");
 
 let namespace;
@@ -167,7 +165,7 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
   const release = hold();
   let promise;
   try {
-    const request = requestFromNative(method, url, headers, body, cf);
+    const request = require("web/request").requestFromNative(method, url, headers, body, cf);
     promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
   } catch (error) {
     promise = PromiseReject(error);
@@ -190,6 +188,7 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
 };
 
 function answer(response, headOnly) {
+  const { detachResponse, isResponse } = require("web/response");
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }

@@ -11,7 +11,7 @@ const {
   ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject,
   PromiseResolve, Proxy, ReflectApply, SafeWeakMap, SymbolDispose, SymbolToStringTag, TypeError,
 } = primordials;
-const { CROSS_REQUEST } = require("web/body");
+const { CROSS_REQUEST } = require("web/context");
 
 const MAX_PATH = 64;
 const states = new SafeWeakMap();

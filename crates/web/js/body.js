@@ -29,7 +29,7 @@ class BodyState {
   context = 0;
 }
 
-const { hold } = require("web/context");
+const { CROSS_REQUEST, hold } = require("web/context");
 const streams = () => require("web/streams/readable");
 
 function isArrayBuffer(value) {
@@ -103,10 +103,6 @@ function fromHandle(handle) {
 
 const USED =
   "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.";
-exports.CROSS_REQUEST = (type) =>
-  "Cannot perform I/O on behalf of a different request. I/O objects (such as streams, request/response bodies, and " +
-  "others) created in the context of one request handler cannot be accessed from a different request's handler. This " +
-  `is a limitation of Cloudflare Workers which allows us to improve overall performance. (I/O type: ${type})`;
 
 function isUsed(body) {
   return body !== null && (body.used || (body.stream !== undefined && streams().isDisturbed(body.stream)));
@@ -114,7 +110,7 @@ function isUsed(body) {
 
 function checkContext(body) {
   if (body.context !== 0 && body.context !== natives.currentContext()) {
-    throw new primordials.Error(exports.CROSS_REQUEST("ReadableStreamSource"));
+    throw new primordials.Error(CROSS_REQUEST("ReadableStreamSource"));
   }
 }
 

@@ -21,7 +21,8 @@ function register(prototype, codec) {
   byPrototype.set(prototype, codec);
   byKind.set(codec.kind, codec);
 }
-const owners = { __proto__: null, Blob: "web/blob", File: "web/blob", ReadableStream: "web/streams/readable",
+const owners = { __proto__: null, Headers: "web/request", Request: "web/request", Response: "web/response",
+  Blob: "web/blob", File: "web/blob", ReadableStream: "web/streams/readable",
   WritableStream: "web/streams/writable", AbortSignal: "web/abort", DOMException: "web/dom-exception" };
 
 // What V8 cannot hold in a value and a codec replaces: functions and proxies. Set by the RPC layer; without it they

@@ -32,3 +32,9 @@ exports.dropContext = (context) => {
   holds.delete(context);
   for (let i = 0; i < droppers.length; i++) droppers[i](context);
 };
+
+// What guests get who use an object of another request.
+exports.CROSS_REQUEST = (type) =>
+  "Cannot perform I/O on behalf of a different request. I/O objects (such as streams, request/response bodies, and " +
+  "others) created in the context of one request handler cannot be accessed from a different request's handler. This " +
+  `is a limitation of Cloudflare Workers which allows us to improve overall performance. (I/O type: ${type})`;

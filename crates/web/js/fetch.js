@@ -95,4 +95,3 @@ ObjectDefineProperty(fetch, "length", { __proto__: null, value: 1, configurable:
 
 exports.send = send;
 exports.fetch = fetch;
-ObjectDefineProperty(globalThis, "fetch", { __proto__: null, value: fetch, writable: true, enumerable: true, configurable: true });

@@ -233,8 +233,6 @@ function checkSignal(signal) {
 bodies.mixin(Request, stateOf, (request) => getHeader(request.headers, "content-type"));
 defineInterface(Request, "Request");
 exports.Request = Request;
-ObjectDefineProperty(primordials.globalThis, "Request", { __proto__: null, value: Request, writable: true, configurable: true });
-ObjectDefineProperty(primordials.globalThis, "Headers", { __proto__: null, value: Headers, writable: true, configurable: true });
 clones.register(Headers.prototype, {
   __proto__: null,
   kind: "Headers",

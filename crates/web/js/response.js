@@ -198,4 +198,3 @@ function isNullBodyStatus(status) {
 bodies.mixin(Response, stateOf, (response) => getHeader(response.headers, "content-type"));
 defineInterface(Response, "Response");
 exports.Response = Response;
-ObjectDefineProperty(primordials.globalThis, "Response", { __proto__: null, value: Response, writable: true, configurable: true });
