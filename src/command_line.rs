@@ -35,6 +35,7 @@ fn v8_flags() -> Arg {
     Arg::new("v8-flags")
         .long("v8-flags")
         .value_name("FLAGS")
+        .allow_hyphen_values(true)
         .help("Flags for V8, for example \"--expose-gc\"")
 }
 

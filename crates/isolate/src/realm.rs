@@ -214,7 +214,8 @@ fn compile<'s>(
         v8::script_compiler::NoCacheReason::NoReason,
     );
     if cache.is_some() && source.get_cached_data().is_some_and(|c| c.rejected()) {
-        tracing::warn!(script = name, "code cache rejected");
+        // The cache was made under other V8 flags: slower, and no more than that.
+        tracing::debug!(script = name, "code cache rejected");
     }
     function
 }

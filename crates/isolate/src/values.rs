@@ -166,8 +166,12 @@ impl Primitive {
             Self::Null => v8::null(scope).into(),
             Self::Boolean(value) => v8::Boolean::new(scope, *value).into(),
             Self::Number(value) => v8::Number::new(scope, *value).into(),
-            Self::Narrow(units) => v8::String::new_from_one_byte(scope, units, v8::NewStringType::Normal)?.into(),
-            Self::Wide(units) => v8::String::new_from_two_byte(scope, units, v8::NewStringType::Normal)?.into(),
+            Self::Narrow(units) => {
+                v8::String::new_from_one_byte(scope, units, v8::NewStringType::Normal)?.into()
+            }
+            Self::Wide(units) => {
+                v8::String::new_from_two_byte(scope, units, v8::NewStringType::Normal)?.into()
+            }
         })
     }
 

@@ -309,13 +309,18 @@ const serviceHandler = {
     const state = target[kState];
     if (key === "fetch") return (input, init) => fetchService(state, input, init);
     if (key === "connect") return () => refuseConnect();
-    if (key === SymbolDispose) return () => {};
+    if (key === SymbolDispose) return () => disposeService(state);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "ServiceStub" : undefined;
     if (key === "then") return undefined;
     if (key in ownMembers) return ownMember(target, key, ServiceStub);
     return propertyOf(state, [], key);
   },
 };
+
+// An address holds nothing, except one of a Worker that was loaded: that keeps the Worker.
+function disposeService(state) {
+  if (state.context !== 0) disposeStub(state);
+}
 
 function refuseConnect() {
   throw new Error("connect() on a service binding is not supported yet.");
@@ -325,6 +330,7 @@ function fetchService(state, input, init) {
   try {
     natives.requireContext();
     checkContext(state);
+    if (state.disposed) throw new Error("RPC stub used after being disposed.");
     const { Request } = require("web/request");
     const request = new Request(input, init);
     const handle = handleOf(state);
