@@ -43,10 +43,11 @@ function specify(code) {
   spec.env = envOf(code.env);
   spec.outbound = outboundOf(code.globalOutbound);
   spec.limits = limitsOf(code.limits, "WorkerCode");
-  if (code.tails !== undefined) checkTails(code.tails);
+  spec.tails = tailsOf(code.tails);
   if (code.streamingTails !== undefined && !spec.allowExperimental) {
     throw new Error("Streaming tail workers are experimental. You must pass the option 'allowExperimental: true' to the worker loader to use them");
   }
+  if (code.streamingTails !== undefined) throw new Error("Streaming tail workers ('streamingTails') are not supported yet.");
   return spec;
 }
 
@@ -70,9 +71,16 @@ function strings(value, field) {
   return list;
 }
 
-function checkTails(value) {
-  if (!ArrayIsArray(value)) throw wrongType("tails", "Array");
-  if (value.length > 0) throw new Error("Tail workers ('tails') are not supported yet.");
+function tailsOf(tails) {
+  if (tails === undefined) return undefined;
+  if (!ArrayIsArray(tails)) throw wrongType("tails", "Array");
+  const handles = [];
+  for (let i = 0; i < tails.length; i++) {
+    const state = stubs.stateOf(tails[i]);
+    if (state === undefined || state.kind !== "service") throw wrongType("tails", "Fetcher");
+    ArrayPrototypePush(handles, stubs.handleOf(state));
+  }
+  return handles;
 }
 
 function envOf(env) {

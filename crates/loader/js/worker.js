@@ -222,5 +222,44 @@ exports.test = (name, props) => {
   );
 };
 
+exports.tail = (name, props, text) => {
+  const release = hold();
+  let promise;
+  try {
+    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", JSONParse(text)));
+  } catch (error) {
+    promise = PromiseReject(error);
+  }
+  PromisePrototypeThen(promise, () => {
+    natives.testDone(false, undefined);
+    release();
+  }, (error) => {
+    natives.reportError(error);
+    natives.testDone(false, undefined);
+    release();
+  });
+};
+
+// Console arguments for a trace: what JSON can show, as it is; everything else as text.
+exports.traceArguments = (args) => {
+  const parts = [];
+  for (let i = 0; i < args.length; i++) {
+    let text;
+    try {
+      text = primordials.JSONStringify(args[i]);
+    } catch {
+      // Cycles, BigInt, hostile toJSON: shown as text instead.
+    }
+    if (text === undefined) {
+      try {
+        text = primordials.JSONStringify(primordials.String(args[i]));
+      } catch {
+        text = '"<cannot be shown>"';
+      }
+    }
+    ArrayPrototypePush(parts, text);
+  }
+  return `[${primordials.ArrayPrototypeJoin(parts, ",")}]`;
+};
 exports.hasExports = (context) => require("rpc/values").hasExports(context);
 exports.isEntrypoint = isEntrypoint;

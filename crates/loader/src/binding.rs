@@ -251,6 +251,8 @@ fn read_code<'s>(
     }
     let outbound = get(scope, spec, "outbound");
     let outbound = read_outbound(scope, outbound)?;
+    let tails = get(scope, spec, "tails");
+    let tails = read_tails(scope, tails)?;
     let code_limits = get(scope, spec, "limits");
     let code_limits = read_limits(scope, code_limits);
     Some(WorkerCode {
@@ -263,6 +265,7 @@ fn read_code<'s>(
         flags: Arc::new(flags),
         env: EnvSource::Value(env),
         outbound,
+        tails,
         limits: code_limits,
         dynamic: true,
     })
@@ -332,6 +335,25 @@ fn read_outbound<'s>(
         return None;
     }
     Some(service.as_fetcher())
+}
+
+/// A list of service handles, each of which must be transferable.
+fn read_tails<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<Vec<Arc<dyn Service>>> {
+    let Ok(list) = v8::Local::<v8::Array>::try_from(value) else { return Some(Vec::new()) };
+    let mut tails = Vec::with_capacity(list.length() as usize);
+    for index in 0..list.length() {
+        let handle = list.get_index(scope, index)?.uint32_value(scope)?;
+        let service = context::resource_as::<ServiceCap>(scope, handle)?.0.clone();
+        if let Err(error) = service.check_transfer() {
+            error.throw(scope);
+            return None;
+        }
+        tails.push(service);
+    }
+    Some(tails)
 }
 
 /// `checkCompatibility(date, flags, allowExperimental)` throws the first problem.

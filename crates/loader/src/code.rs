@@ -31,6 +31,8 @@ pub struct WorkerCode {
     pub env: EnvSource,
     /// Where its `fetch()` goes.
     pub outbound: Arc<dyn Fetcher>,
+    /// Where traces of its invocations go.
+    pub tails: Vec<Arc<dyn Service>>,
     /// Its limits.
     pub limits: CodeLimits,
     /// Loaded by another Worker: its entrypoints cannot be given away.

@@ -103,6 +103,12 @@ impl Service for Entrypoint {
         }
     }
 
+    fn tail(&self, events: Arc<str>) {
+        if let Some(worker) = self.worker() {
+            invocation::tail_event(&worker, self.target.clone(), events);
+        }
+    }
+
     fn check_transfer(&self) -> Result<(), JsError> {
         if self.dynamic { Err(JsError::dom("DataCloneError", NOT_TRANSFERABLE)) } else { Ok(()) }
     }
@@ -129,6 +135,8 @@ impl Service for Absent {
     fn follow(&self, work: Followup) {
         work(None);
     }
+
+    fn tail(&self, _events: Arc<str>) {}
 
     fn check_transfer(&self) -> Result<(), JsError> {
         Ok(())

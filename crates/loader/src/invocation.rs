@@ -13,7 +13,10 @@ use atoll_web::context::{self, ContextId};
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
 
+use serde_json::{Map, Value, json};
+
 use crate::code::CodeLimits;
+use crate::tail::Trace;
 use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
 
 /// Hooks of every Worker's isolate.
@@ -108,6 +111,15 @@ struct Invocation {
     worker: Worker,
     answer: Arc<Answer>,
     waiting: u64,
+    trace: Option<Arc<Trace>>,
+}
+
+impl Invocation {
+    fn traced(&self, record: impl FnOnce(&Trace)) {
+        if let Some(trace) = &self.trace {
+            record(trace);
+        }
+    }
 }
 
 impl Drop for Invocation {
@@ -115,6 +127,7 @@ impl Drop for Invocation {
         self.worker.settled(self.waiting);
         // The context ended without an answer: nobody will give one any more.
         if !self.answer.is_given() {
+            self.traced(|trace| trace.outcome("canceled"));
             self.answer.fail(crate::worker::gone());
         }
     }
@@ -129,7 +142,8 @@ pub(crate) fn fetch_event(
     respond: Responder,
 ) {
     let answer = Answer::new(Waiting::Fetch(respond));
-    begin(worker, target, limits, answer, move |scope, entrypoint, props| {
+    let event = if worker.is_traced() { describe(&request) } else { Value::Null };
+    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
         let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
@@ -145,14 +159,21 @@ pub(crate) fn fetch_event(
     });
 }
 
+fn describe(request: &FetchRequest) -> Value {
+    let headers: Map<_, _> =
+        request.headers.chunks_exact(2).map(|h| (h[0].clone(), Value::from(h[1].clone()))).collect();
+    json!({ "request": { "method": request.method, "url": request.url, "headers": headers, "cf": null } })
+}
+
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
     let Call { path, arguments, reply, question } = call;
     let answer = Answer::new(Waiting::Call(reply));
     let settled = answer.clone();
     let reply = Reply::new(move |outcome| settled.settle(outcome));
+    let event = if worker.is_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
     let call = Call { path, arguments, reply, question };
-    begin(worker, target, limits, answer, move |scope, entrypoint, props| {
+    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
         atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
     });
@@ -166,8 +187,17 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(worker, target, worker.limits(), answer, |scope, entrypoint, props| {
+    begin(worker, target, worker.limits(), answer, Value::Null, |scope, entrypoint, props| {
         realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+    });
+}
+
+/// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
+pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>) {
+    let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
+    begin(worker, target, worker.limits(), answer, Value::Null, move |scope, entrypoint, props| {
+        let events = string(scope, &events);
+        realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
@@ -177,15 +207,25 @@ fn begin(
     target: Target,
     limits: CodeLimits,
     answer: Arc<Answer>,
+    event: Value,
     body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
     + Send
     + 'static,
 ) {
     let limits = limits.lower(worker.limits());
     let meter = Arc::new(Meter::new(limits.cpu));
+    let tails = worker.tails();
+    let trace = (!tails.is_empty()).then(|| {
+        let now = worker.runtime().host.clock.now_ms();
+        Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event)
+    });
     let over = answer.clone();
+    let traced = trace.as_ref().map(Arc::downgrade);
     let name = worker.name().to_owned();
     meter.on_over(move || {
+        if let Some(trace) = traced.as_ref().and_then(std::sync::Weak::upgrade) {
+            trace.outcome("exceededCpu");
+        }
         over.fail(RemoteError::error(format!(
             "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
             limits.cpu.as_millis()
@@ -202,7 +242,7 @@ fn begin(
             return;
         }
         let waiting = holder.expect(&answer);
-        let invocation = Invocation { worker: holder, answer: answer.clone(), waiting };
+        let invocation = Invocation { worker: holder, answer: answer.clone(), waiting, trace };
         let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
         context::enter(scope, id);
         let entrypoint = match &target.entrypoint {
@@ -301,6 +341,10 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
     let status_text = arguments::text(scope, &args, 1);
     let headers = arguments::texts(scope, args.get(2));
     let body = body::argument(scope, args.get(3));
+    let id = context::current(scope);
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        invocation.traced(|trace| trace.responded(status));
+    }
     if let Some(answer) = answer(scope) {
         answer.respond(FetchResponse { status, status_text, headers, body });
     }
@@ -309,6 +353,7 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
 /// `respondError(exception)` fails the current invocation.
 fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let Some(answer) = answer(scope) else { return };
+    trace_exception(scope, args.get(0));
     let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
     if own {
         // Nobody but the log tells the developer where a project's own code failed.
@@ -318,6 +363,35 @@ fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     }
     let error = fetch::error_of(scope, args.get(0));
     answer.fail(error);
+}
+
+fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
+    let id = context::current(scope);
+    context::data::<Invocation>(scope, id).and_then(|invocation| invocation.trace.clone())
+}
+
+fn trace_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
+    let Some(trace) = trace_of(scope) else { return };
+    let now = context::environment(scope).clock.now_ms();
+    let report = ExceptionReport::read(scope, exception, None);
+    let error = fetch::error_of(scope, exception);
+    trace.exception(now, &error.name, &error.message, &report);
+}
+
+/// Console lines of a Worker with tails go into the trace, and nowhere else.
+pub(crate) fn log_hook(
+    scope: &mut v8::PinScope<'_, '_>,
+    level: &str,
+    _text: &str,
+    arguments: v8::Local<v8::Value>,
+) -> bool {
+    let Some(trace) = trace_of(scope) else { return true };
+    let now = context::environment(scope).clock.now_ms();
+    let message = realm::call(scope, HOOKS_SCRIPT, "traceArguments", &[arguments]);
+    if let Some(message) = message {
+        trace.log(now, level, &message.to_rust_string_lossy(scope));
+    }
+    true
 }
 
 /// `testDone(failed, exception)` reports the current test.

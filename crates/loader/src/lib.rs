@@ -10,6 +10,7 @@
 //! | [`worker`] | a Worker: loading, live, failed, gone |
 //! | [`invocation`] | one event in a Worker: its context, its answer, its end |
 //! | [`entrypoint`] | an entrypoint with props as a service |
+//! | `tail` | traces for tail Workers |
 //! | [`binding`] | `env.LOADER`: the natives under `load`, `get` and `getEntrypoint` |
 
 pub mod binding;
@@ -19,6 +20,7 @@ pub mod entrypoint;
 pub mod invocation;
 pub mod limits;
 pub mod runtime;
+mod tail;
 pub mod worker;
 
 mod manifest;

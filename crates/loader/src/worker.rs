@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use atoll_isolate::actor::End;
 use atoll_isolate::modules::{self, Bundle};
 use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
-use atoll_rpc::ServiceCap;
+use atoll_rpc::{Service, ServiceCap};
 use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
 
@@ -53,8 +53,15 @@ struct Inner {
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
     waiting: Mutex<HashMap<u64, Arc<Answer>>>,
     next: AtomicU64,
-    limits: Mutex<CodeLimits>,
+    settings: Mutex<Settings>,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// What its code says of every invocation.
+#[derive(Default)]
+struct Settings {
+    limits: CodeLimits,
+    tails: Vec<Arc<dyn Service>>,
 }
 
 enum State {
@@ -94,7 +101,7 @@ impl Worker {
             state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
-            limits: Mutex::default(),
+            settings: Mutex::default(),
             on_failure: Mutex::default(),
         }))
     }
@@ -116,7 +123,17 @@ impl Worker {
 
     /// Its own limits for each invocation.
     pub fn limits(&self) -> CodeLimits {
-        *self.0.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).limits
+    }
+
+    /// Whether its invocations are traced.
+    pub(crate) fn is_traced(&self) -> bool {
+        !self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).tails.is_empty()
+    }
+
+    /// Where traces of its invocations go.
+    pub(crate) fn tails(&self) -> Vec<Arc<dyn Service>> {
+        self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).tails.clone()
     }
 
     /// A weak handle.
@@ -166,7 +183,8 @@ impl Worker {
 
     /// Gives it its code: takes a blank isolate and starts in it.
     pub fn start(&self, code: WorkerCode) {
-        *self.0.limits.lock().unwrap_or_else(PoisonError::into_inner) = code.limits;
+        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
+            Settings { limits: code.limits, tails: code.tails.clone() };
         let weak = self.downgrade();
         self.0.runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
@@ -225,6 +243,9 @@ impl Worker {
                 max_timers: limits::TIMERS,
             };
             context::set_environment(scope, environment);
+            if !code.tails.is_empty() {
+                atoll_web::basics::set_log_hook(scope, invocation::log_hook);
+            }
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
             scope.set_slot(Given {
                 date: code.date.clone(),

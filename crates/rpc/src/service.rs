@@ -15,6 +15,9 @@ pub trait Service: Fetcher {
     /// Does work in the isolate behind the address, after the calls that were sent before.
     fn follow(&self, work: Followup);
 
+    /// Delivers a tail event: a JSON list of traces. Nobody waits for its outcome.
+    fn tail(&self, events: Arc<str>);
+
     /// Whether the address may be given to another Worker.
     ///
     /// # Errors

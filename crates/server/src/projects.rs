@@ -182,6 +182,7 @@ impl Projects {
             flags: Arc::new(flags),
             env: EnvSource::Bindings(self.bindings(project, loaders)?),
             outbound: self.outbound(project, worker)?,
+            tails: Vec::new(),
             limits: CodeLimits::default(),
             dynamic: false,
         })

@@ -48,29 +48,29 @@ export default {
 };
 
 async function run(source, param, logs, env, ctx) {
+  // Disposed of when the run is over: what the agent still subscribes to ends then.
+  using room = new ChatRoom("agent");
   const worker = env.LOADER.load({
     compatibilityDate: "2026-07-01",
     mainModule: "main.js",
     modules: { "main.js": mainModule, "agent.ts": source },
-    limits: LIMITS,
+    env: { CHAT_ROOM: room, LOG: (level, text) => logs.push(level, text) },
     // Whatever the agent fetches arrives at our Gateway. The props are the Gateway's own: the child cannot read them.
     globalOutbound: ctx.exports.Gateway({
       props: { origin: env.API_ORIGIN, authorization: env.API_AUTHORIZATION },
     }),
+    limits: LIMITS,
   });
 
-  // Live objects go into the call and end with it, so that no run keeps hold of the room.
-  using room = new ChatRoom("agent");
-  const outcome = await Promise.race([
-    worker.getEntrypoint().myAgent(param, { CHAT_ROOM: room }, (level, text) => logs.push(level, text)),
-    scheduler.wait(MAX_RUN_MS).then(() => ({ error: `The agent did not finish within ${MAX_RUN_MS} ms.` })),
+  const result = await Promise.race([
+    worker.getEntrypoint().myAgent(param),
+    scheduler.wait(MAX_RUN_MS).then(() => {
+      throw new Error(`The agent did not finish within ${MAX_RUN_MS} ms.`);
+    }),
   ]);
-  if (outcome.error !== undefined) throw new Error(outcome.error);
   // What is not data arrives as a stub, and a stub says nothing as JSON.
-  if (typeof outcome.result === "function") {
-    throw new TypeError("myAgent must return data, not a function or a live object");
-  }
-  return outcome.result;
+  if (typeof result === "function") throw new TypeError("myAgent must return data, not a function or a live object");
+  return result;
 }
 
 function help(url, env) {

@@ -1,33 +1,29 @@
-// The main module of every child: it stands between this Worker and the agent's own module. It takes the live
-// objects out of the call and puts them where agent code looks for them, in `env`; it sends console lines home; and
-// it gives errors back with the place where they happened, which errors that cross isolates do not carry.
+// The main module of every child: it stands between this Worker and the agent's own module. It sends console lines
+// home, and it gives errors the place where they happened, which errors that cross isolates do not carry.
 //
 // It shares an isolate with code that may be hostile, so nothing here protects anything: what the parent hands over
 // is the agent's, and what comes back is the agent's word.
 
 export const mainModule = `
-import { WorkerEntrypoint } from "cloudflare:workers";
-
-export default class extends WorkerEntrypoint {
-  async myAgent(param, capabilities, log) {
-    const console = captureConsole(log);
+export default {
+  async myAgent(param, { LOG, ...env }, ctx) {
+    const lines = captureConsole(LOG);
     try {
       // Imported here, not at the top, so that lines and errors of the module's own top level are caught too.
       const { default: agent } = await import("./agent.ts");
-      const env = { ...this.env, ...capabilities };
-      const target = typeof agent === "function" ? new agent(this.ctx, env) : agent;
+      lines.start();
+      const target = typeof agent === "function" ? new agent(ctx, env) : agent;
       if (typeof target?.myAgent !== "function") {
         throw new TypeError("agent.ts must export default an object or class with a method myAgent(param, env, ctx)");
       }
-      console.start();
-      return { result: await target.myAgent(param, env, this.ctx) };
+      return await target.myAgent(param, env, ctx);
     } catch (error) {
-      return { error: describe(error) };
+      throw new Error(describe(error));
     } finally {
-      await console.end();
+      await lines.end();
     }
-  }
-}
+  },
+};
 
 // Lines are sent as they are printed, so that those of a run that is stopped are not lost. Before start(), while the
 // module is being evaluated, no call can be made: those lines wait.
@@ -57,10 +53,10 @@ function show(value) {
   try { return JSON.stringify(value) ?? String(value); } catch { return String(value); }
 }
 
-// The stack without the frames of this module: "TypeError: x is not a function\\n    at myAgent (agent.ts:4:11)".
+// The message and the agent's own frames: "TypeError: x is not a function\\n    at myAgent (agent.ts:4:11)".
 function describe(error) {
   if (!(error instanceof Error)) return "The agent threw " + show(error);
   const lines = String(error.stack ?? error).split("\\n");
-  return lines.filter((line) => !/^\\s+at .*main\\.js/.test(line)).join("\\n");
+  return lines.filter((line) => !/^\\s+at /.test(line) || line.includes("agent.ts")).join("\\n");
 }
 `;
