@@ -21,7 +21,7 @@ function register(prototype, codec) {
   byPrototype.set(prototype, codec);
   byKind.set(codec.kind, codec);
 }
-const owners = { __proto__: null, Headers: "web/request", Request: "web/request", Response: "web/response",
+const owners = { __proto__: null, Headers: "web/headers", Request: "web/request", Response: "web/response",
   Blob: "web/blob", File: "web/blob", ReadableStream: "web/streams/readable",
   WritableStream: "web/streams/writable", AbortSignal: "web/abort", DOMException: "web/dom-exception" };
 

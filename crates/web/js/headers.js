@@ -189,3 +189,10 @@ defineIterable(Headers, "Headers", exports.sortedPairs);
 const { entries } = Headers.prototype;
 
 exports.Headers = Headers;
+
+require("web/clone").register(Headers.prototype, {
+  __proto__: null,
+  kind: "Headers",
+  encode: (headers) => exports.headerList(headers),
+  decode: (list) => exports.headersFromList(list, "none"),
+});

@@ -233,9 +233,3 @@ function checkSignal(signal) {
 bodies.mixin(Request, stateOf, (request) => getHeader(request.headers, "content-type"));
 defineInterface(Request, "Request");
 exports.Request = Request;
-clones.register(Headers.prototype, {
-  __proto__: null,
-  kind: "Headers",
-  encode: (headers) => headerList(headers),
-  decode: (list) => headersFromList(list, "none"),
-});
