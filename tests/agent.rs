@@ -144,6 +144,14 @@ export default {
 }
 
 #[test]
+fn an_error_at_the_top_level_comes_back_with_its_place_and_the_logs() {
+    let (error, logs) = fail(&start(), "console.log('early');\nnull.boom;\nexport default {};\n");
+    assert_contains(&error, &["TypeError", "boom", "agent.ts:2:"]);
+    assert_eq!(error.lines().count(), 2, "only the agent's own frames are shown: {error}");
+    assert_eq!(logs, json!([{ "level": "log", "text": "early" }]));
+}
+
+#[test]
 fn a_syntax_error_comes_back_with_its_place() {
     let (error, _) = fail(&start(), "export default {\n  async myAgent() {\n    return 1 +;\n  },\n};\n");
     assert_contains(&error, &["agent.ts:3"]);

@@ -50,6 +50,14 @@ pub struct Heap {
     id: usize,
 }
 
+/// Heaps alive in this process.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Heaps alive in this process: V8 aborts it when there are too many (see `limits` in the loader).
+pub fn live() -> usize {
+    LIVE.load(Ordering::Relaxed)
+}
+
 impl Heap {
     /// Makes a blank heap: the snapshot deserialised, no guest code in it.
     pub fn new(startup: &'static Startup, limits: HeapLimits) -> Self {
@@ -90,6 +98,7 @@ impl Heap {
             v8::Global::new(scope, context)
         };
         drop(locker);
+        LIVE.fetch_add(1, Ordering::Relaxed);
         Self { context, isolate, state, id }
     }
 
@@ -115,6 +124,7 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         engine::forget(self.id);
+        LIVE.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-type OnOver = Box<dyn Fn() + Send + Sync>;
+type OnOver = Box<dyn Fn(&Meter) + Send + Sync>;
 
 /// Counts the CPU time spent for one invocation and knows its limit.
 pub struct Meter {
@@ -27,7 +27,7 @@ impl Meter {
 
     /// What happens when the limit is passed: called once, from the watchdog's or the turn's thread, without the
     /// isolate's lock. Callers get their error here even where V8 cannot be stopped at once.
-    pub fn on_over(&self, action: impl Fn() + Send + Sync + 'static) {
+    pub fn on_over(&self, action: impl Fn(&Self) + Send + Sync + 'static) {
         let _ = self.on_over.set(Box::new(action));
     }
 
@@ -39,6 +39,11 @@ impl Meter {
     /// The limit.
     pub fn limit(&self) -> Duration {
         Duration::from_nanos(self.limit_ns.load(Ordering::Relaxed))
+    }
+
+    /// Makes the limit smaller; a larger one changes nothing.
+    pub fn lower(&self, limit: Duration) {
+        self.limit_ns.fetch_min(limit.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// Whether the limit was passed.
@@ -64,7 +69,7 @@ impl Meter {
         if !self.over.swap(true, Ordering::AcqRel)
             && let Some(action) = self.on_over.get()
         {
-            action();
+            action(self);
         }
     }
 }

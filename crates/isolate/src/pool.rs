@@ -3,16 +3,19 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::extension::Startup;
-use crate::heap::{Heap, HeapLimits};
+use crate::heap::{Heap, HeapLimits, live};
 
 /// A pool of blank heaps, filled by a thread of its own.
 pub struct Pool {
     startup: &'static Startup,
     limits: HeapLimits,
     target: usize,
+    room: Room,
+    on_pressure: OnceLock<OnPressure>,
     state: Mutex<State>,
     wake: Condvar,
     figures: Figures,
@@ -21,14 +24,26 @@ pub struct Pool {
 /// Ended heaps that may wait for the pool's thread.
 const MAX_ENDED: usize = 32;
 
-type Taker = Box<dyn FnOnce(Heap) + Send>;
+/// Takes a heap, or learns that there was no room for one in time.
+type Taker = Box<dyn FnOnce(Option<Heap>) + Send>;
+
+/// How many heaps a process may have, and how long a request waits for room.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Heaps alive at once, blank ones included.
+    pub heaps: usize,
+    /// After this time without room a request gets nothing.
+    pub wait: Duration,
+}
+
+/// Asked, from the pool's thread, to let go of heaps that nobody needs now. Gives how many it let go of.
+type OnPressure = Box<dyn Fn() -> usize + Send + Sync>;
 
 #[derive(Default)]
 struct State {
     blank: VecDeque<Heap>,
-    waiting: VecDeque<Taker>,
+    waiting: VecDeque<(Instant, Taker)>,
     ended: Vec<Heap>,
-    making: usize,
     closed: bool,
 }
 
@@ -40,11 +55,13 @@ struct Figures {
 
 impl Pool {
     /// A pool that keeps `target` blank heaps ready. Its thread starts at once.
-    pub fn new(startup: &'static Startup, limits: HeapLimits, target: usize) -> Arc<Self> {
+    pub fn new(startup: &'static Startup, limits: HeapLimits, target: usize, room: Room) -> Arc<Self> {
         let pool = Arc::new(Self {
             startup,
             limits,
             target,
+            room,
+            on_pressure: OnceLock::new(),
             state: Mutex::default(),
             wake: Condvar::new(),
             figures: Figures::default(),
@@ -61,15 +78,22 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who is asked to let go of heaps when there is no room for another.
+    pub fn on_pressure(&self, action: impl Fn() -> usize + Send + Sync + 'static) {
+        let _ = self.on_pressure.set(Box::new(action));
+    }
+
     /// Gives `take` a blank heap: a warm one at once, on this thread, or, when the pool is empty, one that the pool's
-    /// thread makes next (no heap can be made inside a turn of another). A closed pool drops `take`.
-    pub fn request(&self, take: impl FnOnce(Heap) + Send + 'static) {
+    /// thread makes next (no heap can be made inside a turn of another). A process that is full makes the request wait
+    /// for room; when there is none in time, `take` gets nothing. A closed pool drops `take`.
+    pub fn request(&self, take: impl FnOnce(Option<Heap>) + Send + 'static) {
         let mut state = self.lock();
         let heap = state.blank.pop_front();
         let mut take = Some(take);
         if heap.is_none() && !state.closed {
             self.figures.missed.fetch_add(1, Ordering::Relaxed);
-            state.waiting.extend(take.take().map(|t| Box::new(t) as Taker));
+            let until = Instant::now() + self.room.wait;
+            state.waiting.extend(take.take().map(|t| (until, Box::new(t) as Taker)));
         }
         let low = state.blank.len() < self.target;
         drop(state);
@@ -77,7 +101,7 @@ impl Pool {
             self.wake.notify_one();
         }
         if let (Some(heap), Some(take)) = (heap, take) {
-            take(heap);
+            take(Some(heap));
         }
     }
 
@@ -120,28 +144,63 @@ impl Pool {
                 drop(rest);
                 return;
             }
-            let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;
-            if let Some(take) = state.waiting.pop_front() {
-                drop(state);
-                self.figures.made.fetch_add(1, Ordering::Relaxed);
-                take(Heap::new(self.startup, self.limits));
-                state = self.lock();
-            } else if !urgent && let Some(ended) = state.ended.pop() {
-                drop(state);
-                drop(ended);
-                state = self.lock();
-            } else if state.blank.len() + state.making < self.target {
-                // Two threads must not both make the last one that is missing.
-                state.making += 1;
-                drop(state);
-                let heap = Heap::new(self.startup, self.limits);
-                self.figures.made.fetch_add(1, Ordering::Relaxed);
-                state = self.lock();
-                state.making -= 1;
-                state.blank.push_back(heap);
-            } else {
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
+            state = self.step(state);
         }
+    }
+
+    /// Does one thing, without the lock, and takes the lock again.
+    fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        // Whoever waits comes first, then the first half of the pool, then disposals, then the rest of the pool.
+        let full = live() >= self.room.heaps;
+        let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;
+        if full && !state.waiting.is_empty() {
+            return self.make_room(state);
+        }
+        if let Some((_, take)) = state.waiting.pop_front() {
+            drop(state);
+            take(Some(self.make()));
+        } else if (!urgent || full)
+            && let Some(ended) = state.ended.pop()
+        {
+            drop(state);
+            drop(ended);
+        } else if state.blank.len() < self.target && !full {
+            drop(state);
+            let heap = self.make();
+            state = self.lock();
+            state.blank.push_back(heap);
+            return state;
+        } else {
+            return self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.lock()
+    }
+
+    fn make(&self) -> Heap {
+        self.figures.made.fetch_add(1, Ordering::Relaxed);
+        Heap::new(self.startup, self.limits)
+    }
+
+    /// The process is full and somebody waits.
+    fn make_room<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if let Some(ended) = state.ended.pop() {
+            drop(state);
+            drop(ended);
+            return self.lock();
+        }
+        let now = Instant::now();
+        if let Some((_, take)) = state.waiting.pop_front_if(|(until, _)| *until <= now) {
+            drop(state);
+            take(None);
+            return self.lock();
+        }
+        drop(state);
+        let freed = self.on_pressure.get().map_or(0, |action| action());
+        let state = self.lock();
+        if freed > 0 && !state.ended.is_empty() {
+            return state;
+        }
+        // What was let go of ends in turns of its own; requests time out meanwhile.
+        self.wake.wait_timeout(state, Duration::from_millis(20)).unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -3,7 +3,7 @@
 // https://developers.cloudflare.com/dynamic-workers/
 //
 // natives.loaderLoad(spec) -> worker; natives.loaderGet(loader, id or undefined) -> [worker, guard or 0];
-// natives.loaderProvide(guard, spec), natives.loaderFail(guard, error);
+// natives.loaderEvict(loader, id) -> boolean; natives.loaderProvide(guard, spec), natives.loaderFail(guard, error);
 // natives.workerEntrypoint(worker, name, props, limits) -> service; natives.later() -> promise of a later turn
 
 const { Error, FinalizationRegistry, ObjectDefineProperty, PromisePrototypeThen, PromiseResolve, SymbolDispose, SymbolToStringTag, TypeError } =
@@ -37,6 +37,12 @@ class WorkerLoader {
     const found = natives.loaderGet(this.#handle, id);
     if (found[1] !== 0) provide(found[1], getCode);
     return new WorkerStub(internal, found[0]);
+  }
+
+  // Forgets a named child at once; an addition of ours. -> whether there was one
+  evict(name) {
+    natives.requireContext();
+    return natives.loaderEvict(this.#handle, `${name}`);
   }
 
   load(code) {

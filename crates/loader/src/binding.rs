@@ -31,6 +31,28 @@ impl Loader {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Children that nobody holds, idle since before `before`: (since, id).
+    pub(crate) fn idle(&self, before: u64) -> Vec<(u64, String)> {
+        let children = self.children();
+        let idle = children.iter().filter_map(|(id, worker)| Some((worker.idle_since()?, id.clone())));
+        idle.filter(|(since, _)| *since < before).collect()
+    }
+
+    /// Lets go of a child, unless somebody has taken hold of it in the meantime.
+    pub(crate) fn evict_idle(&self, id: &str) -> bool {
+        let mut children = self.children();
+        let idle = children.get(id).is_some_and(|worker| worker.idle_since().is_some());
+        let evicted = idle.then(|| children.remove(id)).flatten();
+        drop(children);
+        evicted.is_some()
+    }
+
+    /// Forgets a child at once. Calls under way finish; the next `get` of its id loads anew.
+    fn evict(&self, id: &str) -> bool {
+        let evicted = self.children().remove(id);
+        evicted.is_some()
+    }
+
     fn forget(&self, id: &str, worker: &crate::worker::WeakWorker) {
         let mut children = self.children();
         let same = match (children.get(id), worker.upgrade()) {
@@ -66,6 +88,7 @@ pub(crate) fn natives() -> Vec<Native> {
     natives![
         "loaderLoad" => loader_load,
         "loaderGet" => loader_get,
+        "loaderEvict" => loader_evict,
         "loaderProvide" => loader_provide,
         "loaderFail" => loader_fail,
         "workerEntrypoint" => worker_entrypoint,
@@ -122,6 +145,7 @@ fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
             (worker, true)
         }
     };
+    worker.touch();
     let mut guard = 0;
     if fresh {
         let owner = context::current(scope);
@@ -131,6 +155,15 @@ fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     let worker = keep(scope, worker);
     let handles = [worker, guard].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
     rv.set(v8::Array::new_with_elements(scope, &handles).into());
+}
+
+/// `loaderEvict(loader, id)`: whether there was such a child.
+fn loader_evict<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let id = arguments::text(scope, &args, 1);
+    if let Some(loader) = context::resource_as::<Loader>(scope, handle) {
+        rv.set_bool(loader.evict(&id));
+    }
 }
 
 fn release_guard(scope: &mut v8::PinScope<'_, '_>, handle: u32) -> Option<Worker> {

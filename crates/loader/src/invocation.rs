@@ -1,7 +1,7 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
@@ -43,7 +43,7 @@ pub enum Props {
 }
 
 /// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
-pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool);
+pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool, OnceLock<Weak<Trace>>);
 
 enum Waiting {
     Fetch(Responder),
@@ -64,7 +64,7 @@ pub struct Failure {
 
 impl Answer {
     fn new(waiting: Waiting) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false)))
+        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false), OnceLock::new()))
     }
 
     fn take(&self) -> Option<Waiting> {
@@ -142,7 +142,7 @@ pub(crate) fn fetch_event(
     respond: Responder,
 ) {
     let answer = Answer::new(Waiting::Fetch(respond));
-    let event = if worker.is_traced() { describe(&request) } else { Value::Null };
+    let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
     begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
         let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
@@ -171,7 +171,7 @@ pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, ca
     let answer = Answer::new(Waiting::Call(reply));
     let settled = answer.clone();
     let reply = Reply::new(move |outcome| settled.settle(outcome));
-    let event = if worker.is_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
+    let event = if worker.may_be_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
     let call = Call { path, arguments, reply, question };
     begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
@@ -212,23 +212,16 @@ fn begin(
     + Send
     + 'static,
 ) {
-    let limits = limits.lower(worker.limits());
     let meter = Arc::new(Meter::new(limits.cpu));
-    let tails = worker.tails();
-    let trace = (!tails.is_empty()).then(|| {
-        let now = worker.runtime().host.clock.now_ms();
-        Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event)
-    });
     let over = answer.clone();
-    let traced = trace.as_ref().map(Arc::downgrade);
     let name = worker.name().to_owned();
-    meter.on_over(move || {
-        if let Some(trace) = traced.as_ref().and_then(std::sync::Weak::upgrade) {
+    meter.on_over(move |meter| {
+        if let Some(trace) = over.2.get().and_then(Weak::upgrade) {
             trace.outcome("exceededCpu");
         }
         over.fail(RemoteError::error(format!(
             "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
-            limits.cpu.as_millis()
+            meter.limit().as_millis()
         )));
     });
     let holder = worker.clone();
@@ -240,6 +233,18 @@ fn begin(
         };
         if answer.is_given() {
             return;
+        }
+        holder.touch();
+        // Known only now: a Worker that is still loading has no limits of its own yet.
+        let limits = limits.lower(holder.limits());
+        meter.lower(limits.cpu);
+        let tails = holder.tails();
+        let trace = (!tails.is_empty()).then(|| {
+            let now = holder.runtime().host.clock.now_ms();
+            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event)
+        });
+        if let Some(trace) = &trace {
+            let _ = answer.2.set(Arc::downgrade(trace));
         }
         let waiting = holder.expect(&answer);
         let invocation = Invocation { worker: holder, answer: answer.clone(), waiting, trace };

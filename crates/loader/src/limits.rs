@@ -45,6 +45,13 @@ pub const TIMERS: usize = 10_000;
 pub const CODE_BYTES: usize = 64 << 20;
 /// Serialised `env` of a dynamic Worker.
 pub const ENV_BYTES: usize = 1 << 20;
+/// Isolates of a process, blank ones included: each takes some 19 memory mappings, of which Linux gives a process 65,530
+/// by default, and V8 aborts a process that has none left.
+pub const ISOLATES: usize = 3_000;
+/// How long a load waits for room in a full process.
+pub const ROOM_WAIT: Duration = Duration::from_secs(10);
+/// A named child that was idle this long is let go of; it loads again on its next call.
+pub const IDLE: Duration = Duration::from_secs(600);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
 
@@ -69,6 +76,13 @@ pub const TABLE: &[Limit] = &[
         LoweredBy::Nobody,
         "the isolate ends; a named child loads again on its next call",
     ),
+    row(
+        "isolates",
+        "3,000 in a process",
+        LoweredBy::Nobody,
+        "idle named children are evicted; a load waits 10 s for room, then fails",
+    ),
+    row("idle named child", "600 s", LoweredBy::Nobody, "it is evicted and loads again on its next call"),
     row(
         "timers",
         "10,000 active in one invocation",

@@ -53,6 +53,8 @@ struct Inner {
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
     waiting: Mutex<HashMap<u64, Arc<Answer>>>,
     next: AtomicU64,
+    /// When it was last asked for, in milliseconds of the runtime's monotonic clock.
+    last_used: AtomicU64,
     settings: Mutex<Settings>,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -67,7 +69,7 @@ struct Settings {
 enum State {
     /// No code yet, or starting: events wait.
     Loading {
-        queue: Vec<Work>,
+        queue: Vec<(Option<Arc<Meter>>, Work)>,
         isolate: Option<Isolate>,
     },
     Live(Isolate),
@@ -101,6 +103,7 @@ impl Worker {
             state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
+            last_used: AtomicU64::new(0),
             settings: Mutex::default(),
             on_failure: Mutex::default(),
         }))
@@ -126,9 +129,10 @@ impl Worker {
         self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).limits
     }
 
-    /// Whether its invocations are traced.
-    pub(crate) fn is_traced(&self) -> bool {
-        !self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).tails.is_empty()
+    /// Whether its invocations are traced; before its code is there, nobody knows.
+    pub(crate) fn may_be_traced(&self) -> bool {
+        matches!(*self.state(), State::Loading { .. })
+            || !self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).tails.is_empty()
     }
 
     /// Where traces of its invocations go.
@@ -139,6 +143,18 @@ impl Worker {
     /// A weak handle.
     pub fn downgrade(&self) -> WeakWorker {
         WeakWorker(Arc::downgrade(&self.0))
+    }
+
+    /// Notes that it was asked for.
+    pub(crate) fn touch(&self) {
+        let now = self.0.runtime.host.clock.monotonic().as_millis() as u64;
+        self.0.last_used.store(now, Ordering::Relaxed);
+    }
+
+    /// When it was last asked for, in milliseconds of the monotonic clock; none while anybody but the caller holds it: a
+    /// stub, an invocation under way.
+    pub(crate) fn idle_since(&self) -> Option<u64> {
+        (Arc::strong_count(&self.0) == 1).then(|| self.0.last_used.load(Ordering::Relaxed))
     }
 
     /// Whether two handles mean the same Worker.
@@ -159,7 +175,7 @@ impl Worker {
     pub fn deliver(&self, meter: Option<Arc<Meter>>, work: Work) {
         let mut state = self.state();
         match &mut *state {
-            State::Loading { queue, .. } if queue.len() < limits::QUEUED => queue.push(work),
+            State::Loading { queue, .. } if queue.len() < limits::QUEUED => queue.push((meter, work)),
             State::Loading { .. } => {
                 drop(state);
                 work(Admission::Refused(RemoteError::error(format!(
@@ -188,9 +204,15 @@ impl Worker {
         let weak = self.downgrade();
         self.0.runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
-            match weak.upgrade() {
-                Some(worker) => worker.start_in(heap, code),
-                None => drop(heap),
+            match (weak.upgrade(), heap) {
+                (Some(worker), Some(heap)) => worker.start_in(heap, code),
+                (Some(worker), None) => worker.fail(RemoteError::error(format!(
+                    "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
+                    worker.0.name,
+                    limits::ISOLATES,
+                    limits::ROOM_WAIT.as_secs()
+                ))),
+                (None, heap) => drop(heap),
             }
         });
     }
@@ -219,7 +241,7 @@ impl Worker {
         });
         let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
         let weak = self.downgrade();
-        meter.on_over(move || {
+        meter.on_over(move |_| {
             if let Some(worker) = weak.upgrade() {
                 worker.fail(RemoteError::error(format!(
                     "Worker \"{}\" exceeded its start-up CPU time limit of {} ms.",
@@ -253,13 +275,13 @@ impl Worker {
                 outbound: code.outbound.clone(),
             });
             match begin(scope, code) {
-                Ok(()) => worker.started(scope),
+                Ok(()) => worker.started(),
                 Err(error) => worker.fail(error),
             }
         }));
     }
 
-    fn started(&self, scope: &mut v8::PinScope<'_, '_>) {
+    fn started(&self) {
         // Events that come while the queue is worked off wait behind it, until it is empty.
         loop {
             let mut state = self.state();
@@ -273,10 +295,9 @@ impl Worker {
             let Some(isolate) = isolate.clone() else { return };
             let waiting = std::mem::take(queue);
             drop(state);
-            for work in waiting {
-                send(&isolate, None, work);
+            for (meter, work) in waiting {
+                send(&isolate, meter, work);
             }
-            let _ = &scope;
         }
     }
 
@@ -296,7 +317,7 @@ impl Worker {
                 if let Some(isolate) = isolate {
                     isolate.close();
                 }
-                for work in queue {
+                for (_, work) in queue {
                     work(Admission::Refused(error.clone()));
                 }
             }

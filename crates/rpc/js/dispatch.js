@@ -136,7 +136,8 @@ function serve(start, reply, question) {
   } catch (error) {
     promise = primordials.PromiseReject(error);
   }
-  answers.set(question, { __proto__: null, context: natives.currentContext(), promise });
+  // Should the caller let go before the call has ended, it no longer keeps its context open.
+  answers.set(question, { __proto__: null, context: natives.currentContext(), promise, release });
   PromisePrototypeThen(
     promise,
     (value) => finish(sendResult(reply, value), question, params, release),
@@ -166,10 +167,11 @@ function finish(sent, question, params, release) {
     values.disposeAll(sent.moves);
     release();
   };
-  if (sent.kept) answers.get(question).release = end;
+  const answer = answers.get(question);
+  if (sent.kept && answer !== undefined) answer.release = end;
   else answers.delete(question);
   if (params !== undefined) values.disposeAll(params);
-  if (!sent.kept) end();
+  if (!sent.kept || answer === undefined) end();
 }
 
 exports.forgetAnswer = (question) => {

@@ -39,7 +39,9 @@ let nextExport = 0;
 
 function addExport(value) {
   const id = ++nextExport;
-  exported.set(id, { value, context: natives.currentContext(), release: hold() });
+  // What a child holds in its env ends with this context; only what went out in calls keeps it open.
+  const release = mode === LIVE_ENV ? () => {} : hold();
+  exported.set(id, { value, context: natives.currentContext(), release });
   return id;
 }
 

@@ -100,7 +100,9 @@ pub struct Asked(pub Arc<Question>);
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if self.0.state.load(Ordering::Acquire) == PIPELINED {
+        // Replied and never asked for more: the callee has forgotten it already. Otherwise the callee is told; a call that
+        // is still under way ends, for nobody waits for it.
+        if self.0.state.load(Ordering::Acquire) != REPLIED {
             let id = self.0.id;
             self.0.follow(Box::new(move |scope| {
                 if let Some(scope) = scope {

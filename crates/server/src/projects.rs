@@ -205,8 +205,8 @@ impl Projects {
         }
         for binding in &project.worker_loaders {
             let loader = match &binding.id {
-                Some(id) => loaders.entry(id.clone()).or_default().clone(),
-                None => Arc::default(),
+                Some(id) => loaders.entry(id.clone()).or_insert_with(|| self.runtime.loader()).clone(),
+                None => self.runtime.loader(),
             };
             bindings.push((binding.binding.clone(), Binding::Loader(loader)));
         }

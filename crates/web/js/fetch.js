@@ -36,7 +36,14 @@ async function follow(hop, request) {
   let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
   for (let count = 0; ; count++) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
-    const answer = await hop(method, url, headers, body, cf, redirect);
+    let answer;
+    try {
+      answer = await hop(method, url, headers, body, cf, redirect);
+    } catch (error) {
+      // The stack is the caller's: V8 adds the asynchronous frames that wait for this function.
+      if (typeof error === "object" && error !== null) primordials.ErrorCaptureStackTrace(error, follow);
+      throw error;
+    }
     const status = answer[0];
     const location = redirect === "follow" && isRedirect(status) ? find(answer[2], "location") : undefined;
     if (location === undefined) return responseFromNative(status, answer[1], answer[2], answer[3], url, count > 0);
