@@ -1,8 +1,7 @@
 //! The runtime's own objects in a context: the natives, the primordials, the internal `require` with its scripts,
 //! and the lazy properties of the global object.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use v8::ExternalReference;
 
 use crate::error::string;
@@ -24,7 +23,7 @@ pub struct Realm {
     require: v8::Global<v8::Function>,
     /// Exports by script name, as a JavaScript object so that it survives in the snapshot.
     registry: v8::Global<v8::Object>,
-    functions: HashMap<(&'static str, &'static str), v8::Global<v8::Function>>,
+    functions: FxHashMap<(usize, usize), v8::Global<v8::Function>>,
 }
 
 /// Addresses of this module's callbacks, for the snapshot.
@@ -125,7 +124,14 @@ fn install(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup, holder: 
     let require = holder.get_index(scope, 3).expect("the holder has four elements");
     let require = v8::Local::<v8::Function>::try_from(require).expect("the last element is a function");
     let require = v8::Global::new(scope, require);
-    scope.set_slot(Realm { startup, natives, primordials, require, registry, functions: HashMap::new() });
+    scope.set_slot(Realm {
+        startup,
+        natives,
+        primordials,
+        require,
+        registry,
+        functions: FxHashMap::default(),
+    });
 }
 
 /// Loads a runtime script, unless it is loaded, and gives its exports.
@@ -252,19 +258,20 @@ pub fn function<'s>(
     script: &'static str,
     name: &'static str,
 ) -> v8::Local<'s, v8::Function> {
-    if let Some(known) = scope.get_slot::<Realm>().and_then(|r| r.functions.get(&(script, name))) {
-        let known = known.clone();
+    // By address: equal literals in two places make two entries, and nothing is hashed byte by byte.
+    let key = (script.as_ptr() as usize, name.as_ptr() as usize);
+    if let Some(known) = scope.get_slot::<Realm>().and_then(|realm| realm.functions.get(&key)) {
         return v8::Local::new(scope, known);
     }
     let exports = load(scope, script).unwrap_or_else(|e| panic!("runtime script {script}: {e}"));
-    let key = string(scope, name);
+    let property = string(scope, name);
     let function = exports
-        .get(scope, key.into())
+        .get(scope, property.into())
         .and_then(|v| v8::Local::<v8::Function>::try_from(v).ok())
         .unwrap_or_else(|| panic!("runtime script {script} exports no function {name}"));
     let global = v8::Global::new(scope, function);
     if let Some(realm) = scope.get_slot_mut::<Realm>() {
-        realm.functions.insert((script, name), global);
+        realm.functions.insert(key, global);
     }
     function
 }

@@ -2,8 +2,9 @@
 //! operations, timers, bodies, stubs. When it ends they go with it.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
@@ -46,8 +47,8 @@ pub struct Environment {
 
 struct Context {
     meter: Arc<Meter>,
-    pending: HashMap<u32, v8::Global<v8::PromiseResolver>>,
-    timers: HashMap<u32, tokio::task::AbortHandle>,
+    pending: FxHashMap<u32, v8::Global<v8::PromiseResolver>>,
+    timers: FxHashMap<u32, tokio::task::AbortHandle>,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
     data: Option<Box<dyn Any + Send>>,
@@ -71,8 +72,8 @@ pub(crate) struct Contexts {
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
-    table: HashMap<ContextId, Context>,
-    resources: HashMap<Handle, (ContextId, Capability)>,
+    table: FxHashMap<ContextId, Context>,
+    resources: FxHashMap<Handle, (ContextId, Capability)>,
     done: Vec<ContextId>,
 }
 
@@ -153,8 +154,8 @@ pub fn open(
         id,
         Context {
             meter,
-            pending: HashMap::new(),
-            timers: HashMap::new(),
+            pending: FxHashMap::default(),
+            timers: FxHashMap::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
             data: Some(data),
