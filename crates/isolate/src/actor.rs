@@ -41,8 +41,10 @@ impl Envelope {
 /// What the layers above are told of at the end of each message, inside the isolate.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// After a message and its microtasks; `rejections` are promises that were rejected and that nobody handles.
-    pub after_message: fn(&mut v8::PinScope<'_, '_>, rejections: Vec<v8::Global<v8::Value>>),
+    /// After a message and its microtasks: the reasons of promises that were rejected and that nobody handles.
+    pub rejected: fn(&mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>),
+    /// At the end of a message, off its meter: only the runtime's own code may run here. `stopped`: it was cut short.
+    pub after_message: fn(&mut v8::PinScope<'_, '_>, stopped: bool),
     /// A message threw outside of any promise.
     pub uncaught: fn(&mut v8::PinScope<'_, '_>, report: ExceptionReport),
 }
@@ -54,6 +56,8 @@ pub enum End {
     Closed,
     /// Its heap reached the limit.
     Memory,
+    /// A turn panicked: a defect of ours.
+    Crashed,
 }
 
 #[derive(Default)]
@@ -200,11 +204,11 @@ impl Isolate {
     }
 
     /// Runs one turn on this thread.
-    pub(crate) fn run_turn(&self, thread: &Watched) {
+    pub(crate) fn run_turn(&self, thread: &Watched) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(heap) = guard.as_ref() else { return };
+        let Some(heap) = guard.as_ref() else { return Turn::Idle };
         let started = Instant::now();
-        let outcome = heap.enter(|scope| {
+        heap.enter(|scope| {
             loop {
                 match self.next() {
                     Next::Message(envelope) => self.deliver(scope, thread, envelope),
@@ -218,10 +222,12 @@ impl Isolate {
                     break Turn::Yield;
                 }
             }
-        });
-        drop(guard);
-        thread.rest();
-        match outcome {
+        })
+    }
+
+    /// What comes of a turn, once the thread is no longer watched for it.
+    pub(crate) fn after_turn(&self, turn: Turn) {
+        match turn {
             Turn::Idle => {}
             Turn::Yield => self.0.scheduler.enqueue(self.clone()),
             Turn::Closed => self.dispose(),
@@ -235,7 +241,7 @@ impl Isolate {
     /// A turn panicked: the isolate cannot be trusted any more and ends, its heap with it.
     pub(crate) fn abandon(&self) {
         tracing::error!("a turn panicked; its isolate is ended");
-        self.end(End::Closed);
+        self.end(End::Crashed);
         self.0.state.resume();
         self.dispose();
     }
@@ -259,29 +265,57 @@ impl Isolate {
             v8::tc_scope!(let scope, scope);
             deliver(scope);
             match scope.exception() {
-                Some(exception) if !scope.has_terminated() => {
+                _ if scope.has_terminated() => Outcome::Stopped,
+                Some(exception) => {
                     let message = scope.message();
-                    Some(ExceptionReport::read(scope, exception, message))
+                    Outcome::Threw(ExceptionReport::read(scope, exception, message))
                 }
-                _ => None,
+                None => Outcome::Done,
             }
         };
-        scope.perform_microtask_checkpoint();
-        if thread.finish(meter.as_deref()) {
-            // Stopped by the watchdog. V8 keeps what was queued behind it: a checkpoint while terminating drops that.
-            self.0.state.terminate();
+        if matches!(uncaught, Outcome::Stopped) {
+            self.drop_microtasks(scope);
+        } else {
             scope.perform_microtask_checkpoint();
-            self.0.state.resume();
         }
+        // What the guest left is looked at on its own account: that can run its code.
         let rejections = take_rejections(scope);
-        if !self.0.state.is_over_memory() && !scope.is_execution_terminating() {
+        if !self.is_stopped(scope) {
             v8::tc_scope!(let scope, scope);
-            if let Some(report) = uncaught {
+            if let Outcome::Threw(report) = uncaught {
                 (self.0.hooks.uncaught)(scope, report);
             }
-            (self.0.hooks.after_message)(scope, rejections);
+            (self.0.hooks.rejected)(scope, rejections);
+        }
+        let stopped = thread.finish(meter.as_deref()) || scope.is_execution_terminating();
+        if stopped && !self.0.state.is_over_memory() {
+            self.drop_microtasks(scope);
+        }
+        if !self.is_stopped(scope) {
+            v8::tc_scope!(let scope, scope);
+            (self.0.hooks.after_message)(scope, stopped);
         }
     }
+
+    fn is_stopped(&self, scope: &mut v8::PinScope<'_, '_>) -> bool {
+        self.0.state.is_over_memory() || scope.is_execution_terminating()
+    }
+
+    /// V8 keeps what was queued behind code that was stopped: a checkpoint while terminating drops that.
+    fn drop_microtasks(&self, scope: &mut v8::PinScope<'_, '_>) {
+        self.0.state.terminate();
+        scope.perform_microtask_checkpoint();
+        if !self.0.state.is_over_memory() {
+            self.0.state.resume();
+        }
+    }
+}
+
+/// How the delivery of a message ended.
+enum Outcome {
+    Done,
+    Threw(ExceptionReport),
+    Stopped,
 }
 
 enum Next {
@@ -290,7 +324,10 @@ enum Next {
     Closed,
 }
 
-enum Turn {
+/// How a turn ended.
+#[derive(Default)]
+pub(crate) enum Turn {
+    #[default]
     Idle,
     Yield,
     Closed,

@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
+use crate::Meter;
 use crate::actor::{Envelope, WeakIsolate};
 
 /// V8 flags that Atoll always sets. `--no-flush-bytecode` is left at V8's default so that idle children shrink.
@@ -84,7 +85,7 @@ fn post(isolate: usize, task: v8::Task) {
         None => return,
     };
     if let Some(isolate) = target.upgrade() {
-        isolate.send(task_envelope(task));
+        isolate.send(task_envelope(&target, task));
     }
 }
 
@@ -99,13 +100,23 @@ fn post_later(isolate: usize, task: v8::Task, seconds: f64) {
     strong.scheduler().spawn(strong.home(), async move {
         tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)).await;
         if let Some(isolate) = target.upgrade() {
-            isolate.send(task_envelope(task));
+            isolate.send(task_envelope(&target, task));
         }
     });
 }
 
-fn task_envelope(task: v8::Task) -> Envelope {
-    Envelope::unmetered(move |_scope| task.run())
+/// CPU time of one task: a finalisation callback is the guest's own code.
+const TASK_CPU: std::time::Duration = std::time::Duration::from_secs(1);
+
+fn task_envelope(isolate: &WeakIsolate, task: v8::Task) -> Envelope {
+    let meter = Meter::new(TASK_CPU);
+    let isolate = isolate.clone();
+    meter.on_over(move |_| {
+        if let Some(isolate) = isolate.upgrade() {
+            isolate.close();
+        }
+    });
+    Envelope::new(Arc::new(meter), move |_scope| task.run())
 }
 
 /// Tasks for this V8 isolate are kept until [`adopt`] says who takes them.
@@ -115,9 +126,10 @@ pub(crate) fn expect(isolate: usize) {
 
 /// From now on tasks for this V8 isolate go to `actor`'s mailbox.
 pub(crate) fn adopt(isolate: usize, actor: WeakIsolate) {
+    let weak = actor.clone();
     let waiting = registry().insert(isolate, Tasks::Adopted(actor.clone()));
     if let (Some(Tasks::Waiting(tasks)), Some(actor)) = (waiting, actor.upgrade()) {
-        tasks.into_iter().for_each(|task| actor.send(task_envelope(task)));
+        tasks.into_iter().for_each(|task| actor.send(task_envelope(&weak, task)));
     }
 }
 

@@ -114,7 +114,8 @@ impl ExceptionReport {
             _ => None,
         };
         let source_line = message.get_source_line(scope).map(|l| l.to_rust_string_lossy(scope));
-        Self { message: text, location, source_line, stack: stack_of(scope, exception) }
+        let stack = stack_of(scope, exception, &text);
+        Self { message: text, location, source_line, stack }
     }
 
     /// Message, place, source line with a caret: several lines for people.
@@ -137,13 +138,31 @@ impl ExceptionReport {
     }
 }
 
-fn stack_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) -> Option<String> {
+/// Message and frames. Never reads the `stack` property: that can be a getter of the guest's, or run its
+/// `Error.prepareStackTrace`.
+fn stack_of(
+    scope: &mut v8::PinScope<'_, '_>,
+    exception: v8::Local<v8::Value>,
+    message: &str,
+) -> Option<String> {
     if !exception.is_native_error() {
         return None;
     }
-    let object = exception.to_object(scope)?;
-    let key = string(scope, "stack");
-    v8::tc_scope!(let scope, scope);
-    let stack = object.get_real_named_property(scope, key.into())?;
-    stack.is_string().then(|| stack.to_rust_string_lossy(scope))
+    let trace = v8::Exception::get_stack_trace(scope, exception)?;
+    let mut text = message.to_owned();
+    for index in 0..trace.get_frame_count().min(MAX_FRAMES) {
+        let Some(frame) = trace.get_frame(scope, index) else { break };
+        let part = |name: Option<v8::Local<v8::String>>| {
+            name.map(|n| n.to_rust_string_lossy(scope)).unwrap_or_default()
+        };
+        let (function, script) = (part(frame.get_function_name(scope)), part(frame.get_script_name(scope)));
+        let place = format!("{script}:{}:{}", frame.get_line_number(), frame.get_column());
+        text.push_str(&match function.as_str() {
+            "" => format!("\n    at {place}"),
+            function => format!("\n    at {function} ({place})"),
+        });
+    }
+    Some(text)
 }
+
+const MAX_FRAMES: usize = 20;

@@ -153,14 +153,19 @@ pub fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Result<v8::Loca
     let require = v8::Local::new(scope, arguments.0);
     let natives = v8::Local::new(scope, arguments.1);
     let primordials = v8::Local::new(scope, arguments.2);
-    run(
+    let ran = run(
         scope,
         name,
         script.source,
         startup.cache_of(name),
         &["exports", "require", "natives", "primordials"],
         &[exports.into(), require.into(), natives.into(), primordials.into()],
-    )?;
+    );
+    if let Err(error) = ran {
+        // Stopped half-way, by a limit or at the edge of the stack: the next touch loads it anew.
+        registry.delete(scope, key.into());
+        return Err(error);
+    }
     Ok(exports)
 }
 
@@ -257,13 +262,19 @@ pub fn function<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     script: &'static str,
     name: &'static str,
-) -> v8::Local<'s, v8::Function> {
+) -> Option<v8::Local<'s, v8::Function>> {
     // By address: equal literals in two places make two entries, and nothing is hashed byte by byte.
     let key = (script.as_ptr() as usize, name.as_ptr() as usize);
     if let Some(known) = scope.get_slot::<Realm>().and_then(|realm| realm.functions.get(&key)) {
-        return v8::Local::new(scope, known);
+        return Some(v8::Local::new(scope, known));
     }
-    let exports = load(scope, script).unwrap_or_else(|e| panic!("runtime script {script}: {e}"));
+    let exports = match load(scope, script) {
+        Ok(exports) => exports,
+        Err(error) => {
+            tracing::warn!(script, error, "a runtime script could not be loaded");
+            return None;
+        }
+    };
     let property = string(scope, name);
     let function = exports
         .get(scope, property.into())
@@ -273,7 +284,7 @@ pub fn function<'s>(
     if let Some(realm) = scope.get_slot_mut::<Realm>() {
         realm.functions.insert(key, global);
     }
-    function
+    Some(function)
 }
 
 /// Calls a function that a runtime script exports. None: it threw, or was terminated; the exception is pending in the
@@ -284,7 +295,7 @@ pub fn call<'s>(
     name: &'static str,
     arguments: &[v8::Local<v8::Value>],
 ) -> Option<v8::Local<'s, v8::Value>> {
-    let function = function(scope, script, name);
+    let function = function(scope, script, name)?;
     let receiver = v8::undefined(scope);
     function.call(scope, receiver.into(), arguments)
 }

@@ -86,9 +86,7 @@ class WorkerStub {
     const props = given.props;
     const limits = limitsOf(given.limits, "EntrypointOptions");
     const handle = encodeEnv(false, () => natives.workerEntrypoint(this.#handle, entrypoint, props, limits));
-    const service = stubs.serviceFromHandle(handle, this.#context);
-    register(collected, service, handle);
-    return service;
+    return stubs.releaseWhenCollected(stubs.serviceFromHandle(handle, this.#context));
   }
 
   getDurableObjectClass() {

@@ -261,5 +261,5 @@ exports.traceArguments = (args) => {
   }
   return `[${primordials.ArrayPrototypeJoin(parts, ",")}]`;
 };
-exports.hasExports = (context) => require("rpc/values").hasExports(context);
+exports.isReachable = dispatch.isReachable;
 exports.isEntrypoint = isEntrypoint;

@@ -16,7 +16,7 @@ use atoll_web::fetcher::{Fetcher, NoOutbound, RemoteError};
 
 use crate::code::{CodeLimits, EnvSource, WorkerCode};
 use crate::entrypoint::Entrypoint;
-use crate::invocation::Props;
+use crate::invocation::{self, Props};
 use crate::worker::{Given, Own, Worker, own};
 use crate::{compatibility, limits};
 
@@ -127,14 +127,16 @@ fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     let handle = arguments::integer(scope, &args, 0);
     let id = arguments::optional_text(scope, &args, 1);
     let Some(loader) = context::resource_as::<Loader>(scope, handle) else { return };
-    let known = id.as_ref().and_then(|id| loader.children().get(id).cloned());
+    // One look under one lock: another lane may ask for the same id at the same time.
+    let mut children = loader.children();
+    let known = id.as_ref().and_then(|id| children.get(id).cloned());
     let (worker, fresh) = match known {
         Some(worker) => (worker, false),
         None => {
             let name = id.clone().unwrap_or_else(|| "dynamic".into());
             let Some(worker) = new_child(scope, name) else { return };
             if let Some(id) = id {
-                loader.children().insert(id.clone(), worker.clone());
+                children.insert(id.clone(), worker.clone());
                 let (loader, weak) = (Arc::downgrade(&loader), worker.downgrade());
                 worker.on_failure(move || {
                     if let Some(loader) = loader.upgrade() {
@@ -145,6 +147,7 @@ fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
             (worker, true)
         }
     };
+    drop(children);
     worker.touch();
     let mut guard = 0;
     if fresh {
@@ -213,7 +216,8 @@ fn loopback<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     let Some((worker, dynamic)) = scope.get_slot::<Own>().map(|own| (own.worker.clone(), own.dynamic)) else {
         return;
     };
-    let service = Entrypoint::loopback(worker, name, props, dynamic);
+    let limits = invocation::current_limits(scope);
+    let service = Entrypoint::loopback(worker, name, props, limits, dynamic);
     rv.set_uint32(context::add_resource(scope, 0, Arc::new(ServiceCap(service))));
 }
 

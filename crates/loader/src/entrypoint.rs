@@ -54,15 +54,17 @@ impl Entrypoint {
         Arc::new(Self { worker: Holds::Strong(worker), target, limits, dynamic: true })
     }
 
-    /// A Worker's address of one of its own entrypoints: `ctx.exports`.
+    /// A Worker's address of one of its own entrypoints: `ctx.exports`. Its limits are those of the invocation that made
+    /// it: no Worker gets more by calling itself.
     pub fn loopback(
         worker: WeakWorker,
         entrypoint: Option<String>,
         props: Option<Props>,
+        limits: CodeLimits,
         dynamic: bool,
     ) -> Arc<Self> {
         let target = Target { entrypoint: named(entrypoint), props };
-        Arc::new(Self { worker: Holds::Weak(worker), target, limits: CodeLimits::default(), dynamic })
+        Arc::new(Self { worker: Holds::Weak(worker), target, limits, dynamic })
     }
 
     fn worker(&self) -> Option<Worker> {

@@ -16,11 +16,12 @@ use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
 use serde_json::{Map, Value, json};
 
 use crate::code::CodeLimits;
+use crate::limits;
 use crate::tail::Trace;
 use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
 
 /// Hooks of every Worker's isolate.
-pub(crate) const HOOKS: Hooks = Hooks { after_message, uncaught };
+pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
 
 /// The error of an invocation that can never settle.
 const HUNG: &str = "The Workers runtime canceled this request because it detected that your Worker's code had hung and \
@@ -112,6 +113,9 @@ struct Invocation {
     answer: Arc<Answer>,
     waiting: u64,
     trace: Option<Arc<Trace>>,
+    limits: CodeLimits,
+    /// Whether somebody looks after it since its answer.
+    lingers: bool,
 }
 
 impl Invocation {
@@ -247,7 +251,8 @@ fn begin(
             let _ = answer.2.set(Arc::downgrade(trace));
         }
         let waiting = holder.expect(&answer);
-        let invocation = Invocation { worker: holder, answer: answer.clone(), waiting, trace };
+        let invocation =
+            Invocation { worker: holder, answer: answer.clone(), waiting, trace, limits, lingers: false };
         let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
         context::enter(scope, id);
         let entrypoint = match &target.entrypoint {
@@ -266,6 +271,10 @@ fn begin(
         if let Some(props) = props {
             body(scope, entrypoint, props);
         }
+        if scope.has_terminated() {
+            // Whoever stopped it has told the caller.
+            return context::finish(scope, id);
+        }
         if let Some(exception) = scope.exception() {
             scope.reset();
             let error = fetch::error_of(scope, exception);
@@ -276,11 +285,18 @@ fn begin(
     worker.deliver(Some(charged), work);
 }
 
-/// The end of each message: what the guest left behind is looked at.
-fn after_message(scope: &mut v8::PinScope<'_, '_>, rejections: Vec<v8::Global<v8::Value>>) {
-    for rejection in rejections {
-        let value = v8::Local::new(scope, rejection);
+fn rejected(scope: &mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>) {
+    for reason in reasons {
+        let value = v8::Local::new(scope, reason);
         unhandled(scope, value);
+    }
+}
+
+/// The end of each message: contexts that are done are closed, invocations that are over end.
+fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
+    if stopped {
+        // Runtime scripts may have been stopped half-way, `finally` blocks and all.
+        realm::call(scope, "rpc/values", "resetAfterStop", &[]);
     }
     let current = context::leave(scope);
     for id in context::take_done(scope) {
@@ -297,19 +313,55 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         return context::close(scope, id);
     }
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    if invocation.answer.is_given() {
-        return;
-    }
     let answer = invocation.answer.clone();
     if context::is_waiting(scope, id) {
+        if answer.is_given() {
+            linger(scope, id);
+        }
         return;
     }
     let number = v8::Integer::new_from_unsigned(scope, id);
-    let hosts = realm::call(scope, HOOKS_SCRIPT, "hasExports", &[number.into()]).is_some_and(|v| v.is_true());
+    let hosts =
+        realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]).is_some_and(|v| v.is_true());
     if !hosts {
+        // After an answer: what `waitUntil` waits for will never come.
         answer.fail(RemoteError::error(HUNG));
         context::close(scope, id);
     }
+}
+
+/// After its answer an invocation may go on for a while (`waitUntil`), longer only while others hold its objects or read
+/// its streams.
+fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    if std::mem::replace(&mut invocation.lingers, true) {
+        return;
+    }
+    let worker = invocation.worker.downgrade();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(limits::AFTER_ANSWER).await;
+            let Some(worker) = worker.upgrade() else { return };
+            let (done, ended) = tokio::sync::oneshot::channel();
+            worker.deliver(
+                None,
+                Box::new(move |admission| {
+                    let Admission::Inside(scope) = admission else { return };
+                    let number = v8::Integer::new_from_unsigned(scope, id);
+                    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
+                    let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
+                    if context::is_open(scope, id) && !needed {
+                        context::close(scope, id);
+                    }
+                    let _ = done.send(context::is_open(scope, id));
+                }),
+            );
+            drop(worker);
+            if !ended.await.unwrap_or(false) {
+                return;
+            }
+        }
+    });
 }
 
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
@@ -370,6 +422,12 @@ fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     answer.fail(error);
 }
 
+/// The limits of the current invocation; those of a Worker's own calls to itself can be no larger.
+pub(crate) fn current_limits(scope: &mut v8::PinScope<'_, '_>) -> CodeLimits {
+    let id = context::current(scope);
+    context::data::<Invocation>(scope, id).map(|invocation| invocation.limits).unwrap_or_default()
+}
+
 fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
     let id = context::current(scope);
     context::data::<Invocation>(scope, id).and_then(|invocation| invocation.trace.clone())
@@ -428,8 +486,10 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
 
 /// Does work in a Worker outside of any invocation.
 pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
+    // Guest code may run in it: a call on an answer. Bounded like an invocation; at the limit the call gets no answer.
+    let meter = Arc::new(Meter::new(worker.limits().cpu));
     worker.deliver(
-        None,
+        Some(meter),
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => work(Some(scope)),
             Admission::Refused(_) => work(None),

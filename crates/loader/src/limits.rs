@@ -52,6 +52,8 @@ pub const ISOLATES: usize = 3_000;
 pub const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// A named child that was idle this long is let go of; it loads again on its next call.
 pub const IDLE: Duration = Duration::from_secs(600);
+/// How long an invocation may go on after its answer, unless others hold its objects or read its streams.
+pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
 
@@ -83,6 +85,7 @@ pub const TABLE: &[Limit] = &[
         "idle named children are evicted; a load waits 10 s for room, then fails",
     ),
     row("idle named child", "600 s", LoweredBy::Nobody, "it is evicted and loads again on its next call"),
+    row("after the answer", "30 s (waitUntil)", LoweredBy::Nobody, "the invocation ends"),
     row(
         "timers",
         "10,000 active in one invocation",

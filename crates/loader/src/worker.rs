@@ -231,12 +231,15 @@ impl Worker {
         }
         let weak = self.downgrade();
         isolate.on_end(move |end| {
-            if let (End::Memory, Some(worker)) = (end, weak.upgrade()) {
-                worker.fail(RemoteError::error(format!(
+            let Some(worker) = weak.upgrade() else { return };
+            match end {
+                End::Memory => worker.fail(RemoteError::error(format!(
                     "Worker \"{}\" exceeded its memory limit of {} MiB.",
                     worker.0.name,
                     limits::HEAP_BYTES >> 20
-                )));
+                ))),
+                End::Crashed => worker.fail(RemoteError::error("internal error")),
+                End::Closed => {}
             }
         });
         let meter = Arc::new(Meter::new(limits::STARTUP_CPU));

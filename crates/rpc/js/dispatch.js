@@ -168,8 +168,12 @@ function finish(sent, question, params, release) {
     release();
   };
   const answer = answers.get(question);
-  if (sent.kept && answer !== undefined) answer.release = end;
-  else answers.delete(question);
+  if (sent.kept && answer !== undefined) {
+    answer.release = end;
+    answer.kept = true;
+  } else {
+    answers.delete(question);
+  }
   if (params !== undefined) values.disposeAll(params);
   if (!sent.kept || answer === undefined) end();
 }
@@ -179,6 +183,16 @@ exports.forgetAnswer = (question) => {
   if (answer === undefined) return;
   answers.delete(question);
   if (answer.release !== undefined) answer.release();
+};
+
+// Whether others can still reach into the context: through objects of it that they hold, or results that they ask for.
+exports.isReachable = (context) => {
+  if (values.hasExports(context)) return true;
+  let found = false;
+  answers.forEach((answer) => {
+    if (answer.kept && answer.context === context) found = true;
+  });
+  return found;
 };
 
 exports.answerContext = (question) => {

@@ -52,8 +52,6 @@ class State {
   value = undefined;
   root = undefined;
   path = undefined;
-  // Called instead of releasing the handle: stubs that the loader hands out keep more than a handle.
-  onDispose = undefined;
   loopback = undefined;
   constructor(kind) {
     this.kind = kind;
@@ -273,8 +271,8 @@ const stubHandler = {
 function disposeStub(state) {
   if (state.disposed) return;
   state.disposed = true;
-  if (state.onDispose !== undefined) state.onDispose();
-  else if (state.handle !== 0) natives.release(state.handle);
+  if (collected !== undefined) primordials.FinalizationRegistryPrototypeUnregister(collected, state);
+  if (state.handle !== 0) natives.release(state.handle);
 }
 
 function dup(state) {
@@ -350,6 +348,16 @@ function serviceFromHandle(handle, context = 0) {
   return serviceFromState(state);
 }
 
+// Handles that outlive any one stub of theirs are let go of in a later turn after the last was collected, never inside
+// a garbage collection. The state is watched, not the proxy: methods may be torn off.
+let collected;
+function releaseWhenCollected(service) {
+  const state = states.get(service);
+  collected ??= new primordials.FinalizationRegistry((handle) => natives.release(handle));
+  primordials.FinalizationRegistryPrototypeRegister(collected, state, state.handle, state);
+  return service;
+}
+
 function serviceFromState(state) {
   const target = {};
   target[kState] = state;
@@ -365,7 +373,7 @@ const loopbackHandler = {
   ...serviceHandler,
   getPrototypeOf: () => LoopbackServiceStub.prototype,
   apply(target, _this, args) {
-    return serviceFromHandle(target[kState].specialise(args[0]));
+    return releaseWhenCollected(serviceFromHandle(target[kState].specialise(args[0])));
   },
   ownKeys: () => ["prototype"],
 };
@@ -392,6 +400,7 @@ exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
 exports.loopback = loopback;
 exports.promiseOf = promiseOf;
+exports.releaseWhenCollected = releaseWhenCollected;
 exports.send = send;
 exports.promiseProxy = promiseProxy;
 exports.propertyOf = propertyOf;

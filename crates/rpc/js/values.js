@@ -213,7 +213,7 @@ clones.register({ __proto__: null }, {
 clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "service",
-  decode: (index) => stubs.serviceFromHandle(natives.adopt(index), 0),
+  decode: (index) => stubs.serviceFromHandle(natives.adopt(index), natives.currentContext()),
 });
 
 // Stubs that are read from now on belong to one argument list: they are disposed of when its call is over.
@@ -294,5 +294,10 @@ function collect(root, held, seen) {
     }
   }
 }
+exports.resetAfterStop = () => {
+  mode = CLONE;
+  moved = undefined;
+  received = undefined;
+};
 exports.isPlain = isPlain;
 exports.isTarget = isTarget;

@@ -152,12 +152,21 @@ async fn answer(
 
 fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<FetchRequest, String> {
     let (head, body) = request.into_parts();
-    let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or(authority);
     let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
-    let url = match head.uri.authority() {
-        Some(authority) => format!("http://{authority}{path}"),
-        None => format!("http://{host}{path}"),
+    let host = match head.uri.authority() {
+        Some(authority) => authority.clone(),
+        None => {
+            let host =
+                head.headers.get(http::header::HOST).map_or(authority.as_bytes(), |host| host.as_bytes());
+            // Parsed as what it must be: a stray `/` or `#` in it must not become part of the path.
+            http::uri::Authority::try_from(host)
+                .map_err(|_| "the Host header is not a host with an optional port".to_owned())?
+        }
     };
+    if host.as_str().contains('@') {
+        return Err("the request's host must not have a user name".to_owned());
+    }
+    let url = format!("http://{host}{path}");
     let body = if hyper::body::Body::is_end_stream(&body) {
         Body::Empty
     } else {

@@ -55,6 +55,8 @@ define("Navigator", Navigator, false);
 define("navigator", new Navigator());
 // SharedArrayBuffer cannot be shared with anybody here, and gives a fine clock to whoever wants one.
 delete globalThis.SharedArrayBuffer;
+// A timer that needs no invocation, and nobody else shares memory anyway.
+delete globalThis.Atomics.waitAsync;
 
 // `Cloudflare.compatibilityFlags`: the flags that are on, as properties that are true.
 // https://developers.cloudflare.com/workers/runtime-apis/

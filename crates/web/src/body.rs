@@ -19,7 +19,8 @@ pub struct BodyCell(Mutex<Slot>);
 
 enum Slot {
     Body(Body),
-    Stream(ByteStream),
+    /// A stream, and what is left of the chunk that was read last.
+    Stream(ByteStream, Bytes),
     Busy,
     Taken,
 }
@@ -39,16 +40,21 @@ impl BodyCell {
         let mut slot = self.slot();
         match std::mem::replace(&mut *slot, Slot::Taken) {
             Slot::Body(body) => Some(body),
-            Slot::Stream(stream) => Some(Body::Stream(stream)),
+            Slot::Stream(stream, rest) if rest.is_empty() => Some(Body::Stream(stream)),
+            Slot::Stream(stream, rest) => {
+                let rest = Some(rest).filter(|rest| !rest.is_empty());
+                Some(Body::Stream(ByteStream::from_http_body(Prefixed { rest, stream })))
+            }
             Slot::Busy | Slot::Taken => None,
         }
     }
 
-    fn begin_read(&self) -> Option<ByteStream> {
+    fn begin_read(&self) -> Option<(ByteStream, Bytes)> {
         let mut slot = self.slot();
         match std::mem::replace(&mut *slot, Slot::Busy) {
-            Slot::Body(Body::Stream(stream)) | Slot::Stream(stream) => Some(stream),
-            Slot::Body(body) => Some(ByteStream::from_http_body(body)),
+            Slot::Body(Body::Stream(stream)) => Some((stream, Bytes::new())),
+            Slot::Stream(stream, rest) => Some((stream, rest)),
+            Slot::Body(body) => Some((ByteStream::from_http_body(body), Bytes::new())),
             other => {
                 *slot = other;
                 None
@@ -56,17 +62,22 @@ impl BodyCell {
         }
     }
 
-    fn end_read(&self, stream: ByteStream) {
+    fn end_read(&self, stream: ByteStream, rest: Bytes) {
         let mut slot = self.slot();
         // Cancelled in the meantime: the stream is dropped here.
         if matches!(*slot, Slot::Busy) {
-            *slot = Slot::Stream(stream);
+            *slot = Slot::Stream(stream, rest);
         }
     }
 }
 
 /// The writing end of a pipe in a resource table.
 pub struct SinkCell(tokio::sync::Mutex<Option<ByteSink>>);
+
+/// Whether a context still writes to somebody.
+pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
+    context::owns::<SinkCell>(scope, id)
+}
 
 pub(crate) fn natives() -> Vec<atoll_isolate::Native> {
     natives![
@@ -149,19 +160,16 @@ fn body_read<'s>(
         scope,
         async move {
             let Some(cell) = cell else { return Ok(None) };
-            let Some(mut stream) = cell.begin_read() else { return Ok(None) };
-            let chunk = stream.next().await.transpose().map_err(|e| lost(&e))?;
-            let chunk = chunk.map(|mut chunk| {
-                let first = chunk.split_to(chunk.len().min(CHUNK_BYTES));
-                (first, chunk)
-            });
-            if let Some((_, rest)) = &chunk
-                && !rest.is_empty()
-            {
-                stream = ByteStream::from_http_body(Prefixed { rest: Some(rest.clone()), stream });
+            let Some((mut stream, mut rest)) = cell.begin_read() else { return Ok(None) };
+            if rest.is_empty() {
+                match stream.next().await.transpose().map_err(|e| lost(&e))? {
+                    Some(chunk) => rest = chunk,
+                    None => return Ok(None),
+                }
             }
-            cell.end_read(stream);
-            Ok(chunk.map(|(first, _)| first))
+            let first = rest.split_to(rest.len().min(CHUNK_BYTES));
+            cell.end_read(stream, rest);
+            Ok(Some(first))
         },
         |scope, chunk: Option<Bytes>| match chunk {
             Some(chunk) => arguments::uint8_array(scope, &chunk),

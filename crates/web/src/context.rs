@@ -148,8 +148,12 @@ pub fn open(
     data: Box<dyn Any + Send>,
 ) -> ContextId {
     let contexts = contexts(scope);
-    contexts.next_context += 1;
-    let id = contexts.next_context;
+    let id = loop {
+        contexts.next_context = contexts.next_context.wrapping_add(1).max(1);
+        if !contexts.table.contains_key(&contexts.next_context) {
+            break contexts.next_context;
+        }
+    };
     contexts.table.insert(
         id,
         Context {
@@ -255,8 +259,13 @@ pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
 /// Puts a capability into the table, owned by context `owner` (0: by the isolate).
 pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capability: Capability) -> Handle {
     let contexts = contexts(scope);
-    contexts.next_handle += 1;
-    let handle = contexts.next_handle;
+    // Numbers come round again after four thousand million; those in use are passed over.
+    let handle = loop {
+        contexts.next_handle = contexts.next_handle.wrapping_add(1).max(1);
+        if !contexts.resources.contains_key(&contexts.next_handle) {
+            break contexts.next_handle;
+        }
+    };
     contexts.resources.insert(handle, (owner, capability));
     if let Some(context) = contexts.table.get_mut(&owner) {
         // Released handles are swept when they outnumber the live ones.
@@ -277,6 +286,13 @@ pub fn resource(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<(Con
 /// The capability behind a handle, where it is of this type.
 pub fn resource_as<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Arc<T>> {
     contexts(scope).resources.get(&handle)?.1.clone().downcast().ok()
+}
+
+/// Whether a context owns a resource of this type.
+pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    let contexts = contexts(scope);
+    let Some(context) = contexts.table.get(&id) else { return false };
+    context.resources.iter().any(|handle| contexts.resources.get(handle).is_some_and(|(_, c)| c.is::<T>()))
 }
 
 /// Lets a handle go.

@@ -84,6 +84,14 @@ fn load<'s>(scope: &mut v8::PinScope<'s, '_>, index: usize) -> Option<v8::Local<
     let module = map(scope).records[index].module.clone();
     let module = v8::Local::new(scope, module);
     module.instantiate_module2(scope, link::resolve, link::resolve_source)?;
+    if module.get_status() == v8::ModuleStatus::Evaluating {
+        return super::refuse(
+            scope,
+            &crate::JsError::error(
+                "require() cannot load an ES module that is being evaluated: it imports this module.",
+            ),
+        );
+    }
     let promise = super::evaluate(scope, module)?;
     match promise.state() {
         v8::PromiseState::Rejected => {

@@ -14,13 +14,36 @@ pub(super) fn import<'s>(
 ) -> Option<v8::Local<'s, v8::Promise>> {
     settle(scope, |scope, resolver| {
         let index = find(scope, resource, specifier, attributes)?;
+        // In a microtask of its own: the module may be the one that is being evaluated right now.
+        let index = v8::Integer::new(scope, index as i32);
+        let data = v8::Array::new_with_elements(scope, &[resolver.into(), index.into()]);
+        let task = v8::Function::builder(evaluate_later).data(data.into()).build(scope)?;
+        scope.enqueue_microtask(task);
+        Some(())
+    })
+}
+
+fn evaluate_later<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Ok(data) = v8::Local::<v8::Array>::try_from(args.data()) else { return };
+    let (Some(resolver), Some(index)) = (data.get_index(scope, 0), data.get_index(scope, 1)) else { return };
+    // SAFETY: the array was made by `import` with a resolver in front; V8's resolvers are promises, and the cast is
+    // the one that V8's own `PromiseResolver::Cast` makes.
+    let resolver = unsafe { v8::Local::<v8::PromiseResolver>::cast_unchecked(resolver) };
+    let index = index.uint32_value(scope).unwrap_or(0) as usize;
+    settle_with(scope, resolver, |scope, resolver| {
         let module = map(scope).records[index].module.clone();
         let module = v8::Local::new(scope, module);
         module.instantiate_module2(scope, link::resolve, link::resolve_source)?;
         let evaluated = evaluate(scope, module)?;
         let namespace = module.get_module_namespace();
         match evaluated.state() {
-            v8::PromiseState::Fulfilled => drop(resolver.resolve(scope, namespace)),
+            v8::PromiseState::Fulfilled => {
+                resolver.resolve(scope, namespace);
+            }
             v8::PromiseState::Rejected => {
                 let reason = evaluated.result(scope);
                 resolver.reject(scope, reason);
@@ -28,7 +51,7 @@ pub(super) fn import<'s>(
             v8::PromiseState::Pending => when_evaluated(scope, resolver, evaluated, namespace)?,
         }
         Some(())
-    })
+    });
 }
 
 /// V8's callback for `import.source(specifier)`.
@@ -72,6 +95,15 @@ fn settle<'s>(
 ) -> Option<v8::Local<'s, v8::Promise>> {
     let resolver = v8::PromiseResolver::new(scope)?;
     let promise = resolver.get_promise(scope);
+    settle_with(scope, resolver, body).then_some(promise)
+}
+
+/// False: the isolate is being stopped.
+fn settle_with<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    resolver: v8::Local<'s, v8::PromiseResolver>,
+    body: impl FnOnce(&mut v8::PinScope<'s, '_>, v8::Local<'s, v8::PromiseResolver>) -> Option<()>,
+) -> bool {
     v8::tc_scope!(let scope, scope);
     if body(scope, resolver).is_none() {
         match scope.exception() {
@@ -81,11 +113,11 @@ fn settle<'s>(
             }
             _ => {
                 scope.rethrow();
-                return None;
+                return false;
             }
         }
     }
-    Some(promise)
+    true
 }
 
 /// A module with top-level `await`: the import settles when its evaluation does.

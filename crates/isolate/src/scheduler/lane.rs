@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -17,8 +17,6 @@ pub(super) struct Lane {
     waker: Mutex<Option<Waker>>,
     idle: AtomicBool,
     turns: AtomicU32,
-    /// Which thread serves the lane: each takes the next number, a thread that finds a later one ends.
-    epoch: AtomicU64,
 }
 
 impl Lane {
@@ -30,16 +28,7 @@ impl Lane {
             waker: Mutex::default(),
             idle: AtomicBool::new(false),
             turns: AtomicU32::new(0),
-            epoch: AtomicU64::new(0),
         })
-    }
-
-    pub(super) fn next_epoch(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
-    }
-
-    pub(super) fn is_epoch(&self, epoch: u64) -> bool {
-        self.epoch.load(Ordering::Acquire) == epoch
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Isolate>> {

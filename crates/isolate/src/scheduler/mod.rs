@@ -99,18 +99,17 @@ impl Scheduler {
 
     fn serve(self: &Arc<Self>, lane: usize) -> std::io::Result<()> {
         let scheduler = self.clone();
-        let epoch = self.lanes[lane].next_epoch();
         let thread = std::thread::Builder::new()
             .name(format!("atoll-lane-{lane}"))
             .stack_size(8 << 20)
-            .spawn(move || scheduler.run_lane(lane, epoch))?;
+            .spawn(move || scheduler.run_lane(lane))?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|t| !t.is_finished());
         threads.push(thread);
         Ok(())
     }
 
-    fn run_lane(&self, index: usize, epoch: u64) {
+    fn run_lane(&self, index: usize) {
         let lane = &self.lanes[index];
         CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
@@ -119,12 +118,13 @@ impl Scheduler {
             let _runtime = lane.runtime.enter();
             // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
             let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(&watched)));
+            let lost_lane = watched.rest();
             if turn.is_err() {
-                watched.rest();
                 isolate.abandon();
             }
+            isolate.after_turn(turn.unwrap_or_default());
             drop(isolate);
-            if !lane.is_epoch(epoch) {
+            if lost_lane {
                 break;
             }
         }
@@ -132,12 +132,17 @@ impl Scheduler {
     }
 
     fn watch(self: Arc<Self>) {
+        let mut orphaned = Vec::new();
         while !self.stopped.load(Ordering::Acquire) {
-            for lane in self.watchdog.tick() {
-                if let Err(error) = self.serve(lane) {
+            orphaned.extend(self.watchdog.tick());
+            // A lane for which no thread can be had now gets one at the next look.
+            orphaned.retain(|lane| match self.serve(*lane) {
+                Ok(()) => false,
+                Err(error) => {
                     tracing::error!(%error, lane, "no thread to take over a lane whose turn is long");
+                    true
                 }
-            }
+            });
         }
     }
 }

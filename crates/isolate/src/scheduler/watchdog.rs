@@ -97,9 +97,9 @@ impl Watched {
         terminated
     }
 
-    /// The turn is over.
-    pub(crate) fn rest(&self) {
-        *self.thread.running() = None;
+    /// The turn is over. True: it lost its lane, another thread serves that now or will soon.
+    pub(crate) fn rest(&self) -> bool {
+        self.thread.running().take().is_some_and(|running| running.detached)
     }
 }
 
@@ -120,7 +120,8 @@ impl Thread {
         let first = *running.first_seen.get_or_insert(now.saturating_sub(wall));
         let spent = wall.min(now.saturating_sub(first));
         let over = running.meter.clone().filter(|m| m.would_exceed(spent));
-        if over.is_some() && !running.terminated {
+        if over.is_some() {
+            // Each time: what was stopped may have gone on with what it had queued.
             running.terminated = true;
             running.state.terminate();
         }
@@ -208,9 +209,9 @@ fn cpu_time(clock: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.clamp(0, 999_999_999) as u32)
 }
 
-/// A thread in a long turn competes with nobody from now on. It ends with its turn, so this is never undone.
+/// A thread in a long turn comes last from now on. It ends with its turn, so this is never undone. Not `SCHED_IDLE`: such
+/// a thread would hold the locks that it takes for as long as anything else on the machine wants to run.
 fn lower_priority(thread: libc::pid_t) {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: passes a valid structure; a thread that has ended in the meantime gives an error.
-    unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameters) };
+    // SAFETY: takes numbers only; a thread that has ended in the meantime gives an error.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, thread as libc::id_t, 19) };
 }
