@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use crate::Meter;
 use crate::actor::{Envelope, WeakIsolate};
 
-/// V8 flags that Atoll always sets. `--no-flush-bytecode` is left at V8's default so that idle children shrink.
-const FLAGS: &str = "--single-threaded-gc --js-source-phase-imports --no-harmony-shadow-realm";
+/// V8 flags that Atoll always sets. A regular expression is compiled to machine code only once it is hot: by default V8
+/// does so on the second use, and each isolate that has any machine code takes at least 256 KiB of a range that all
+/// isolates of the process share.
+const FLAGS: &str = "--single-threaded-gc --js-source-phase-imports --regexp-tier-up-ticks=50";
 
 static INITIALIZED: Once = Once::new();
 static REGISTRY: OnceLock<Mutex<HashMap<usize, Tasks>>> = OnceLock::new();

@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::extension::Startup;
 use crate::{engine, modules, realm};
 
+/// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
+/// choice of 128 MiB is full after some 500 isolates that have any, and V8 aborts the process then.
+const CODE_RANGE: usize = 512 << 20;
+
 /// Memory limits of one heap.
 #[derive(Debug, Clone, Copy)]
 pub struct HeapLimits {
@@ -65,7 +69,8 @@ impl Heap {
             .snapshot_blob(v8::StartupData::from(startup.blob))
             .external_references(startup.references())
             .heap_limits(0, limits.heap_bytes)
-            .allow_atomics_wait(false);
+            .allow_atomics_wait(false)
+            .set_code_range_size_in_bytes(CODE_RANGE);
         let mut isolate = v8::Isolate::new(params);
         configure(&mut isolate);
         // SAFETY: everything attached to an isolate in this workspace (slots, callbacks, their data) is Send.
