@@ -65,6 +65,9 @@ impl Loader {
     }
 }
 
+/// What a small child keeps resident, as its parent's collector is told.
+const CHILD_BYTES: i64 = 1 << 20;
+
 /// A Worker in a resource table, for a `WorkerStub`.
 struct WorkerCap(Worker);
 
@@ -110,7 +113,7 @@ fn new_child(scope: &mut v8::PinScope<'_, '_>, name: String) -> Option<Worker> {
 
 fn keep(scope: &mut v8::PinScope<'_, '_>, worker: Worker) -> u32 {
     let owner = context::current(scope);
-    context::add_resource(scope, owner, Arc::new(WorkerCap(worker)))
+    context::add_heavy_resource(scope, owner, Arc::new(WorkerCap(worker)), CHILD_BYTES)
 }
 
 /// `loaderLoad(spec)` gives a Worker handle.

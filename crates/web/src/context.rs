@@ -63,6 +63,14 @@ pub struct SubRequests {
     pub made: u32,
 }
 
+/// What a handle stands for.
+struct Resource {
+    owner: ContextId,
+    capability: Capability,
+    /// Memory elsewhere that it keeps, as the isolate's collector was told.
+    weight: i64,
+}
+
 /// The isolate's contexts and resources; lives in the isolate's slot.
 #[derive(Default)]
 pub(crate) struct Contexts {
@@ -73,7 +81,7 @@ pub(crate) struct Contexts {
     next_operation: u32,
     next_handle: Handle,
     table: FxHashMap<ContextId, Context>,
-    resources: FxHashMap<Handle, (ContextId, Capability)>,
+    resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
 }
 
@@ -251,13 +259,33 @@ pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
     context.timers.values().for_each(tokio::task::AbortHandle::abort);
     // Dropped without a borrow of the table: a resource's drop may send messages.
+    let weight: i64 = resources.iter().map(|resource| resource.weight).sum();
     drop((context, resources));
+    weigh(scope, -weight);
     let id = v8::Integer::new_from_unsigned(scope, id);
     realm::call(scope, "web/context", "dropContext", &[id.into()]);
 }
 
 /// Puts a capability into the table, owned by context `owner` (0: by the isolate).
 pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capability: Capability) -> Handle {
+    add_heavy_resource(scope, owner, capability, 0)
+}
+
+/// Tells the isolate's collector of memory elsewhere: otherwise an isolate with a small heap collects too late, or never.
+fn weigh(scope: &mut v8::PinScope<'_, '_>, bytes: i64) {
+    if bytes != 0 {
+        scope.adjust_amount_of_external_allocated_memory(bytes);
+    }
+}
+
+/// As [`add_resource`], for a capability that keeps `weight` bytes elsewhere.
+pub fn add_heavy_resource(
+    scope: &mut v8::PinScope<'_, '_>,
+    owner: ContextId,
+    capability: Capability,
+    weight: i64,
+) -> Handle {
+    weigh(scope, weight);
     let contexts = contexts(scope);
     // Numbers come round again after four thousand million; those in use are passed over.
     let handle = loop {
@@ -266,7 +294,7 @@ pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capabili
             break contexts.next_handle;
         }
     };
-    contexts.resources.insert(handle, (owner, capability));
+    contexts.resources.insert(handle, Resource { owner, capability, weight });
     if let Some(context) = contexts.table.get_mut(&owner) {
         // Released handles are swept when they outnumber the live ones.
         if context.resources.len() >= 64 && context.resources.len().is_power_of_two() {
@@ -280,24 +308,26 @@ pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capabili
 
 /// The capability behind a handle, with the context that owns it.
 pub fn resource(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<(ContextId, Capability)> {
-    contexts(scope).resources.get(&handle).cloned()
+    contexts(scope).resources.get(&handle).map(|resource| (resource.owner, resource.capability.clone()))
 }
 
 /// The capability behind a handle, where it is of this type.
 pub fn resource_as<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Arc<T>> {
-    contexts(scope).resources.get(&handle)?.1.clone().downcast().ok()
+    contexts(scope).resources.get(&handle)?.capability.clone().downcast().ok()
 }
 
 /// Whether a context owns a resource of this type.
 pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.get(&id) else { return false };
-    context.resources.iter().any(|handle| contexts.resources.get(handle).is_some_and(|(_, c)| c.is::<T>()))
+    context.resources.iter().any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
 }
 
 /// Lets a handle go.
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
-    contexts(scope).resources.remove(&handle).map(|(_, capability)| capability)
+    let resource = contexts(scope).resources.remove(&handle)?;
+    weigh(scope, -resource.weight);
+    Some(resource.capability)
 }
 
 /// Number of live handles, for tests and metrics.
