@@ -21,6 +21,9 @@ pub struct Pool {
     figures: Figures,
 }
 
+/// Without a request for this long, the pool makes up for what was taken.
+const CALM: Duration = Duration::from_millis(4);
+
 /// Ended heaps that may wait for the pool's thread.
 const MAX_ENDED: usize = 32;
 
@@ -44,6 +47,7 @@ struct State {
     blank: VecDeque<Heap>,
     waiting: VecDeque<(Instant, Taker)>,
     ended: Vec<Heap>,
+    last_taken: Option<Instant>,
     closed: bool,
 }
 
@@ -89,6 +93,7 @@ impl Pool {
     pub fn request(&self, take: impl FnOnce(Option<Heap>) + Send + 'static) {
         let mut state = self.lock();
         let heap = state.blank.pop_front();
+        state.last_taken = Some(Instant::now());
         let mut take = Some(take);
         if heap.is_none() && !state.closed {
             self.figures.missed.fetch_add(1, Ordering::Relaxed);
@@ -155,6 +160,12 @@ impl Pool {
         let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;
         if full && !state.waiting.is_empty() {
             return self.make_room(state);
+        }
+        let calm = state.last_taken.is_none_or(|taken| taken.elapsed() > CALM);
+        let behind = state.blank.len() < self.target / 2 || state.ended.len() > MAX_ENDED / 2;
+        if !calm && !behind && state.waiting.is_empty() {
+            // Both kinds of work change the process's memory map, which slows whoever runs: not in the middle of a burst.
+            return self.wake.wait_timeout(state, CALM).unwrap_or_else(PoisonError::into_inner).0;
         }
         if let Some((_, take)) = state.waiting.pop_front() {
             drop(state);
