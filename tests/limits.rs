@@ -49,6 +49,7 @@ const CHILD: &str = r#"
         async spinLater() { await null; for (;;); }
         regularExpression() { return /^(a+)+$/.test("a".repeat(40) + "b"); }
         hoard() { const all = []; for (;;) all.push({ number: all.length, text: `text ${all.length}` }); }
+        hoardArrays() { const all = []; for (;;) all.push(new Array(1000).fill(1.5)); }
         async fetchALot() {
             const outcomes = [];
             for (let i = 0; i < 5; i++) {
@@ -108,6 +109,12 @@ fn an_endless_regular_expression_is_stopped() {
 #[test]
 fn a_child_that_hoards_memory_is_stopped() {
     assert_stopped("hoard");
+}
+
+/// The optimising compiler turns this loop into one that V8 could not stop, unless it is told otherwise.
+#[test]
+fn a_hot_loop_over_a_builtin_is_stopped() {
+    assert_stopped("hoardArrays");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::actor::End;
 use atoll_isolate::modules::{self, Bundle};
@@ -45,6 +45,8 @@ impl WeakWorker {
     }
 }
 
+type Restart = Box<dyn Fn() -> Option<WorkerCode> + Send + Sync>;
+
 struct Inner {
     runtime: Arc<Runtime>,
     name: String,
@@ -57,6 +59,8 @@ struct Inner {
     last_used: AtomicU64,
     settings: Mutex<Settings>,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Makes the code once more, for Workers that nobody else would load again.
+    restart: OnceLock<Restart>,
 }
 
 /// What its code says of every invocation.
@@ -106,6 +110,7 @@ impl Worker {
             last_used: AtomicU64::new(0),
             settings: Mutex::default(),
             on_failure: Mutex::default(),
+            restart: OnceLock::new(),
         }))
     }
 
@@ -165,6 +170,12 @@ impl Worker {
     /// What happens, once, when it fails to start or ends by a limit: a cache forgets it.
     pub fn on_failure(&self, action: impl FnOnce() + Send + 'static) {
         *self.0.on_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
+    }
+
+    /// A live Worker that ends by a limit or a crash starts again with what `make` gives. For a project's own Workers:
+    /// nobody else would load them again.
+    pub fn on_restart(&self, make: impl Fn() -> Option<WorkerCode> + Send + Sync + 'static) {
+        let _ = self.0.restart.set(Box::new(make));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -324,9 +335,19 @@ impl Worker {
                     work(Admission::Refused(error.clone()));
                 }
             }
-            State::Live(isolate) => isolate.close(),
+            State::Live(isolate) => {
+                isolate.close();
+                self.restart(&error);
+            }
             State::Failed(_) => {}
         }
+    }
+
+    fn restart(&self, error: &RemoteError) {
+        let Some(code) = self.0.restart.get().and_then(|make| make()) else { return };
+        tracing::warn!(worker = self.0.name, reason = error.message, "the Worker ended and starts again");
+        *self.state() = State::Loading { queue: Vec::new(), isolate: None };
+        self.start(code);
     }
 
     /// Remembers an answer that somebody waits for, until it is given.

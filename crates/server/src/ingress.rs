@@ -144,7 +144,7 @@ async fn answer(
             plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
         Err(error) => {
-            tracing::error!(error = %error.message, "the Worker failed");
+            tracing::debug!(error = %error.message, "the Worker failed");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use atoll_config::{ConfigError, Loaded, Project, Warning};
 use atoll_host::clock::SystemClock;
@@ -96,6 +96,8 @@ pub struct Projects {
     /// What they share.
     pub runtime: Arc<Runtime>,
     workers: Vec<(Project, Worker)>,
+    /// Loaders by their id; bindings without one have a loader each.
+    loaders: Mutex<HashMap<String, Arc<Loader>>>,
 }
 
 impl Projects {
@@ -107,7 +109,7 @@ impl Projects {
         paths: &[PathBuf],
         log: Arc<dyn LogSink>,
         warn: impl FnMut(&Warning),
-    ) -> Result<Self, ServeError> {
+    ) -> Result<Arc<Self>, ServeError> {
         let projects = read(paths, warn)?;
         let lanes = std::thread::available_parallelism().map_or(2, usize::from);
         let system = |what: &str| {
@@ -124,7 +126,7 @@ impl Projects {
             let worker = Worker::loading(runtime.clone(), project.name.clone(), home);
             workers.push((project, worker));
         }
-        let served = Self { runtime, workers };
+        let served = Arc::new(Self { runtime, workers, loaders: Mutex::default() });
         served.start_all()?;
         Ok(served)
     }
@@ -139,11 +141,16 @@ impl Projects {
         self.workers.iter().map(|(project, _)| project)
     }
 
-    fn start_all(&self) -> Result<(), ServeError> {
-        let mut loaders = HashMap::new();
-        for (project, worker) in &self.workers {
-            let code = self.code(project, worker, &mut loaders)?;
-            worker.start(code);
+    fn start_all(self: &Arc<Self>) -> Result<(), ServeError> {
+        for (index, (project, worker)) in self.workers.iter().enumerate() {
+            worker.start(self.code(project, worker)?);
+            let served = Arc::downgrade(self);
+            worker.on_restart(move || {
+                let served = served.upgrade()?;
+                let (project, worker) = served.workers.get(index)?;
+                let code = served.code(project, worker);
+                code.inspect_err(|error| tracing::error!(%error, "the Worker cannot start again")).ok()
+            });
         }
         for (project, worker) in &self.workers {
             wait_for_start(project, worker)?;
@@ -161,12 +168,7 @@ impl Projects {
         })
     }
 
-    fn code(
-        &self,
-        project: &Project,
-        worker: &Worker,
-        loaders: &mut HashMap<String, Arc<Loader>>,
-    ) -> Result<WorkerCode, ServeError> {
+    fn code(&self, project: &Project, worker: &Worker) -> Result<WorkerCode, ServeError> {
         let flags =
             compatibility::resolve(&project.compatibility_date, &project.compatibility_flags, true).map_err(
                 |error| ServeError::Compatibility { project: project.name.clone(), message: error.message },
@@ -180,7 +182,7 @@ impl Projects {
             date: project.compatibility_date.clone(),
             given_flags: project.compatibility_flags.clone(),
             flags: Arc::new(flags),
-            env: EnvSource::Bindings(self.bindings(project, loaders)?),
+            env: EnvSource::Bindings(self.bindings(project)?),
             outbound: self.outbound(project, worker)?,
             tails: Vec::new(),
             limits: CodeLimits::default(),
@@ -188,11 +190,7 @@ impl Projects {
         })
     }
 
-    fn bindings(
-        &self,
-        project: &Project,
-        loaders: &mut HashMap<String, Arc<Loader>>,
-    ) -> Result<Vec<(String, Binding)>, ServeError> {
+    fn bindings(&self, project: &Project) -> Result<Vec<(String, Binding)>, ServeError> {
         let mut bindings = Vec::new();
         for (name, value) in &project.vars {
             bindings.push((name.clone(), Binding::Json(value.to_string())));
@@ -203,6 +201,7 @@ impl Projects {
             let service: Arc<dyn Service> = Entrypoint::new(worker, binding.entrypoint.clone(), props);
             bindings.push((binding.binding.clone(), Binding::Service(service)));
         }
+        let mut loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
         for binding in &project.worker_loaders {
             let loader = match &binding.id {
                 Some(id) => loaders.entry(id.clone()).or_insert_with(|| self.runtime.loader()).clone(),

@@ -320,7 +320,10 @@ pub fn resource_as<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, handl
 pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.get(&id) else { return false };
-    context.resources.iter().any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
+    context
+        .resources
+        .iter()
+        .any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
 }
 
 /// Lets a handle go.
