@@ -317,7 +317,16 @@ impl Worker {
 
     /// It will never start, or has ended: whoever waits gets the error.
     pub fn fail(&self, error: RemoteError) {
-        let before = std::mem::replace(&mut *self.state(), State::Failed(error.clone()));
+        // What it starts again with, before anybody learns that it ended: their next request must find it starting.
+        let again = match *self.state() {
+            State::Live(_) => self.0.restart.get().and_then(|make| make()),
+            _ => None,
+        };
+        let next = match again {
+            Some(_) => State::Loading { queue: Vec::new(), isolate: None },
+            None => State::Failed(error.clone()),
+        };
+        let before = std::mem::replace(&mut *self.state(), next);
         let action = self.0.on_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(action) = action {
             action();
@@ -335,19 +344,13 @@ impl Worker {
                     work(Admission::Refused(error.clone()));
                 }
             }
-            State::Live(isolate) => {
-                isolate.close();
-                self.restart(&error);
-            }
+            State::Live(isolate) => isolate.close(),
             State::Failed(_) => {}
         }
-    }
-
-    fn restart(&self, error: &RemoteError) {
-        let Some(code) = self.0.restart.get().and_then(|make| make()) else { return };
-        tracing::warn!(worker = self.0.name, reason = error.message, "the Worker ended and starts again");
-        *self.state() = State::Loading { queue: Vec::new(), isolate: None };
-        self.start(code);
+        if let Some(code) = again {
+            tracing::warn!(worker = self.0.name, reason = error.message, "the Worker ended and starts again");
+            self.start(code);
+        }
     }
 
     /// Remembers an answer that somebody waits for, until it is given.
