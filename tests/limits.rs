@@ -50,6 +50,7 @@ const CHILD: &str = r#"
         regularExpression() { return /^(a+)+$/.test("a".repeat(40) + "b"); }
         hoard() { const all = []; for (;;) all.push({ number: all.length, text: `text ${all.length}` }); }
         hoardArrays() { const all = []; for (;;) all.push(new Array(1000).fill(1.5)); }
+        hoardBuffers() { const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1)); }
         async fetchALot() {
             const outcomes = [];
             for (let i = 0; i < 5; i++) {
@@ -115,6 +116,12 @@ fn a_child_that_hoards_memory_is_stopped() {
 #[test]
 fn a_hot_loop_over_a_builtin_is_stopped() {
     assert_stopped("hoardArrays");
+}
+
+/// Buffers lie outside the JavaScript heap; they are counted all the same.
+#[test]
+fn a_child_that_hoards_buffers_is_stopped() {
+    assert_stopped("hoardBuffers");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::extension::Startup;
-use crate::{engine, modules, realm};
+use crate::{buffers, engine, modules, realm};
 
 /// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
 /// choice of 128 MiB is full after some 500 isolates that have any, and V8 aborts the process then.
@@ -13,7 +13,7 @@ const CODE_RANGE: usize = 512 << 20;
 /// Memory limits of one heap.
 #[derive(Debug, Clone, Copy)]
 pub struct HeapLimits {
-    /// Bytes of JavaScript heap.
+    /// Bytes of JavaScript heap, and as many again of buffers outside it.
     pub heap_bytes: usize,
 }
 
@@ -69,6 +69,7 @@ impl Heap {
             .snapshot_blob(v8::StartupData::from(startup.blob))
             .external_references(startup.references())
             .heap_limits(0, limits.heap_bytes)
+            .array_buffer_allocator(buffers::allocator(buffers::Budget::new(limits.heap_bytes)))
             .allow_atomics_wait(false)
             .set_code_range_size_in_bytes(CODE_RANGE);
         let mut isolate = v8::Isolate::new(params);

@@ -79,6 +79,12 @@ pub const TABLE: &[Limit] = &[
         "the isolate ends; a named child loads again on its next call",
     ),
     row(
+        "buffers",
+        "128 MiB for each isolate",
+        LoweredBy::Nobody,
+        "new ArrayBuffer throws a RangeError, or the isolate ends",
+    ),
+    row(
         "isolates",
         "3,000 in a process",
         LoweredBy::Nobody,

@@ -1,0 +1,122 @@
+//! The bytes of `ArrayBuffer`s lie outside the JavaScript heap and its limit: they are counted here, for each isolate.
+//! Past the limit V8 first collects, then throws a `RangeError`, as the standard says.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Bytes of buffers of one isolate.
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), limit })
+    }
+
+    /// Takes `length` bytes of the budget. False: they are not there.
+    fn take(&self, length: usize) -> bool {
+        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+            used.checked_add(length).filter(|sum| *sum <= self.limit)
+        });
+        taken.is_ok()
+    }
+
+    fn give_back(&self, length: usize) {
+        self.used.fetch_sub(length, Ordering::AcqRel);
+    }
+}
+
+/// The functions that the crate's C++ allocator calls (its `RustAllocatorVtable`).
+#[repr(C)]
+struct Functions {
+    allocate: unsafe extern "C" fn(&Budget, usize) -> *mut c_void,
+    allocate_uninitialized: unsafe extern "C" fn(&Budget, usize) -> *mut c_void,
+    free: unsafe extern "C" fn(&Budget, *mut c_void, usize),
+    drop: unsafe extern "C" fn(*const Budget),
+}
+
+unsafe extern "C" {
+    // The crate leaves this out of its interface when the V8 sandbox is on, because memory from elsewhere must not be
+    // handed to V8 then. Ours comes from V8's own allocator.
+    fn v8__ArrayBuffer__Allocator__NewRustAllocator(
+        handle: *const c_void,
+        functions: *const Functions,
+    ) -> *mut v8::Allocator;
+}
+
+static FUNCTIONS: Functions = Functions { allocate, allocate_uninitialized, free, drop: release };
+
+/// An allocator for one isolate's parameters that counts against `budget`.
+pub(crate) fn allocator(budget: Arc<Budget>) -> v8::SharedPtr<v8::Allocator> {
+    // SAFETY: the handle is an `Arc` that `release` takes back, the table is static and of the handle's type.
+    let allocator = unsafe {
+        v8__ArrayBuffer__Allocator__NewRustAllocator(
+            Arc::into_raw(budget).cast::<c_void>(),
+            &raw const FUNCTIONS,
+        )
+    };
+    // SAFETY: the pointer was made with `new` just now and nobody else owns it.
+    unsafe { v8::UniquePtr::from_raw(allocator) }.make_shared()
+}
+
+/// V8's own allocator, whose memory lies inside the sandbox; one for the process, never dropped.
+struct Inner(*mut v8::Allocator);
+
+// SAFETY: V8's default allocator may be used from any thread.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+/// The virtual functions of `v8::ArrayBuffer::Allocator` in their order (v8-array-buffer.h), after two destructors.
+#[repr(C)]
+struct Table {
+    destructors: [*const c_void; 2],
+    allocate: unsafe extern "C" fn(*mut v8::Allocator, usize) -> *mut c_void,
+    allocate_uninitialized: unsafe extern "C" fn(*mut v8::Allocator, usize) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut v8::Allocator, *mut c_void, usize),
+}
+
+fn inner() -> (*mut v8::Allocator, &'static Table) {
+    static INNER: OnceLock<Inner> = OnceLock::new();
+    let allocator = INNER.get_or_init(|| Inner(v8::new_default_allocator().into_raw())).0;
+    // SAFETY: a C++ object with virtual functions begins with a pointer to their table (Itanium C++ ABI).
+    (allocator, unsafe { &**allocator.cast::<*const Table>() })
+}
+
+unsafe extern "C" fn allocate(budget: &Budget, length: usize) -> *mut c_void {
+    let (allocator, table) = inner();
+    // SAFETY: calls the virtual function on its own object.
+    counted(budget, length, || unsafe { (table.allocate)(allocator, length) })
+}
+
+unsafe extern "C" fn allocate_uninitialized(budget: &Budget, length: usize) -> *mut c_void {
+    let (allocator, table) = inner();
+    // SAFETY: calls the virtual function on its own object.
+    counted(budget, length, || unsafe { (table.allocate_uninitialized)(allocator, length) })
+}
+
+fn counted(budget: &Budget, length: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    if !budget.take(length) {
+        return std::ptr::null_mut();
+    }
+    let data = allocate();
+    if data.is_null() {
+        budget.give_back(length);
+    }
+    data
+}
+
+unsafe extern "C" fn free(budget: &Budget, data: *mut c_void, length: usize) {
+    let (allocator, table) = inner();
+    // SAFETY: the memory came from this allocator, with this length.
+    unsafe { (table.free)(allocator, data, length) };
+    budget.give_back(length);
+}
+
+unsafe extern "C" fn release(budget: *const Budget) {
+    // SAFETY: the pointer came from `Arc::into_raw` in `allocator`, and V8 drops the allocator once.
+    drop(unsafe { Arc::from_raw(budget) });
+}
