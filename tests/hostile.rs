@@ -1,0 +1,173 @@
+//! Hostile children, each beside a healthy one that goes on answering: before, while and after the hostile one is at
+//! it. What the caller of the hostile child must get is in the tables in `hostile/`.
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+
+use support::{Project, Server};
+
+/// One test for each row: `name: way, child => outcome;`. The way is one of those in `hostile/parent.js`.
+macro_rules! hostile {
+    ($($(#[$comment:meta])* $name:ident: $way:expr, $child:expr => $outcome:expr;)*) => {
+        $(
+            $(#[$comment])*
+            #[test]
+            fn $name() {
+                crate::survives($way, &$child, &$outcome);
+            }
+        )*
+    };
+}
+
+mod hostile {
+    mod floods;
+    mod lifetimes;
+    mod loops;
+    mod memory;
+    mod prototypes;
+    mod stacks;
+    mod values;
+}
+
+const PARENT: &str = include_str!("hostile/parent.js");
+
+/// A hostile Worker.
+struct Child {
+    code: String,
+    cpu_ms: u32,
+}
+
+impl Child {
+    fn cpu_ms(mut self, cpu_ms: u32) -> Self {
+        self.cpu_ms = cpu_ms;
+        self
+    }
+}
+
+/// The code as it is.
+fn module(code: &str) -> Child {
+    Child { code: code.to_owned(), cpu_ms: 300 }
+}
+
+/// A default entrypoint whose method `attack(host)` has this body.
+fn attack(body: &str) -> Child {
+    with("", body)
+}
+
+/// As [`attack`], with declarations before the class.
+fn with(declarations: &str, body: &str) -> Child {
+    class(declarations, &format!("async attack(host) {{ {body} }}"))
+}
+
+/// A default entrypoint with these members, and a method `ping`.
+fn class(declarations: &str, members: &str) -> Child {
+    module(&format!(
+        "import {{ RpcStub, RpcTarget, WorkerEntrypoint }} from 'cloudflare:workers';\n{declarations}\n\
+         export default class extends WorkerEntrypoint {{ ping() {{ return 'pong'; }} {members} }}"
+    ))
+}
+
+/// What the caller must get; texts are parts of what it does get.
+enum Outcome {
+    Value(&'static str),
+    Error(&'static str),
+    /// Either: what counts is that the call is answered and that everybody else is.
+    Answer,
+}
+
+use Outcome::{Answer, Error, Value};
+
+const CPU: Outcome = Error("exceeded its CPU time limit");
+const MEMORY: Outcome = Error("exceeded its memory limit");
+const STACK: Outcome = Error("Maximum call stack size exceeded");
+
+impl Outcome {
+    #[track_caller]
+    fn check(&self, answer: &serde_json::Value) {
+        let (key, part) = match self {
+            Value(part) => ("value", *part),
+            Error(part) => ("error", *part),
+            Answer => return,
+        };
+        let text = answer[key].as_str();
+        assert!(text.is_some_and(|text| text.contains(part)), "expected the {key} {part:?}, got {answer}");
+    }
+}
+
+/// A server with the parent; its healthy child answers already.
+#[track_caller]
+fn start() -> (Project, Server) {
+    let project = Project::loading_worker(PARENT);
+    let server = Server::start(project.path());
+    assert_eq!(server.get("/healthy").text(), "42", "before");
+    (project, server)
+}
+
+fn run(server: &Server, way: &str, child: &Child) -> serde_json::Value {
+    let request = serde_json::json!({ "code": child.code, "way": way, "limits": { "cpuMs": child.cpu_ms } })
+        .to_string();
+    let answer = server.connect().send("POST", "/run", &[], Some(request.as_bytes())).expect("an answer");
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    support::json(&answer)
+}
+
+/// The healthy child, children loaded now and the process have not noticed anything.
+#[track_caller]
+fn assert_unharmed(server: &Server) {
+    assert_eq!(server.get("/healthy").text(), "42", "after");
+    assert_eq!(server.get("/fresh").text(), "42", "after, from a new child");
+    let stderr = server.stderr();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+/// Calls a hostile child, and the healthy one for as long as that takes.
+#[track_caller]
+fn survives(way: &str, child: &Child, outcome: &Outcome) {
+    let (_project, server) = start();
+    let answer = thread::scope(|scope| {
+        let hostile = scope.spawn(|| run(&server, way, child));
+        while !hostile.is_finished() {
+            assert_eq!(server.get("/healthy").text(), "42", "meanwhile");
+            thread::sleep(Duration::from_millis(10));
+        }
+        hostile.join().expect("the request is answered")
+    });
+    outcome.check(&answer);
+    // What goes on after the answer (`waitUntil`, calls that nobody waits for) gets its chance to do harm.
+    for _ in 0..6 {
+        assert_eq!(server.get("/healthy").text(), "42", "afterwards");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_unharmed(&server);
+}
+
+#[test]
+fn a_crowd_of_hostile_children_is_survived() {
+    let crowd = [
+        (attack("for (;;);"), CPU),
+        (attack("const all = []; for (;;) all.push([1, 2, 3]);").cpu_ms(20_000), MEMORY),
+        (attack("const f = () => f() + 1; return f();"), STACK),
+        (attack("for (;;) host.echo(1);"), CPU),
+        (attack("return /^(a+)+$/.test('a'.repeat(40) + 'b');"), CPU),
+        (attack("return new Promise(() => {});"), Error("had hung")),
+        (module("for (;;);"), Error("Worker")),
+        (module("not a program"), Error("SyntaxError")),
+    ];
+    let (_project, server) = start();
+    thread::scope(|scope| {
+        let hostile: Vec<_> = crowd
+            .iter()
+            .map(|(child, outcome)| (scope.spawn(|| run(&server, "call", child)), outcome))
+            .collect();
+        while !hostile.iter().all(|(request, _)| request.is_finished()) {
+            assert_eq!(server.get("/healthy").text(), "42", "meanwhile");
+            thread::sleep(Duration::from_millis(10));
+        }
+        for (request, outcome) in hostile {
+            outcome.check(&request.join().expect("the request is answered"));
+        }
+    });
+    assert_unharmed(&server);
+}

@@ -1,0 +1,50 @@
+//! Calls, children and parents that go away at the wrong moment.
+
+use crate::*;
+
+hostile! {
+    disposal_during_a_call: "drop", attack("await scheduler.wait(50); return 'done';") => Answer;
+    disposal_during_a_loop: "drop", attack("for (;;);") => Answer;
+    a_call_that_is_forgotten: "forget", attack(
+        "await scheduler.wait(50); return () => 1;"
+    ) => Value("forgotten");
+    a_loop_that_is_forgotten: "forget", attack("for (;;);") => Value("forgotten");
+    a_parent_that_is_gone: "forget", attack(
+        "await scheduler.wait(20); try { await host.echo(1); } finally { await host.call(() => 1); }"
+    ) => Value("forgotten");
+    a_parent_that_is_gone_in_wait_until: "call", attack(
+        "const later = async () => { for (;;) { await scheduler.wait(5); await host.echo(1); } };
+         this.ctx.waitUntil(later()); return 'first';"
+    ) => Value("first");
+    a_stub_that_is_kept: "call", attack(
+        "const later = async (kept) => { await scheduler.wait(20); await kept.echo(1); };
+         this.ctx.waitUntil(later(host.dup())); return 'first';"
+    ) => Value("first");
+    a_callback_that_never_settles: "race", attack("return host.never();") => Value("no answer");
+    a_callback_that_is_never_called: "call", attack("return new Promise(() => {});") => Error("had hung");
+    a_callback_that_throws: "call", attack("await host.fail();") => Error("the host refuses");
+    an_abort_during_calls: "call", attack(
+        "for (let i = 0; i < 100; i++) host.echo(i).catch(() => {}); this.ctx.abort(new Error('mine'));"
+    ) => Error("mine");
+    an_isolate_that_ends_itself: "call", attack(
+        "const { abortIsolate } = await import('cloudflare:workers'); host.echo(1).catch(() => {});
+         abortIsolate('mine');"
+    ) => Error("internal error");
+    an_isolate_that_ends_with_its_stubs_held: "stub", class("", "make() {
+        setTimeout(async () => (await import('cloudflare:workers')).abortIsolate('mine'), 1);
+        return { async attack() { await scheduler.wait(1000); } }; }"
+    ) => Error("");
+
+    children_abandoned: "abandon", attack("await scheduler.wait(20); return 1;") => Value("abandoned");
+    children_abandoned_in_loops: "abandon", attack("for (;;);").cpu_ms(10) => Value("abandoned");
+    children_abandoned_while_they_start: "abandon", module(
+        "for (let i = 0; i < 3e7; i++); export default { attack() {} };"
+    ) => Value("abandoned");
+    children_abandoned_that_fail_to_start: "abandon", module("not a program") => Value("abandoned");
+    a_named_child_that_loops: "again", attack("for (;;);") => Value("CPU time limit of 300 ms.\",\"error");
+    a_named_child_that_fails_to_start: "again", module("throw new Error('mine');") => Value("mine");
+    an_import_of_nothing: "call", attack("return import('./absent.js');") => Error("No such module");
+    its_own_address_given_away: "call", attack(
+        "return this.ctx.exports.default;"
+    ) => Error("cannot be transferred");
+}
