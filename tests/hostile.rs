@@ -48,7 +48,7 @@ impl Child {
 
 /// The code as it is.
 fn module(code: &str) -> Child {
-    Child { code: code.to_owned(), cpu_ms: 300 }
+    Child { code: code.to_owned(), cpu_ms: 150 }
 }
 
 /// A default entrypoint whose method `attack(host)` has this body.

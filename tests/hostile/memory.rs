@@ -28,9 +28,6 @@ hostile! {
         "const all = []; let s = ''; for (let i = 0; ; i++) s += 'abcdefgh' + i;"
     ) => MEMORY;
     a_doubled_string: "call", greedy("let s = 'abcdefgh'; for (;;) { s += s; s.charCodeAt(3); }") => MEMORY;
-    headers: "call", greedy(
-        "const h = new Headers(); for (let i = 0; ; i++) h.append('x-' + i, 'y'.repeat(1000));"
-    ) => MEMORY;
 
     that_is_caught: "call", greedy(
         "for (;;) try { const all = []; for (;;) all.push({}); } catch {}"

@@ -71,8 +71,8 @@ hostile! {
     ) => THROUGH;
     globals: "call", attack(
         "const evil = () => { throw new Error('patched code ran'); };
-         const names = ['Array', 'Error', 'Map', 'Object', 'Promise', 'Proxy', 'Symbol', 'Uint8Array', 'WeakMap'];
-         for (const name of names) globalThis[name] = evil;
+         for (const name of ['Array', 'Error', 'Map', 'Object', 'Promise', 'Proxy', 'Uint8Array', 'WeakMap'])
+             globalThis[name] = evil;
          return (await host.echo('through')) + (await this.env.HOST.echo(' all'));"
     ) => Value("through all");
     a_then_on_all_objects: "call", attack(
