@@ -237,3 +237,11 @@ export const targetCannotBeStructuredCloned = {
     assert.throws(() => structuredClone(new Counter()), { name: "DataCloneError" });
   },
 };
+
+export const stubsShowNothingOfTheirState = {
+  async test(_controller, env) {
+    for (const stub of [env.TARGET, env.TARGET.method, new RpcStub(() => 1)]) {
+      assert.deepStrictEqual(Object.getOwnPropertySymbols(stub), []);
+    }
+  },
+};

@@ -63,6 +63,9 @@ pub fn texts(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> V
 
 /// An `ArrayBuffer` with a copy of `bytes`, allocated by V8 inside its sandbox.
 pub fn array_buffer<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::Local<'s, v8::ArrayBuffer> {
+    if !crate::buffers::make_room(scope, bytes.len()) {
+        return v8::ArrayBuffer::new(scope, 0);
+    }
     let buffer = v8::ArrayBuffer::new(scope, bytes.len());
     if let Some(data) = buffer.data() {
         // SAFETY: the buffer was just made with this length and nobody else has seen it.
@@ -74,7 +77,8 @@ pub fn array_buffer<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::L
 /// A `Uint8Array` with a copy of `bytes`.
 pub fn uint8_array<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::Local<'s, v8::Value> {
     let buffer = array_buffer(scope, bytes);
-    match v8::Uint8Array::new(scope, buffer, 0, bytes.len()) {
+    let length = buffer.byte_length();
+    match v8::Uint8Array::new(scope, buffer, 0, length) {
         Some(array) => array.into(),
         None => v8::undefined(scope).into(),
     }

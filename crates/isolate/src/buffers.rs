@@ -24,6 +24,10 @@ impl Budget {
         taken.is_ok()
     }
 
+    fn has_room(&self, length: usize) -> bool {
+        self.used.load(Ordering::Acquire).checked_add(length).is_some_and(|sum| sum <= self.limit)
+    }
+
     fn give_back(&self, length: usize) {
         self.used.fetch_sub(length, Ordering::AcqRel);
     }
@@ -36,6 +40,31 @@ struct Functions {
     allocate_uninitialized: unsafe extern "C" fn(&Budget, usize) -> *mut c_void,
     free: unsafe extern "C" fn(&Budget, *mut c_void, usize),
     drop: unsafe extern "C" fn(*const Budget),
+}
+
+/// For natives that make buffers: V8 aborts the process where it cannot. Lives in the isolate's slot.
+pub(crate) struct Guard {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) state: Arc<crate::heap::HeapState>,
+}
+
+/// Whether a buffer of this length can be made now. Where it cannot, after a collection too, the isolate is ended for its
+/// memory.
+pub(crate) fn make_room(scope: &mut v8::PinScope<'_, '_>, length: usize) -> bool {
+    let Some((budget, state)) =
+        scope.get_slot::<Guard>().map(|guard| (guard.budget.clone(), guard.state.clone()))
+    else {
+        return true;
+    };
+    if budget.has_room(length) {
+        return true;
+    }
+    scope.low_memory_notification();
+    let room = budget.has_room(length);
+    if !room {
+        state.exceed();
+    }
+    room
 }
 
 unsafe extern "C" {

@@ -35,6 +35,12 @@ impl HeapState {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// The memory limit is reached: what runs is stopped, the isolate ends with its turn.
+    pub(crate) fn exceed(&self) {
+        self.over_memory.store(true, Ordering::Release);
+        self.terminate();
+    }
+
     /// Stops what runs in the heap, from any thread.
     pub(crate) fn terminate(&self) {
         self.handle.terminate_execution();
@@ -65,11 +71,12 @@ pub fn live() -> usize {
 impl Heap {
     /// Makes a blank heap: the snapshot deserialised, no guest code in it.
     pub fn new(startup: &'static Startup, limits: HeapLimits) -> Self {
+        let budget = buffers::Budget::new(limits.heap_bytes);
         let params = v8::CreateParams::default()
             .snapshot_blob(v8::StartupData::from(startup.blob))
             .external_references(startup.references())
             .heap_limits(0, limits.heap_bytes)
-            .array_buffer_allocator(buffers::allocator(buffers::Budget::new(limits.heap_bytes)))
+            .array_buffer_allocator(buffers::allocator(budget.clone()))
             .allow_atomics_wait(false)
             .set_code_range_size_in_bytes(CODE_RANGE);
         let mut isolate = v8::Isolate::new(params);
@@ -90,6 +97,7 @@ impl Heap {
             unsafe { std::mem::transmute_copy::<v8::UnsafeRawIsolatePtr, usize>(&pointer) }
         };
         engine::expect(id);
+        locker.set_slot(buffers::Guard { budget, state: state.clone() });
         let data = Arc::as_ptr(&state) as *mut std::ffi::c_void;
         locker.add_near_heap_limit_callback(near_heap_limit, data);
         let context = {
@@ -139,8 +147,7 @@ impl Drop for Heap {
 unsafe extern "C" fn near_heap_limit(data: *mut std::ffi::c_void, current: usize, _initial: usize) -> usize {
     // SAFETY: the data is the state that the heap owns; the callback lives no longer than the heap's isolate.
     let state = unsafe { &*data.cast::<HeapState>() };
-    state.over_memory.store(true, Ordering::Release);
-    state.terminate();
+    state.exceed();
     current + (current / 2).max(16 << 20)
 }
 

@@ -207,6 +207,9 @@ const common = {
   setPrototypeOf: () => false,
   has: (target, key) => typeof key === "string",
   ownKeys: () => ["prototype"],
+  // The state behind a proxy is nobody's business: whoever had it could name any handle of the isolate.
+  getOwnPropertyDescriptor: (target, key) =>
+    key === "prototype" ? primordials.ReflectGetOwnPropertyDescriptor(target, key) : undefined,
 };
 
 const propertyHandler = {
@@ -297,6 +300,8 @@ function promiseProxy(state) {
 
 const serviceHandler = {
   __proto__: null,
+  ownKeys: () => [],
+  getOwnPropertyDescriptor: () => undefined,
   set: () => false,
   defineProperty: () => false,
   deleteProperty: () => false,
@@ -375,7 +380,8 @@ const loopbackHandler = {
   apply(target, _this, args) {
     return releaseWhenCollected(serviceFromHandle(target[kState].specialise(args[0])));
   },
-  ownKeys: () => ["prototype"],
+  ownKeys: common.ownKeys,
+  getOwnPropertyDescriptor: common.getOwnPropertyDescriptor,
 };
 class LoopbackServiceStub extends ServiceStub {}
 

@@ -180,10 +180,13 @@ function define(target, key, value) {
 
 const classes = { __proto__: null, Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError };
 
+// Names and messages of errors cross up to this length.
+const MAX_ERROR_TEXT = 65_536;
+
 function ownText(error, key) {
   try {
     const value = error[key];
-    return value === undefined ? undefined : `${value}`;
+    return value === undefined ? undefined : primordials.StringPrototypeSlice(`${value}`, 0, MAX_ERROR_TEXT);
   } catch {
     return undefined;
   }
