@@ -6,8 +6,8 @@
 // natives.givenCompatibility() -> [date, flags] of this Worker
 
 const {
-  ArrayIsArray, ArrayPrototypePush, ArrayBufferIsView, ArrayBufferPrototypeGetByteLength, Error, JSONStringify, ObjectKeys,
-  String, StringPrototypeEndsWith, StringPrototypeStartsWith, TypeError, Uint8Array, SymbolIterator, ReflectApply,
+  ArrayIsArray, ArrayPrototypePush, ArrayBufferIsView, Error, JSONStringify, ObjectKeys, StringPrototypeEndsWith,
+  TypeError,
 } = primordials;
 const stubs = require("rpc/stubs");
 

@@ -6,7 +6,7 @@
 // natives.loaderEvict(loader, id) -> boolean; natives.loaderProvide(guard, spec), natives.loaderFail(guard, error);
 // natives.workerEntrypoint(worker, name, props, limits) -> service; natives.later() -> promise of a later turn
 
-const { Error, FinalizationRegistry, ObjectDefineProperty, PromisePrototypeThen, PromiseResolve, SymbolDispose, SymbolToStringTag, TypeError } =
+const { Error, FinalizationRegistry, PromisePrototypeThen, SymbolDispose, TypeError } =
   primordials;
 const { specify, limitsOf } = require("loader/code");
 const { encodeEnv } = require("rpc/values");

@@ -5,8 +5,8 @@
 // settle the current invocation; natives.loopback(name, props) -> handle
 
 const {
-  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, PromisePrototypeThen, PromiseReject,
-  PromiseResolve, ReflectApply, SafeMap, TypeError, JSONParse,
+  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectKeys, PromisePrototypeThen, PromiseReject, PromiseResolve,
+  ReflectApply, TypeError, JSONParse,
 } = primordials;
 const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
 const stubs = require("rpc/stubs");
@@ -262,4 +262,3 @@ exports.traceArguments = (args) => {
   return `[${primordials.ArrayPrototypeJoin(parts, ",")}]`;
 };
 exports.isReachable = dispatch.isReachable;
-exports.isEntrypoint = isEntrypoint;

@@ -1,7 +1,7 @@
 "use strict";
 // The module `cloudflare:workers`. https://developers.cloudflare.com/workers/runtime-apis/
 
-const { ObjectDefineProperty, Proxy } = primordials;
+const { Proxy } = primordials;
 const targets = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const worker = require("loader/worker");

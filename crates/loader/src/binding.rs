@@ -119,7 +119,7 @@ fn keep(scope: &mut v8::PinScope<'_, '_>, worker: Worker) -> u32 {
 /// `loaderLoad(spec)` gives a Worker handle.
 fn loader_load<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let Some(worker) = new_child(scope, "dynamic".into()) else { return };
-    let Some(code) = read_code(scope, args.get(0), worker.name().to_owned(), true) else { return };
+    let Some(code) = read_code(scope, args.get(0), worker.name().to_owned()) else { return };
     worker.start(code);
     let handle = keep(scope, worker);
     rv.set_uint32(handle);
@@ -185,7 +185,7 @@ fn loader_provide<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Ret
     let handle = arguments::integer(scope, &args, 0);
     let Some(guard) = context::resource_as::<LoadGuard>(scope, handle) else { return };
     let Some(worker) = guard.worker.upgrade() else { return };
-    let Some(code) = read_code(scope, args.get(1), worker.name().to_owned(), false) else { return };
+    let Some(code) = read_code(scope, args.get(1), worker.name().to_owned()) else { return };
     if let Some(worker) = release_guard(scope, handle) {
         worker.start(code);
     }
@@ -261,7 +261,6 @@ fn read_code<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
     name: String,
-    _live: bool,
 ) -> Option<WorkerCode> {
     let spec = v8::Local::<v8::Object>::try_from(value).ok()?;
     let main = get(scope, spec, "main").to_rust_string_lossy(scope);

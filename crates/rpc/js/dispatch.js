@@ -5,9 +5,8 @@
 // natives.rpcReply(reply, value) -> whether the result must be kept; natives.rpcReject(reply, error)
 
 const {
-  ArrayIsArray, ArrayPrototypeJoin, ArrayPrototypeSlice, Error, FunctionPrototypeCall, ObjectGetOwnPropertyDescriptor,
-  ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty, PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap,
-  SymbolDispose, TypeError,
+  ArrayPrototypeJoin, ArrayPrototypeSlice, Error, ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty,
+  PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap, TypeError,
 } = primordials;
 const { RpcTarget, WorkerEntrypoint, DurableObject, hasPrototype } = require("rpc/targets");
 const stubs = require("rpc/stubs");

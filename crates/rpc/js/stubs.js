@@ -8,8 +8,8 @@
 // natives.serviceFetch(handle, method, url, headers, body, cf, redirect) -> as natives.fetch
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject,
-  PromiseResolve, Proxy, ReflectApply, SafeWeakMap, SymbolDispose, SymbolToStringTag, TypeError,
+  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, PromisePrototypeThen, PromiseReject, Proxy,
+  ReflectApply, SafeWeakMap, SymbolDispose, SymbolToStringTag, TypeError,
 } = primordials;
 const { CROSS_REQUEST } = require("web/context");
 
@@ -84,7 +84,7 @@ function sendOnHandle(root, path, args, result) {
   checkContext(root);
   if (root.disposed) throw new Error("RPC stub used after being disposed.");
   natives.requireContext();
-  const { encodeArguments, afterSend } = require("rpc/values");
+  const { encodeArguments } = require("rpc/values");
   const sent = encodeArguments(args, (encoded) => natives.rpcCall(handleOf(root), path, encoded));
   accept(sent, result);
 }

@@ -2,7 +2,7 @@
 // The classes of `cloudflare:workers` that guests extend, and the marks by which the runtime knows them.
 // https://developers.cloudflare.com/workers/runtime-apis/bindings/service-bindings/rpc/
 
-const { Error, ObjectDefineProperty, ObjectGetPrototypeOf, SymbolToStringTag } = primordials;
+const { ObjectDefineProperty, ObjectGetPrototypeOf } = primordials;
 
 class RpcTarget {}
 

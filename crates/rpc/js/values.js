@@ -7,8 +7,8 @@
 // natives.localStub(export) -> handle
 
 const {
-  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, Proxy, ReflectApply, SafeMap, SafeSet,
-  SymbolDispose, TypeError, ArrayIsArray, FunctionPrototypeToString,
+  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, Proxy, ReflectApply, SafeMap,
+  SafeSet, SymbolDispose, TypeError, ArrayIsArray,
 } = primordials;
 const clones = require("web/clone");
 const { RpcTarget, hasPrototype } = require("rpc/targets");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v8, values};
+use atoll_isolate::{Native, arguments, error::string, natives, realm, v8, values};
 use atoll_web::context;
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
@@ -139,9 +139,4 @@ fn rpc_reject<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
 pub(crate) fn forget_answer(scope: &mut v8::PinScope<'_, '_>, question: u64) {
     let question = v8::Number::new(scope, question as f64);
     realm::call(scope, SCRIPT, "forgetAnswer", &[question.into()]);
-}
-
-/// The error for a value that cannot be sent, for callers outside of JavaScript.
-pub fn serialization_error(message: impl Into<String>) -> JsError {
-    JsError::dom("DataCloneError", message)
 }

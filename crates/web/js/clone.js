@@ -4,10 +4,9 @@
 // https://html.spec.whatwg.org/#structuredserializeinternal
 
 const {
-  AggregateError, Array, ArrayBufferIsView, ArrayIsArray, ArrayPrototypePush, Error, ErrorCaptureStackTrace, EvalError,
-  FunctionPrototypeToString, MapPrototypeForEach, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor,
-  ObjectGetPrototypeOf, ObjectKeys, ObjectPrototype, RangeError, ReferenceError, SafeMap, SafeSet, SetPrototypeForEach,
-  String, SyntaxError, TypeError, URIError, Map, Set, globalThis,
+  Array, ArrayIsArray, ArrayPrototypePush, Error, EvalError, FunctionPrototypeToString, MapPrototypeForEach,
+  ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectKeys, RangeError, ReferenceError,
+  SafeMap, SetPrototypeForEach, String, SyntaxError, TypeError, URIError, Map, Set,
 } = primordials;
 const objectPrototype = ObjectGetPrototypeOf({});
 

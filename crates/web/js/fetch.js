@@ -4,7 +4,7 @@
 //
 // natives.fetch(method, url, headers, body, cf, redirect) -> Promise<[status, statusText, headers, body handle or null]>
 
-const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject, TypeError, globalThis } = primordials;
+const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromiseReject, TypeError } = primordials;
 const { Request, detachRequest, signalOf } = require("web/request");
 const { responseFromNative } = require("web/response");
 

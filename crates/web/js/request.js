@@ -1,13 +1,10 @@
 "use strict";
 // Request of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#request-class
 
-const {
-  JSONParse, JSONStringify, ObjectDefineProperty, ObjectPrototypeToString, RegExpPrototypeExec, RangeError, String,
-  StringPrototypeToUpperCase, TypeError,
-} = primordials;
+const { JSONParse, JSONStringify, RegExpPrototypeExec, StringPrototypeToUpperCase, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, headerList, headersFromList, isHeaders, getHeader } = require("web/headers");
+const { Headers, headerList, headersFromList, getHeader } = require("web/headers");
 const clones = require("web/clone");
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,7 +1,7 @@
 "use strict";
 // Response of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#response-class
 
-const { JSONStringify, ObjectDefineProperty, RangeError, RegExpPrototypeExec, TypeError } = primordials;
+const { JSONStringify, RangeError, RegExpPrototypeExec, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
 const { Headers, headerList, headersFromList, getHeader } = require("web/headers");

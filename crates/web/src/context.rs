@@ -242,11 +242,6 @@ pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Mete
     contexts(scope).table.get(&id).map(|c| c.meter.clone())
 }
 
-/// All open contexts.
-pub fn open_contexts(scope: &mut v8::PinScope<'_, '_>) -> Vec<ContextId> {
-    contexts(scope).table.keys().copied().collect()
-}
-
 /// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
@@ -331,11 +326,6 @@ pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capab
     let resource = contexts(scope).resources.remove(&handle)?;
     weigh(scope, -resource.weight);
     Some(resource.capability)
-}
-
-/// Number of live handles, for tests and metrics.
-pub fn resource_count(scope: &mut v8::PinScope<'_, '_>) -> usize {
-    contexts(scope).resources.len()
 }
 
 /// A promise of the current context that something outside settles, exactly once.
