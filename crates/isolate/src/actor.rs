@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::heap::{Heap, HeapState};
+use crate::heap::{self, Heap, HeapState, MemoryEnd};
 use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::scheduler::{Scheduler, Watched};
@@ -54,8 +54,8 @@ pub struct Hooks {
 pub enum End {
     /// Nobody holds it any more, or its owner closed it.
     Closed,
-    /// Its heap reached the limit.
-    Memory,
+    /// A memory limit was reached.
+    Memory(MemoryEnd),
     /// A turn panicked: a defect of ours.
     Crashed,
 }
@@ -108,8 +108,19 @@ impl Isolate {
             pool,
             on_end: OnceLock::new(),
         }));
+        isolate.0.state.adopted_by(isolate.downgrade());
         engine::adopt(id, isolate.downgrade());
         isolate
+    }
+
+    /// Makes its memory limit smaller, from its next message on.
+    pub fn set_memory_limit(&self, bytes: usize) {
+        self.send(Envelope::unmetered(move |scope| heap::lower_limit(scope, bytes)));
+    }
+
+    /// Its memory limit in bytes: heap and buffers together.
+    pub fn memory_limit(&self) -> usize {
+        self.0.state.limit()
     }
 
     /// A weak handle.
@@ -232,10 +243,21 @@ impl Isolate {
             Turn::Yield => self.0.scheduler.enqueue(self.clone()),
             Turn::Closed => self.dispose(),
             Turn::OverMemory => {
-                self.end(End::Memory);
+                self.end_for_memory();
                 self.dispose();
             }
         }
+    }
+
+    fn end_for_memory(&self) {
+        self.end(End::Memory(self.0.state.memory_end().unwrap_or(MemoryEnd::Isolate)));
+    }
+
+    /// The thread that runs its turn is lost inside V8, which could not have the memory that it needed: callers are told,
+    /// the heap is never used again.
+    pub(crate) fn lose(&self) {
+        self.0.state.exceed(MemoryEnd::Isolate);
+        self.end_for_memory();
     }
 
     /// A turn panicked: the isolate cannot be trusted any more and ends, its heap with it.

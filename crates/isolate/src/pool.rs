@@ -2,12 +2,13 @@
 //! Both cost V8 fractions of a millisecond to some milliseconds, which no turn should wait for.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::extension::Startup;
 use crate::heap::{Heap, HeapLimits, live};
+use crate::memory;
 
 /// A pool of blank heaps, filled by a thread of its own.
 pub struct Pool {
@@ -18,6 +19,7 @@ pub struct Pool {
     on_pressure: OnceLock<OnPressure>,
     state: Mutex<State>,
     wake: Condvar,
+    pressed: AtomicBool,
     figures: Figures,
 }
 
@@ -68,6 +70,7 @@ impl Pool {
             on_pressure: OnceLock::new(),
             state: Mutex::default(),
             wake: Condvar::new(),
+            pressed: AtomicBool::new(false),
             figures: Figures::default(),
         });
         let worker = pool.clone();
@@ -75,7 +78,17 @@ impl Pool {
             .name("atoll-pool".into())
             .spawn(move || worker.serve())
             .expect("the system can start a thread at start-up");
+        memory::register_pool(Arc::downgrade(&pool));
         pool
+    }
+
+    /// Memory is short: whoever can is asked to let go of heaps. Any thread.
+    pub(crate) fn press(&self) {
+        if !self.pressed.swap(true, Ordering::AcqRel) {
+            // Under the lock, or the pool's thread could miss it on its way to sleep.
+            let _state = self.lock();
+            self.wake.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,6 +168,11 @@ impl Pool {
 
     /// Does one thing, without the lock, and takes the lock again.
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if self.pressed.swap(false, Ordering::AcqRel) {
+            drop(state);
+            self.ease();
+            return self.lock();
+        }
         // Whoever waits comes first, then the first half of the pool, then disposals, then the rest of the pool.
         let full = live() >= self.room.heaps;
         let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;
@@ -185,6 +203,16 @@ impl Pool {
             return self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         self.lock()
+    }
+
+    /// Memory is short: idle heaps go, a few at a time, until it no longer is.
+    fn ease(&self) {
+        while memory::is_pressing() && self.on_pressure.get().map_or(0, |action| action()) > 0 {
+            // What was let go of ends in turns of its own.
+            std::thread::sleep(CALM);
+            let ended = std::mem::take(&mut self.lock().ended);
+            drop(ended);
+        }
     }
 
     fn make(&self) -> Heap {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::actor::End;
 use atoll_isolate::modules::{self, Bundle};
-use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
+use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, memory, realm, v8, values};
 use atoll_rpc::{Service, ServiceCap};
 use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
@@ -244,11 +244,7 @@ impl Worker {
         isolate.on_end(move |end| {
             let Some(worker) = weak.upgrade() else { return };
             match end {
-                End::Memory => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its memory limit of {} MiB.",
-                    worker.0.name,
-                    limits::HEAP_BYTES >> 20
-                ))),
+                End::Memory(end) => worker.fail(RemoteError::error(worker.out_of_memory(end))),
                 End::Crashed => worker.fail(RemoteError::error("internal error")),
                 End::Closed => {}
             }
@@ -293,6 +289,21 @@ impl Worker {
                 Err(error) => worker.fail(error),
             }
         }));
+    }
+
+    fn out_of_memory(&self, end: MemoryEnd) -> String {
+        match end {
+            MemoryEnd::Isolate => format!(
+                "Worker \"{}\" exceeded its memory limit of {} MiB.",
+                self.0.name,
+                limits::HEAP_BYTES >> 20
+            ),
+            MemoryEnd::Process => format!(
+                "Worker \"{}\" was ended: the process reached its memory limit of {} MiB, and this Worker took the most.",
+                self.0.name,
+                memory::marks().smallest() >> 20
+            ),
+        }
     }
 
     fn started(&self) {

@@ -10,7 +10,7 @@ use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
 use atoll_isolate::values::Capability;
-use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
 
 use crate::fetcher::Fetcher;
 
@@ -256,7 +256,7 @@ pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     // Dropped without a borrow of the table: a resource's drop may send messages.
     let weight: i64 = resources.iter().map(|resource| resource.weight).sum();
     drop((context, resources));
-    weigh(scope, -weight);
+    heap::weigh(scope, -weight);
     let id = v8::Integer::new_from_unsigned(scope, id);
     realm::call(scope, "web/context", "dropContext", &[id.into()]);
 }
@@ -266,13 +266,6 @@ pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capabili
     add_heavy_resource(scope, owner, capability, 0)
 }
 
-/// Tells the isolate's collector of memory elsewhere: otherwise an isolate with a small heap collects too late, or never.
-fn weigh(scope: &mut v8::PinScope<'_, '_>, bytes: i64) {
-    if bytes != 0 {
-        scope.adjust_amount_of_external_allocated_memory(bytes);
-    }
-}
-
 /// As [`add_resource`], for a capability that keeps `weight` bytes elsewhere.
 pub fn add_heavy_resource(
     scope: &mut v8::PinScope<'_, '_>,
@@ -280,7 +273,7 @@ pub fn add_heavy_resource(
     capability: Capability,
     weight: i64,
 ) -> Handle {
-    weigh(scope, weight);
+    heap::weigh(scope, weight);
     let contexts = contexts(scope);
     // Numbers come round again after four thousand million; those in use are passed over.
     let handle = loop {
@@ -324,7 +317,7 @@ pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextI
 /// Lets a handle go.
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
     let resource = contexts(scope).resources.remove(&handle)?;
-    weigh(scope, -resource.weight);
+    heap::weigh(scope, -resource.weight);
     Some(resource.capability)
 }
 

@@ -21,6 +21,7 @@ pub mod encoding;
 pub mod fetch;
 pub mod fetcher;
 pub mod inspection;
+pub mod resizable;
 pub mod url;
 
 mod manifest;

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use watchdog::Watched;
+pub(crate) use watchdog::{Watched, out_of_memory};
 
 use crate::actor::Isolate;
 use lane::Lane;
@@ -30,6 +30,28 @@ pub struct Scheduler {
     next_home: AtomicUsize,
     stopped: AtomicBool,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    on_exhausted: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// Threads that the process goes on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenOff {
+    /// In a call of V8 that cannot be stopped, at the lowest priority; some end after all.
+    pub stuck: usize,
+    /// Parked for ever, with their heaps, for V8 ran out of memory under them.
+    pub lost: usize,
+}
+
+impl WrittenOff {
+    /// A process with so many should end: stuck threads take processor time, lost ones memory of the cage that all
+    /// heaps share.
+    pub const MOST: usize = 16;
+    const WEIGHT_OF_LOST: usize = 4;
+
+    /// Whether there are too many.
+    pub fn is_too_many(self) -> bool {
+        self.stuck + Self::WEIGHT_OF_LOST * self.lost >= Self::MOST
+    }
 }
 
 impl Scheduler {
@@ -45,6 +67,7 @@ impl Scheduler {
             next_home: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             threads: Mutex::default(),
+            on_exhausted: Mutex::default(),
         });
         for index in 0..scheduler.lanes.len() {
             scheduler.serve(index)?;
@@ -62,6 +85,17 @@ impl Scheduler {
     /// A home for a new isolate that has no parent: the lanes in turn.
     pub fn next_home(&self) -> usize {
         self.next_home.fetch_add(1, Ordering::Relaxed) % self.lanes.len()
+    }
+
+    /// Threads that the process goes on without.
+    pub fn written_off(&self) -> WrittenOff {
+        let (stuck, lost) = self.watchdog.written_off();
+        WrittenOff { stuck, lost }
+    }
+
+    /// What happens, once, when too many threads are written off: the process should answer what it can and end.
+    pub fn on_exhausted(&self, action: impl FnOnce() + Send + 'static) {
+        *self.on_exhausted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
     }
 
     /// The tokio runtime of a lane.
@@ -135,6 +169,12 @@ impl Scheduler {
         let mut orphaned = Vec::new();
         while !self.stopped.load(Ordering::Acquire) {
             orphaned.extend(self.watchdog.tick());
+            if self.written_off().is_too_many() {
+                let action = self.on_exhausted.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(action) = action {
+                    action();
+                }
+            }
             // A lane for which no thread can be had now gets one at the next look.
             orphaned.retain(|lane| match self.serve(*lane) {
                 Ok(()) => false,
