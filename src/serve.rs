@@ -111,7 +111,9 @@ fn wait(ingress: Ingress, exhausted: tokio::sync::oneshot::Receiver<()>) -> i32 
         }
     });
     if code == EXHAUSTED {
-        tracing::error!("too many threads are lost to code that V8 cannot stop: ending, with status {EXHAUSTED}");
+        tracing::error!(
+            "too many threads are lost to code that V8 cannot stop: ending, with status {EXHAUSTED}"
+        );
     } else {
         tracing::info!("stopping: requests under way may finish; a second signal ends at once");
     }

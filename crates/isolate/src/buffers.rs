@@ -2,7 +2,7 @@
 //! Past the limit V8 first collects, then throws a `RangeError`, as the standard says.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::heap::MemoryEnd;
@@ -14,11 +14,18 @@ pub(crate) struct Budget {
     /// Bytes of the JavaScript heap, which count against the same limit.
     heap: AtomicUsize,
     limit: AtomicUsize,
+    /// The last request was refused, and V8 has not been told what to make of it.
+    refused: AtomicBool,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), heap: AtomicUsize::new(0), limit: AtomicUsize::new(limit) })
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            heap: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+            refused: AtomicBool::new(false),
+        })
     }
 
     /// Bytes that are taken.
@@ -36,6 +43,11 @@ impl Budget {
         self.limit.fetch_min(limit, Ordering::Relaxed);
     }
 
+    /// Whether the last request was refused; asked once for each refusal.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused.swap(false, Ordering::Relaxed)
+    }
+
     fn most(&self) -> usize {
         self.limit.load(Ordering::Relaxed).saturating_sub(self.heap.load(Ordering::Relaxed))
     }
@@ -46,6 +58,7 @@ impl Budget {
         let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             used.checked_add(length).filter(|sum| *sum <= most)
         });
+        self.refused.store(taken.is_err(), Ordering::Relaxed);
         if taken.is_ok() {
             memory::buffer_made(length);
         }

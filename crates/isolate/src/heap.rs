@@ -35,7 +35,8 @@ pub struct HeapState {
     /// 0, or a [`MemoryEnd`].
     over_memory: AtomicU8,
     limit: AtomicUsize,
-    /// Bytes that V8 held for the heap when it last collected.
+    /// Bytes that V8 held for the heap when it was last looked at; large objects count twice, because each begins a new
+    /// 256 KiB of the cage.
     held: AtomicUsize,
     /// Bytes of live objects and buffers, likewise.
     used: AtomicUsize,
@@ -104,10 +105,17 @@ impl HeapState {
         self.handle.cancel_terminate_execution();
     }
 
+    /// A turn takes long: what its heap holds is looked at again at its next stop, for much can be allocated between two
+    /// collections.
+    pub(crate) fn look_again(self: &Arc<Self>) {
+        self.handle.request_interrupt(looked_at, Arc::as_ptr(self) as *mut std::ffi::c_void);
+    }
+
     /// After a garbage collection: the process's account, and, where all of it was looked at, the heap's own limit.
     fn collected(&self, figures: HeapFigures, all: bool) {
-        let before = self.held.swap(figures.committed, Ordering::Relaxed);
-        memory::heap_changed(before, figures.committed);
+        let held = figures.committed + figures.large;
+        let before = self.held.swap(held, Ordering::Relaxed);
+        memory::heap_changed(before, held);
         if all {
             let elsewhere = self.elsewhere.load(Ordering::Relaxed).max(0) as usize;
             let used = figures.used + figures.external.saturating_sub(elsewhere);
@@ -236,7 +244,11 @@ const LAST_STEP: usize = 1 << 30;
 unsafe extern "C" fn near_heap_limit(data: *mut std::ffi::c_void, current: usize, initial: usize) -> usize {
     // SAFETY: the data is the state that the heap owns; the callback lives no longer than the heap's isolate.
     let state = unsafe { &*data.cast::<HeapState>() };
-    state.exceed(MemoryEnd::Isolate);
+    if state.budget.was_refused() {
+        // A buffer is what there is no room for: that is the guest's RangeError, and the heap is well.
+        return current;
+    }
+    state.exceed(if memory::is_full() { MemoryEnd::Process } else { MemoryEnd::Isolate });
     current.max(initial + LAST_STEP)
 }
 
@@ -254,14 +266,41 @@ unsafe extern "C" fn collected(
     state.collected(figures(&mut isolate), kind == v8::GCType::kGCTypeMarkSweepCompact);
 }
 
+/// V8 calls this when the code that runs next looks for interrupts.
+unsafe extern "C" fn looked_at(isolate: v8::UnsafeRawIsolatePtr, data: *mut std::ffi::c_void) {
+    // SAFETY: as in `collected`.
+    let (state, mut isolate) =
+        unsafe { (&*data.cast::<HeapState>(), v8::Isolate::from_raw_isolate_ptr(isolate)) };
+    state.collected(figures(&mut isolate), false);
+}
+
 fn figures(isolate: &mut v8::Isolate) -> HeapFigures {
     let figures = isolate.get_heap_statistics();
     HeapFigures {
         used: figures.used_heap_size(),
         committed: figures.total_heap_size(),
+        large: large_object_spaces(isolate)
+            .iter()
+            .filter_map(|space| isolate.get_heap_space_statistics(*space))
+            .map(|space| space.space_size())
+            .sum(),
         // No change, but the sum: buffers, Wasm memories and code, and what `weigh` told of.
         external: isolate.adjust_amount_of_external_allocated_memory(0).max(0) as usize,
     }
+}
+
+/// The heap spaces, by number, whose every object has pages of its own in the cage. The same in every isolate.
+fn large_object_spaces(isolate: &mut v8::Isolate) -> &'static [usize] {
+    static SPACES: OnceLock<Vec<usize>> = OnceLock::new();
+    SPACES.get_or_init(|| {
+        (0..isolate.number_of_heap_spaces())
+            .filter(|space| {
+                isolate.get_heap_space_statistics(*space).is_some_and(|space| {
+                    matches!(space.space_name().to_bytes(), b"large_object_space" | b"new_large_object_space")
+                })
+            })
+            .collect()
+    })
 }
 
 fn configure(isolate: &mut v8::Isolate) {
@@ -278,6 +317,8 @@ pub struct HeapFigures {
     pub used: usize,
     /// Bytes reserved from the system.
     pub committed: usize,
+    /// Those of them that are in large objects.
+    pub large: usize,
     /// Bytes outside the heap that V8 was told of.
     pub external: usize,
 }

@@ -136,6 +136,11 @@ pub(crate) fn is_pressing() -> bool {
     marks().pressing().passed(HEAPS.load(Ordering::Relaxed), BUFFERS.load(Ordering::Relaxed))
 }
 
+/// Whether the cage is so full that no isolate can count on more of it.
+pub(crate) fn is_full() -> bool {
+    HEAPS.load(Ordering::Relaxed) > marks().heaps
+}
+
 /// Looks at the marks. Any thread, also inside a garbage collection or an allocation: nothing here touches V8's heaps.
 fn relieve() {
     if !is_pressing() {
@@ -160,14 +165,22 @@ fn end_largest() {
     let heaps: Vec<_> = known().iter().filter_map(Weak::upgrade).collect();
     let (going, mut staying): (Vec<_>, Vec<_>) = heaps.into_iter().partition(|heap| heap.is_over_memory());
     staying.sort_by_key(|heap| heap.bytes());
-    let mut heaps = HEAPS.load(Ordering::Relaxed).saturating_sub(going.iter().map(|h| h.heap_bytes()).sum());
-    let mut buffers = BUFFERS.load(Ordering::Relaxed).saturating_sub(going.iter().map(|h| h.buffer_bytes()).sum());
+    let mut heaps = HEAPS.load(Ordering::Relaxed);
+    if heaps < CAGE / 8 * 7 {
+        // Otherwise those that stay could fill the cage before the others have gone.
+        heaps = heaps.saturating_sub(going.iter().map(|h| h.heap_bytes()).sum());
+    }
+    let mut buffers =
+        BUFFERS.load(Ordering::Relaxed).saturating_sub(going.iter().map(|h| h.buffer_bytes()).sum());
     while marks().passed(heaps, buffers) {
         let Some(largest) = staying.pop() else { return };
         heaps = heaps.saturating_sub(largest.heap_bytes());
         buffers = buffers.saturating_sub(largest.buffer_bytes());
         ENDED.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(bytes = largest.bytes(), "the process is short of memory; its largest isolate is ended");
+        tracing::warn!(
+            bytes = largest.bytes(),
+            "the process is short of memory; its largest isolate is ended"
+        );
         largest.exceed(MemoryEnd::Process);
         largest.wake();
     }

@@ -127,7 +127,7 @@ impl Pool {
     /// pile up. Not to be called inside a turn.
     pub fn dispose(&self, heap: Heap) {
         let mut state = self.lock();
-        if state.closed || state.ended.len() >= MAX_ENDED {
+        if state.closed || state.ended.len() >= MAX_ENDED || memory::is_pressing() {
             drop(state);
             return drop(heap);
         }

@@ -176,6 +176,7 @@ impl Thread {
         if wall < PERIOD || running.lost == Lost::Seen {
             return found;
         }
+        running.isolate.state().look_again();
         let now = cpu_time(self.clock);
         let first = *running.first_seen.get_or_insert(now.saturating_sub(wall));
         let spent = wall.min(now.saturating_sub(first));
