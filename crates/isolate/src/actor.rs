@@ -1,12 +1,12 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::heap::{Heap, HeapState};
+use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::scheduler::{Scheduler, Watched};
@@ -60,16 +60,8 @@ pub enum End {
     Crashed,
 }
 
-#[derive(Default)]
-struct Mailbox {
-    queue: VecDeque<Envelope>,
-    /// In a lane's queue, or in a turn.
-    scheduled: bool,
-    closed: bool,
-}
-
 struct Inner {
-    mailbox: Mutex<Mailbox>,
+    mailbox: Mutex<Mailbox<Envelope>>,
     heap: Mutex<Option<Heap>>,
     state: Arc<HeapState>,
     hooks: Hooks,
@@ -145,22 +137,17 @@ impl Isolate {
         let _ = self.0.on_end.set(Box::new(action));
     }
 
-    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox<Envelope>> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a message into the mailbox. A closed isolate drops it: what the message owns must settle itself on drop.
     pub fn send(&self, envelope: Envelope) {
-        let mut mailbox = self.mailbox();
-        if mailbox.closed {
-            drop(mailbox);
-            return drop(envelope);
-        }
-        mailbox.queue.push_back(envelope);
-        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
-        drop(mailbox);
-        if schedule {
-            self.0.scheduler.enqueue(self.clone());
+        let sent = self.mailbox().send(envelope);
+        match sent {
+            Sent::Waits(true) => self.0.scheduler.enqueue(self.clone()),
+            Sent::Waits(false) => {}
+            Sent::Refused(envelope) => drop(envelope),
         }
     }
 
@@ -170,13 +157,8 @@ impl Isolate {
     }
 
     fn end(&self, end: End) {
-        let mut mailbox = self.mailbox();
-        if std::mem::replace(&mut mailbox.closed, true) {
-            return;
-        }
-        let queue = std::mem::take(&mut mailbox.queue);
-        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
-        drop(mailbox);
+        let closed = self.mailbox().close();
+        let Some((queue, schedule)) = closed else { return };
         drop(queue);
         if schedule {
             self.0.scheduler.enqueue(self.clone());
@@ -189,18 +171,8 @@ impl Isolate {
         }
     }
 
-    fn next(&self) -> Next {
-        let mut mailbox = self.mailbox();
-        if mailbox.closed {
-            return Next::Closed;
-        }
-        match mailbox.queue.pop_front() {
-            Some(envelope) => Next::Message(envelope),
-            None => {
-                mailbox.scheduled = false;
-                Next::Idle
-            }
-        }
+    fn next_message(&self) -> Next<Envelope> {
+        self.mailbox().next()
     }
 
     /// Runs one turn on this thread.
@@ -210,7 +182,7 @@ impl Isolate {
         let started = Instant::now();
         heap.enter(|scope| {
             loop {
-                match self.next() {
+                match self.next_message() {
                     Next::Message(envelope) => self.deliver(scope, thread, envelope),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
@@ -316,12 +288,6 @@ enum Outcome {
     Done,
     Threw(ExceptionReport),
     Stopped,
-}
-
-enum Next {
-    Message(Envelope),
-    Idle,
-    Closed,
 }
 
 /// How a turn ended.

@@ -8,15 +8,7 @@ use std::time::{Duration, Instant};
 use crate::actor::Isolate;
 use crate::heap::HeapState;
 use crate::meter::Meter;
-
-/// How often the watchdog looks while anything runs.
-const PERIOD: Duration = Duration::from_millis(4);
-
-/// A message that runs longer loses its lane.
-const SLICE: Duration = Duration::from_millis(10);
-
-/// Messages shorter than this are charged their wall time: reading the thread's CPU clock is a system call.
-const CHEAP: Duration = Duration::from_micros(250);
+use crate::scheduler::watch::{self, PERIOD, Watch};
 
 #[derive(Default)]
 pub(super) struct Watchdog {
@@ -36,12 +28,8 @@ struct Thread {
 
 struct Running {
     state: Arc<HeapState>,
-    meter: Option<Arc<Meter>>,
     started: Instant,
-    /// The thread's CPU clock when the watchdog first saw this message.
-    first_seen: Option<Duration>,
-    detached: bool,
-    terminated: bool,
+    watch: Watch,
 }
 
 /// The lane thread's own side.
@@ -55,18 +43,10 @@ pub(crate) struct Watched {
 impl Watched {
     /// A message begins.
     pub(crate) fn begin(&self, isolate: &Isolate, meter: Option<Arc<Meter>>) {
-        let running = Running {
-            state: isolate.state().clone(),
-            meter,
-            started: Instant::now(),
-            first_seen: None,
-            detached: false,
-            terminated: false,
-        };
+        let (state, started) = (isolate.state().clone(), Instant::now());
         let mut slot = self.thread.running();
-        // A thread that lost its lane stays detached for the rest of its turn.
-        let detached = slot.as_ref().is_some_and(|r| r.detached);
-        *slot = Some(Running { detached, ..running });
+        let watch = Watch::begin(slot.as_ref().map(|r| &r.watch), meter);
+        *slot = Some(Running { state, started, watch });
         drop(slot);
         // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
         if unsafe { &*self.watchdog_asleep }.load(Ordering::Relaxed) {
@@ -79,27 +59,20 @@ impl Watched {
     pub(crate) fn finish(&self, meter: Option<&Meter>) -> bool {
         let mut slot = self.thread.running();
         let Some(running) = slot.as_mut() else { return false };
-        let (wall, terminated) = (running.started.elapsed(), running.terminated);
-        // The entry stays, without a meter, so that `detached` is remembered until the turn ends.
-        running.meter = None;
-        running.terminated = false;
+        let (wall, terminated) = (running.started.elapsed(), running.watch.finish());
         drop(slot);
         if let Some(meter) = meter {
-            let spent = if wall < CHEAP {
-                wall
-            } else {
+            meter.charge(watch::spent(wall, || {
                 let now = cpu_time(self.thread.clock);
-                let since = now.saturating_sub(self.last_cpu.replace(now));
-                wall.min(since)
-            };
-            meter.charge(spent);
+                now.saturating_sub(self.last_cpu.replace(now))
+            }));
         }
         terminated
     }
 
     /// The turn is over. True: it lost its lane, another thread serves that now or will soon.
     pub(crate) fn rest(&self) -> bool {
-        self.thread.running().take().is_some_and(|running| running.detached)
+        self.thread.running().take().is_some_and(|running| running.watch.is_detached())
     }
 }
 
@@ -112,29 +85,18 @@ impl Thread {
     fn look(&self) -> bool {
         let mut slot = self.running();
         let Some(running) = slot.as_mut() else { return false };
-        let wall = running.started.elapsed();
-        if wall < PERIOD {
-            return false;
-        }
-        let now = cpu_time(self.clock);
-        let first = *running.first_seen.get_or_insert(now.saturating_sub(wall));
-        let spent = wall.min(now.saturating_sub(first));
-        let over = running.meter.clone().filter(|m| m.would_exceed(spent));
-        if over.is_some() {
-            // Each time: what was stopped may have gone on with what it had queued.
-            running.terminated = true;
+        let verdict = running.watch.judge(running.started.elapsed(), || cpu_time(self.clock));
+        if verdict.stop.is_some() {
             running.state.terminate();
         }
-        let detach = wall > SLICE && !running.detached;
-        running.detached |= detach;
         drop(slot);
-        if let Some(meter) = over {
+        if let Some(meter) = verdict.stop {
             meter.exceed();
         }
-        if detach {
+        if verdict.detach {
             lower_priority(self.id);
         }
-        detach
+        verdict.detach
     }
 }
 
