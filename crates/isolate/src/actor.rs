@@ -1,12 +1,12 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::heap::{self, Heap, HeapState, MemoryEnd};
+use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::scheduler::{Scheduler, Watched};
@@ -60,16 +60,8 @@ pub enum End {
     Crashed,
 }
 
-#[derive(Default)]
-struct Mailbox {
-    queue: VecDeque<Envelope>,
-    /// In a lane's queue, or in a turn.
-    scheduled: bool,
-    closed: bool,
-}
-
 struct Inner {
-    mailbox: Mutex<Mailbox>,
+    mailbox: Mutex<Mailbox<Envelope>>,
     heap: Mutex<Option<Heap>>,
     state: Arc<HeapState>,
     hooks: Hooks,
@@ -156,22 +148,17 @@ impl Isolate {
         let _ = self.0.on_end.set(Box::new(action));
     }
 
-    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox<Envelope>> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a message into the mailbox. A closed isolate drops it: what the message owns must settle itself on drop.
     pub fn send(&self, envelope: Envelope) {
-        let mut mailbox = self.mailbox();
-        if mailbox.closed {
-            drop(mailbox);
-            return drop(envelope);
-        }
-        mailbox.queue.push_back(envelope);
-        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
-        drop(mailbox);
-        if schedule {
-            self.0.scheduler.enqueue(self.clone());
+        let sent = self.mailbox().send(envelope);
+        match sent {
+            Sent::Waits(true) => self.0.scheduler.enqueue(self.clone()),
+            Sent::Waits(false) => {}
+            Sent::Refused(envelope) => drop(envelope),
         }
     }
 
@@ -181,13 +168,8 @@ impl Isolate {
     }
 
     fn end(&self, end: End) {
-        let mut mailbox = self.mailbox();
-        if std::mem::replace(&mut mailbox.closed, true) {
-            return;
-        }
-        let queue = std::mem::take(&mut mailbox.queue);
-        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
-        drop(mailbox);
+        let closed = self.mailbox().close();
+        let Some((queue, schedule)) = closed else { return };
         drop(queue);
         if schedule {
             self.0.scheduler.enqueue(self.clone());
@@ -200,36 +182,27 @@ impl Isolate {
         }
     }
 
-    fn next(&self) -> Next {
-        let mut mailbox = self.mailbox();
-        if mailbox.closed {
-            return Next::Closed;
-        }
-        match mailbox.queue.pop_front() {
-            Some(envelope) => Next::Message(envelope),
-            None => {
-                mailbox.scheduled = false;
-                Next::Idle
-            }
-        }
+    fn next_message(&self) -> Next<Envelope> {
+        self.mailbox().next()
     }
 
     /// Runs one turn on this thread.
     pub(crate) fn run_turn(&self, thread: &Watched) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
-        let started = Instant::now();
         heap.enter(|scope| {
+            let started = Instant::now();
+            let mut now = started;
             loop {
-                match self.next() {
-                    Next::Message(envelope) => self.deliver(scope, thread, envelope),
+                match self.next_message() {
+                    Next::Message(envelope) => now = self.deliver(scope, thread, envelope, now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
                 }
                 if self.0.state.is_over_memory() {
                     break Turn::OverMemory;
                 }
-                if started.elapsed() > TURN_SLICE {
+                if now.saturating_duration_since(started) > TURN_SLICE {
                     break Turn::Yield;
                 }
             }
@@ -275,14 +248,21 @@ impl Isolate {
         }
     }
 
-    fn deliver(&self, scope: &mut v8::PinScope<'_, '_>, thread: &Watched, envelope: Envelope) {
+    /// Delivers a message, at `now`. Gives the time after it.
+    fn deliver(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        thread: &Watched,
+        envelope: Envelope,
+        now: Instant,
+    ) -> Instant {
         let Envelope { meter, deliver } = envelope;
         if meter.as_ref().is_some_and(|m| m.is_over()) {
             // The invocation has ended; its callers have their error.
-            return;
+            return now;
         }
         v8::scope!(let scope, scope);
-        thread.begin(self, meter.clone());
+        thread.begin(self, meter.clone(), now);
         let uncaught = {
             v8::tc_scope!(let scope, scope);
             deliver(scope);
@@ -309,7 +289,8 @@ impl Isolate {
             }
             (self.0.hooks.rejected)(scope, rejections);
         }
-        let stopped = thread.finish(meter.as_deref()) || scope.is_execution_terminating();
+        let now = Instant::now();
+        let stopped = thread.finish(meter.as_deref(), now) || scope.is_execution_terminating();
         if stopped && !self.0.state.is_over_memory() {
             self.drop_microtasks(scope);
         }
@@ -317,6 +298,7 @@ impl Isolate {
             v8::tc_scope!(let scope, scope);
             (self.0.hooks.after_message)(scope, stopped);
         }
+        now
     }
 
     fn is_stopped(&self, scope: &mut v8::PinScope<'_, '_>) -> bool {
@@ -338,12 +320,6 @@ enum Outcome {
     Done,
     Threw(ExceptionReport),
     Stopped,
-}
-
-enum Next {
-    Message(Envelope),
-    Idle,
-    Closed,
 }
 
 /// How a turn ended.

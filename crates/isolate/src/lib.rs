@@ -23,6 +23,7 @@ pub mod engine;
 pub mod error;
 pub mod extension;
 pub mod heap;
+mod mailbox;
 pub mod memory;
 pub mod meter;
 pub mod modules;

@@ -53,9 +53,17 @@ impl Message {
         &self.caps
     }
 
-    /// A message made of raw bytes, for tests of the reader.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { body: Body::Passes(vec![bytes.into()]), caps: Vec::new() }
+    /// The bytes of each pass; none where the value needed no serialiser. For tests of the reader.
+    pub fn passes(&self) -> &[Arc<[u8]>] {
+        match &self.body {
+            Body::Passes(passes) => passes,
+            Body::Primitive(_) | Body::List(_) => &[],
+        }
+    }
+
+    /// A message made of raw bytes and whatever capabilities, for tests of the reader.
+    pub fn from_parts(passes: Vec<Arc<[u8]>>, caps: Vec<Capability>) -> Self {
+        Self { body: Body::Passes(passes), caps }
     }
 }
 
@@ -83,9 +91,15 @@ pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Optio
     Some(frame.len() as u32 - 1)
 }
 
-/// Takes a capability out of the message that is being read.
-pub fn adopt(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
-    frames(scope).last_mut()?.get_mut(index as usize)?.take()
+/// Takes a capability of type `T` out of the message that is being read, once.
+pub fn adopt<T: Any>(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
+    let slot = frames(scope).last_mut()?.get_mut(index as usize)?;
+    slot.take_if(|capability| capability.is::<T>())
+}
+
+/// What a reader gets for whatever is wrong with a message.
+pub fn unreadable() -> JsError {
+    JsError::dom("DataCloneError", "Unable to deserialize cloned data.")
 }
 
 /// Writes a value. None: an exception is pending (a `DataCloneError`, or what a getter threw).
@@ -345,23 +359,45 @@ fn read_passes<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     passes: &[Arc<[u8]>],
 ) -> Option<v8::Local<'s, v8::Value>> {
+    let Some((value, descriptors)) = passes.split_first().filter(|_| passes.len() <= MAX_PASSES) else {
+        return refuse(scope);
+    };
     let mut hosts = Vec::new();
-    for pass in passes.iter().skip(1).rev() {
+    for pass in descriptors.iter().rev() {
         let descriptors = deserialize(scope, pass, std::mem::take(&mut hosts))?;
         let Ok(descriptors) = v8::Local::<v8::Array>::try_from(descriptors) else {
             return refuse(scope);
         };
         for index in 0..descriptors.length() {
-            let descriptor = descriptors.get_index(scope, index)?;
-            let object = realm::call(scope, SCRIPT, "decodeHost", &[descriptor])?;
+            let object = decode_host(scope, descriptors, index)?;
             hosts.push(v8::Global::new(scope, object));
         }
     }
-    deserialize(scope, passes.first()?, hosts)
+    deserialize(scope, value, hosts)
+}
+
+/// The object that a descriptor stands for. Whatever is wrong with a descriptor, the reader gets one and the same error.
+fn decode_host<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    descriptors: v8::Local<'s, v8::Array>,
+    index: u32,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let decoded = {
+        v8::tc_scope!(let scope, scope);
+        let object = descriptors
+            .get_index(scope, index)
+            .and_then(|descriptor| realm::call(scope, SCRIPT, "decodeHost", &[descriptor]));
+        if object.is_none() && scope.has_terminated() {
+            scope.rethrow();
+            return None;
+        }
+        object
+    };
+    decoded.or_else(|| refuse(scope))
 }
 
 fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {
-    JsError::dom("DataCloneError", "Unable to deserialize cloned data.").throw(scope);
+    unreadable().throw(scope);
     None
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use atoll_isolate::{Envelope, Meter, Native, WeakIsolate, arguments, natives, realm, v8, values};
+use atoll_web::clone::adopt;
 use atoll_web::context::{self, ContextId};
 
 use crate::call::Followup;
+use crate::service::ServiceCap;
 
 /// An object that a context exported. While somebody holds it, its context stays open; when the last holder lets go,
 /// its disposer runs, in a later turn of its own isolate.
@@ -61,7 +63,12 @@ impl Drop for ObjectRef {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["exportObject" => export_object, "localStub" => local_stub]
+    natives![
+        "exportObject" => export_object,
+        "localStub" => local_stub,
+        "adoptObject" => adopt_object,
+        "adoptService" => adopt_service,
+    ]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
@@ -80,6 +87,14 @@ fn export_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     if let Some(index) = new_object(scope, export).and_then(|object| values::attach(scope, object)) {
         rv.set_uint32(index);
     }
+}
+
+fn adopt_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {
+    adopt::<ObjectRef>(scope, &args, rv);
+}
+
+fn adopt_service<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {
+    adopt::<ServiceCap>(scope, &args, rv);
 }
 
 /// A handle of its own isolate to the object with this export number: `new RpcStub(target)`.

@@ -5,6 +5,7 @@
 // natives.hasFlag(name)      -> whether the compatibility flag is on.
 // AbortSignal.timeout() uses web/timers, which throws without an I/O context.
 const {
+  ArrayIsArray,
   ArrayPrototypePush,
   MathTrunc,
   NumberIsFinite,
@@ -223,6 +224,7 @@ clones.register(AbortSignal.prototype, {
     );
   },
   decode: (payload) => {
+    clones.expect(ArrayIsArray(payload) && payload.length === 1);
     const signal = exports.createAbortSignal();
     signalAbort(signal, payload[0]);
     return signal;

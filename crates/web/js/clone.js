@@ -54,6 +54,15 @@ function dataCloneError(message) {
   return new DOMException(message, "DataCloneError");
 }
 exports.dataCloneError = dataCloneError;
+// For codecs that read: bytes need not be what a codec wrote. What does not have its shape is no message.
+function expect(holds) {
+  if (!holds) throw dataCloneError("Unable to deserialize cloned data.");
+}
+exports.expect = expect;
+exports.expectTexts = (list) => {
+  expect(ArrayIsArray(list));
+  for (let i = 0; i < list.length; i++) expect(typeof list[i] === "string");
+};
 
 function typeName(object) {
   try {
@@ -91,13 +100,14 @@ exports.encodeHost = (object) => {
 };
 
 exports.decodeHost = (descriptor) => {
+  expect(ArrayIsArray(descriptor) && descriptor.length === 2);
   const kind = descriptor[0];
   let codec = byKind.get(kind);
   if (codec === undefined && typeof kind === "string" && kind in owners) {
     require(owners[kind]);
     codec = byKind.get(kind);
   }
-  if (codec === undefined) throw dataCloneError("Unable to deserialize cloned data.");
+  expect(codec !== undefined);
   return codec.decode(descriptor[1]);
 };
 exports.register = register;

@@ -4,7 +4,7 @@
 const { JSONParse, JSONStringify, RegExpPrototypeExec, StringPrototypeToUpperCase, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, headerList, headersFromList, getHeader } = require("web/headers");
+const { Headers, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -210,9 +210,14 @@ class Request {
         return payload;
       },
       decode: (payload) => {
-        const handle = payload.body === null ? null : natives.adopt(payload.body);
-        const request = exports.requestFromNative(payload.method, payload.url, payload.headers, handle, payload.cf, payload.redirect);
-        request.#signal = payload.signal;
+        clones.expect(typeof payload === "object" && payload !== null);
+        const { method, url, headers, body, cf, redirect, signal } = payload;
+        clones.expectTexts([method, url, redirect, cf ?? ""]);
+        expectHeaderList(headers);
+        clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
+        const handle = body === null ? null : natives.adoptBody(body);
+        const request = exports.requestFromNative(method, url, headers, handle, cf, redirect);
+        request.#signal = signal;
         return request;
       },
     });

@@ -4,7 +4,7 @@
 const { JSONStringify, RangeError, RegExpPrototypeExec, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, headerList, headersFromList, getHeader } = require("web/headers");
+const { Headers, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const phrases = {
@@ -182,9 +182,14 @@ class Response {
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url };
       },
       decode: (payload) => {
-        const handle = payload.body === null ? null : natives.adopt(payload.body);
-        const response = exports.responseFromNative(payload.status, payload.statusText, payload.headers, handle, payload.url);
-        response.#cf = payload.cf;
+        clones.expect(typeof payload === "object" && payload !== null);
+        const { status, statusText, headers, body, cf, url } = payload;
+        clones.expect(status >>> 0 === status && status <= 999);
+        clones.expectTexts([statusText, url]);
+        expectHeaderList(headers);
+        const handle = body === null ? null : natives.adoptBody(body);
+        const response = exports.responseFromNative(status, statusText, headers, handle, url);
+        response.#cf = cf;
         return response;
       },
     });

@@ -6,6 +6,7 @@
 //! the lowest scheduling priority on the thread that it has, which ends with it.
 
 mod lane;
+mod watch;
 mod watchdog;
 
 use std::future::Future;
@@ -25,7 +26,9 @@ thread_local! {
 
 /// The lanes and the watchdog of a process.
 pub struct Scheduler {
-    lanes: Vec<Lane>,
+    lanes: Vec<Lane<Isolate>>,
+    /// For the I/O of each lane.
+    runtimes: Vec<tokio::runtime::Runtime>,
     watchdog: Watchdog,
     next_home: AtomicUsize,
     stopped: AtomicBool,
@@ -60,9 +63,11 @@ impl Scheduler {
     /// # Errors
     /// The system's error when a thread or its I/O driver cannot be made.
     pub fn start(lanes: usize) -> std::io::Result<Arc<Self>> {
-        let lanes = (0..lanes.max(1)).map(|_| Lane::new()).collect::<std::io::Result<Vec<_>>>()?;
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtimes = (0..lanes.max(1)).map(|_| runtime()).collect::<std::io::Result<Vec<_>>>()?;
         let scheduler = Arc::new(Self {
-            lanes,
+            lanes: runtimes.iter().map(|_| Lane::default()).collect(),
+            runtimes,
             watchdog: Watchdog::default(),
             next_home: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -100,26 +105,19 @@ impl Scheduler {
 
     /// The tokio runtime of a lane.
     pub fn runtime(&self, lane: usize) -> tokio::runtime::Handle {
-        self.lanes[lane % self.lanes.len()].runtime.handle().clone()
+        self.runtimes[lane % self.lanes.len()].handle().clone()
     }
 
     /// Runs a future on a lane's tokio runtime.
     pub fn spawn(&self, lane: usize, future: impl Future<Output = ()> + Send + 'static) {
-        self.lanes[lane % self.lanes.len()].runtime.spawn(future);
+        self.runtimes[lane % self.lanes.len()].spawn(future);
     }
 
     /// Puts an isolate that has mail into a queue: that of the lane whose thread sent the mail, so that a call and its
     /// answer need no other thread; from elsewhere, that of the lane where it ran last.
     pub(crate) fn enqueue(&self, isolate: Isolate) {
         let home = CURRENT.get().unwrap_or_else(|| isolate.home()) % self.lanes.len();
-        if self.lanes[home].push(isolate) {
-            // The lane is busy and has a queue: let an idle one steal.
-            for lane in self.lanes.iter().filter(|l| !std::ptr::eq(*l, &self.lanes[home])) {
-                if lane.wake_if_idle() {
-                    break;
-                }
-            }
-        }
+        lane::push(&self.lanes, home, isolate);
     }
 
     /// Ends all lanes once they are idle or their turn is over. Threads in endless turns are left behind.
@@ -144,12 +142,12 @@ impl Scheduler {
     }
 
     fn run_lane(&self, index: usize) {
-        let lane = &self.lanes[index];
+        let (lane, runtime) = (&self.lanes[index], &self.runtimes[index]);
         CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
-        while let Some(isolate) = lane.runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
+        while let Some(isolate) = runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
             isolate.set_home(index);
-            let _runtime = lane.runtime.enter();
+            let _entered = runtime.enter();
             // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
             let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(&watched)));
             let lost_lane = watched.rest();

@@ -9,18 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Isolate;
 use crate::meter::Meter;
-
-/// How often the watchdog looks while anything runs.
-const PERIOD: Duration = Duration::from_millis(4);
-
-/// A message that runs longer loses its lane.
-const SLICE: Duration = Duration::from_millis(10);
-
-/// Messages shorter than this are charged their wall time: reading the thread's CPU clock is a system call.
-const CHEAP: Duration = Duration::from_micros(250);
-
-/// A message that goes on for so long after it was stopped is in a call of V8 that cannot be stopped.
-const PATIENCE: Duration = Duration::from_secs(1);
+use crate::scheduler::watch::{self, PERIOD, Watch};
 
 thread_local! {
     /// This thread, while it serves a lane.
@@ -55,35 +44,18 @@ struct Thread {
 
 struct Running {
     isolate: Isolate,
-    meter: Option<Arc<Meter>>,
     started: Instant,
-    /// The thread's CPU clock when the watchdog first saw this message.
-    first_seen: Option<Duration>,
-    detached: bool,
-    terminated: Option<Instant>,
-    /// Counted as stuck.
-    stuck: bool,
-    /// V8 has no memory for it: it will never go on.
+    watch: Watch,
     lost: Lost,
 }
 
+/// Whether V8 has no memory for what runs: then it will never go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lost {
     No,
     /// Nobody has been told.
     Now,
     Seen,
-}
-
-/// What the watchdog found when it looked at a thread.
-#[derive(Default)]
-struct Found {
-    /// Its turn outlived its slice just now: the lane needs another thread.
-    detach: bool,
-    /// Past its budget.
-    over: Option<Arc<Meter>>,
-    /// An isolate whose turn will never end.
-    lost: Option<Isolate>,
 }
 
 /// The lane thread's own side.
@@ -95,22 +67,20 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// A message begins.
-    pub(crate) fn begin(&self, isolate: &Isolate, meter: Option<Arc<Meter>>) {
-        let running = Running {
-            isolate: isolate.clone(),
-            meter,
-            started: Instant::now(),
-            first_seen: None,
-            detached: false,
-            terminated: None,
-            stuck: false,
-            lost: Lost::No,
-        };
+    /// A message begins, at `now`.
+    pub(crate) fn begin(&self, isolate: &Isolate, meter: Option<Arc<Meter>>, now: Instant) {
         let mut slot = self.thread.running();
-        // A thread that lost its lane stays detached for the rest of its turn.
-        let detached = slot.as_ref().is_some_and(|r| r.detached);
-        *slot = Some(Running { detached, ..running });
+        match slot.as_mut() {
+            // A later message of the same turn.
+            Some(running) => {
+                running.watch = Watch::begin(Some(&running.watch), meter);
+                running.started = now;
+            }
+            None => {
+                let watch = Watch::begin(None, meter);
+                *slot = Some(Running { isolate: isolate.clone(), started: now, watch, lost: Lost::No });
+            }
+        }
         drop(slot);
         // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
         if unsafe { &*self.watchdog_asleep }.load(Ordering::Relaxed) {
@@ -119,36 +89,29 @@ impl Watched {
         }
     }
 
-    /// The message is over: charges its meter. True: it was stopped.
-    pub(crate) fn finish(&self, meter: Option<&Meter>) -> bool {
+    /// The message is over, at `now`: charges its meter. True: it was stopped.
+    pub(crate) fn finish(&self, meter: Option<&Meter>, now: Instant) -> bool {
         let mut slot = self.thread.running();
         let Some(running) = slot.as_mut() else { return false };
-        let (wall, terminated) = (running.started.elapsed(), running.terminated.is_some());
-        // The entry stays, without a meter, so that `detached` is remembered until the turn ends.
-        running.meter = None;
-        running.terminated = None;
-        let stuck = std::mem::take(&mut running.stuck);
+        let wall = now.saturating_duration_since(running.started);
+        let (stopped, stuck) = running.watch.finish();
         drop(slot);
         if stuck {
-            // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
+            // SAFETY: as in `begin`.
             unsafe { &*self.watchdog }.written_off.stuck.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(meter) = meter {
-            let spent = if wall < CHEAP {
-                wall
-            } else {
+            meter.charge(watch::spent(wall, || {
                 let now = cpu_time(self.thread.clock);
-                let since = now.saturating_sub(self.last_cpu.replace(now));
-                wall.min(since)
-            };
-            meter.charge(spent);
+                now.saturating_sub(self.last_cpu.replace(now))
+            }));
         }
-        terminated
+        stopped
     }
 
     /// The turn is over. True: it lost its lane, another thread serves that now or will soon.
     pub(crate) fn rest(&self) -> bool {
-        self.thread.running().take().is_some_and(|running| running.detached)
+        self.thread.running().take().is_some_and(|running| running.watch.is_detached())
     }
 }
 
@@ -161,36 +124,41 @@ impl Thread {
         self.running().as_ref().is_some_and(|running| running.lost != Lost::Seen)
     }
 
-    /// Looks at what the thread runs.
-    fn look(&self, written_off: &WrittenOff) -> Found {
-        let mut found = Found::default();
+    /// Looks at what the thread runs and does what is due. True: its lane needs another thread.
+    fn look(&self, written_off: &WrittenOff) -> bool {
         let mut slot = self.running();
-        let Some(running) = slot.as_mut() else { return found };
-        if running.lost == Lost::Now {
-            running.lost = Lost::Seen;
-            found.lost = Some(running.isolate.clone());
-            found.detach = !std::mem::replace(&mut running.detached, true);
-            return found;
+        let Some(running) = slot.as_mut() else { return false };
+        match running.lost {
+            Lost::Seen => return false,
+            Lost::Now => {
+                running.lost = Lost::Seen;
+                let (isolate, needs_thread) = (running.isolate.clone(), running.watch.lose());
+                drop(slot);
+                written_off.lost.fetch_add(1, Ordering::Relaxed);
+                isolate.lose();
+                return needs_thread;
+            }
+            Lost::No => {}
         }
         let wall = running.started.elapsed();
-        if wall < PERIOD || running.lost == Lost::Seen {
-            return found;
+        let verdict = running.watch.judge(wall, || cpu_time(self.clock));
+        if wall > PERIOD {
+            running.isolate.state().look_again();
         }
-        running.isolate.state().look_again();
-        let now = cpu_time(self.clock);
-        let first = *running.first_seen.get_or_insert(now.saturating_sub(wall));
-        let spent = wall.min(now.saturating_sub(first));
-        found.over = running.meter.clone().filter(|m| m.would_exceed(spent));
-        if found.over.is_some() {
-            // Each time: what was stopped may have gone on with what it had queued.
-            let since = *running.terminated.get_or_insert_with(Instant::now);
+        if verdict.stop.is_some() {
             running.isolate.state().terminate();
-            if since.elapsed() > PATIENCE && !std::mem::replace(&mut running.stuck, true) {
-                written_off.stuck.fetch_add(1, Ordering::Relaxed);
-            }
         }
-        found.detach = wall > SLICE && !std::mem::replace(&mut running.detached, wall > SLICE);
-        found
+        if verdict.stuck {
+            written_off.stuck.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(slot);
+        if let Some(meter) = verdict.stop {
+            meter.exceed();
+        }
+        if verdict.detach {
+            lower_priority(self.id);
+        }
+        verdict.detach
     }
 }
 
@@ -251,22 +219,7 @@ impl Watchdog {
         } else {
             self.sleep();
         }
-        threads.iter().filter(|thread| self.act(thread)).map(|thread| thread.lane).collect()
-    }
-
-    /// Looks at one thread and does what is due. True: its lane needs another thread.
-    fn act(&self, thread: &Thread) -> bool {
-        let Found { detach, over, lost } = thread.look(&self.written_off);
-        if let Some(meter) = over {
-            meter.exceed();
-        }
-        if let Some(isolate) = lost {
-            self.written_off.lost.fetch_add(1, Ordering::Relaxed);
-            isolate.lose();
-        } else if detach {
-            lower_priority(thread.id);
-        }
-        detach
+        threads.iter().filter(|t| t.look(&self.written_off)).map(|t| t.lane).collect()
     }
 
     fn sleep(&self) {

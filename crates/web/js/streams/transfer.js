@@ -3,7 +3,8 @@
 // stays where it is: its receiver gets a function of the runtime to call for each chunk, so that a write has ended when the
 // sink has taken it, and fails with the sink's own error.
 //
-// natives.attachBody(body) -> index in the message that is being written; natives.adopt(index) -> handle of what is there
+// natives.attachBody(body) -> index in the message that is being written; natives.adoptBody(index), natives.adoptObject(index)
+// -> handle of what is there; they throw where it is something else
 // natives.rpcCall(handle, [], arguments) -> [promise of the result, number]; natives.release(handle)
 
 const {
@@ -34,7 +35,7 @@ exports.encodeReadable = (stream) => {
   return natives.attachBody(detachStream(stream));
 };
 
-exports.decodeReadable = (index) => streamFromHandle(natives.adopt(index), natives.currentContext(), cutOff);
+exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), cutOff);
 
 function cutOff() {
   throw new Error("ReadableStream received over RPC disconnected prematurely.");
@@ -72,7 +73,7 @@ function sinkOf(state) {
 }
 
 exports.decodeWritable = (index) => {
-  const sink = new RemoteSink(natives.adopt(index));
+  const sink = new RemoteSink(natives.adoptObject(index));
   return require("web/streams/writable").writableStreamFromNative(
     (bytes) => sink.write(bytes),
     () => sink.call([]),
