@@ -13,6 +13,7 @@ use atoll_isolate::values::Capability;
 use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
 
 use crate::fetcher::Fetcher;
+use crate::timers::Timers;
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
 pub type ContextId = u32;
@@ -48,7 +49,7 @@ pub struct Environment {
 struct Context {
     meter: Arc<Meter>,
     pending: FxHashMap<u32, v8::Global<v8::PromiseResolver>>,
-    timers: FxHashMap<u32, tokio::task::AbortHandle>,
+    timers: Timers,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
     data: Option<Box<dyn Any + Send>>,
@@ -167,7 +168,7 @@ pub fn open(
         Context {
             meter,
             pending: FxHashMap::default(),
-            timers: FxHashMap::default(),
+            timers: Timers::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
             data: Some(data),
@@ -247,12 +248,23 @@ pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
 }
 
+/// The timers of a context, where it is still open.
+pub(crate) fn timers<'a>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut Timers> {
+    contexts(scope).table.get_mut(&id).map(|context| &mut context.timers)
+}
+
+/// A number for a new operation or timer.
+pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
+    let contexts = contexts(scope);
+    contexts.next_operation = contexts.next_operation.wrapping_add(1);
+    contexts.next_operation
+}
+
 /// Ends a context: its timers stop, its promises never settle, its resources are dropped.
 pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.remove(&id) else { return };
     let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
-    context.timers.values().for_each(tokio::task::AbortHandle::abort);
     // Dropped without a borrow of the table: a resource's drop may send messages.
     let weight: i64 = resources.iter().map(|resource| resource.weight).sum();
     drop((context, resources));
@@ -347,9 +359,8 @@ impl Completion {
             v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
         let promise = resolver.get_promise(scope);
         let resolver = v8::Global::new(scope, resolver);
+        let operation = next_operation(scope);
         let contexts = contexts(scope);
-        contexts.next_operation = contexts.next_operation.wrapping_add(1);
-        let operation = contexts.next_operation;
         let isolate = contexts.environment.as_ref().map(|e| e.isolate.clone());
         let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
             return Err(JsError::error(GLOBAL_SCOPE));
@@ -411,67 +422,4 @@ pub fn spawn<'s, T: Send + 'static>(
     let (promise, completion) = Completion::new(scope)?;
     tokio::spawn(async move { completion.settle_with(future.await, convert) });
     Ok(promise)
-}
-
-/// Starts a timer of the current context.
-pub(crate) fn start_timer(
-    scope: &mut v8::PinScope<'_, '_>,
-    delay_ms: f64,
-    repeat: bool,
-) -> Result<u32, JsError> {
-    let id = require(scope)?;
-    let contexts = contexts(scope);
-    let environment = contexts.environment.as_ref().ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    let (isolate, clock, limit) =
-        (environment.isolate.clone(), environment.clock.clone(), environment.max_timers);
-    let context = contexts.table.get_mut(&id).ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    if context.timers.len() >= limit {
-        return Err(JsError::dom(
-            "QuotaExceededError",
-            format!("You have exceeded the number of active timeouts you may set. The limit is {limit}."),
-        ));
-    }
-    contexts.next_operation = contexts.next_operation.wrapping_add(1);
-    let timer = contexts.next_operation;
-    let meter = context.meter.clone();
-    let delay = std::time::Duration::from_secs_f64((delay_ms.max(0.0) / 1000.0).min(3.2e9));
-    let task = tokio::spawn(async move {
-        loop {
-            clock.sleep(if repeat { delay.max(std::time::Duration::from_millis(1)) } else { delay }).await;
-            let Some(isolate) = isolate.upgrade() else { return };
-            // A repeating timer waits for its own turn, so that a busy isolate does not pile them up.
-            let (done, turn) = tokio::sync::oneshot::channel::<()>();
-            isolate.send(Envelope::new(meter.clone(), move |scope| {
-                fire_timer(scope, id, timer, repeat);
-                drop(done);
-            }));
-            if !repeat {
-                return;
-            }
-            let _ = turn.await;
-        }
-    });
-    context.timers.insert(timer, task.abort_handle());
-    Ok(timer)
-}
-
-fn fire_timer(scope: &mut v8::PinScope<'_, '_>, context: ContextId, timer: u32, repeat: bool) {
-    if !enter(scope, context) {
-        return;
-    }
-    let Some(owner) = contexts(scope).table.get_mut(&context) else { return };
-    let active =
-        if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
-    if active {
-        let timer = v8::Integer::new_from_unsigned(scope, timer);
-        realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);
-    }
-}
-
-/// Stops a timer of the current context.
-pub(crate) fn stop_timer(scope: &mut v8::PinScope<'_, '_>, timer: u32) {
-    let current = current(scope);
-    if let Some(task) = contexts(scope).table.get_mut(&current).and_then(|c| c.timers.remove(&timer)) {
-        task.abort();
-    }
 }

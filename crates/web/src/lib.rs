@@ -2,11 +2,12 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`context`] | I/O contexts, resources, promises that the outside settles, timers |
+//! | [`context`] | I/O contexts, resources, promises that the outside settles |
+//! | `timers` | timers of a context |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
-//! | [`basics`] | console, timers, clock, randomness |
+//! | [`basics`] | console, clock, randomness |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
 //! | [`clone`] | structured clone |
 //!
@@ -24,5 +25,6 @@ pub mod inspection;
 pub mod url;
 
 mod manifest;
+mod timers;
 
 pub use manifest::EXTENSION;
