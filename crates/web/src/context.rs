@@ -13,6 +13,7 @@ use atoll_isolate::values::Capability;
 use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
 
 use crate::fetcher::Fetcher;
+use crate::task::Task;
 use crate::timers::Timers;
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
@@ -48,11 +49,18 @@ pub struct Environment {
 
 struct Context {
     meter: Arc<Meter>,
-    pending: FxHashMap<u32, v8::Global<v8::PromiseResolver>>,
+    pending: FxHashMap<u32, Pending>,
     timers: Timers,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
     data: Option<Box<dyn Any + Send>>,
+}
+
+/// A promise that the outside settles.
+struct Pending {
+    resolver: v8::Global<v8::PromiseResolver>,
+    /// Work for it, which ends when this is dropped.
+    work: Option<Box<dyn Send>>,
 }
 
 /// Subrequests that an invocation may make.
@@ -102,6 +110,11 @@ fn context_done<'s>(
 /// Nothing keeps the context open any more: it is closed at the end of the message.
 pub fn finish(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     contexts(scope).done.push(id);
+}
+
+/// Whether [`finish`] named a context in this message.
+pub fn is_finished(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    contexts(scope).done.contains(&id)
 }
 
 /// Contexts that [`finish`] named since the last call.
@@ -260,7 +273,7 @@ pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
     contexts.next_operation
 }
 
-/// Ends a context: its timers stop, its promises never settle, its resources are dropped.
+/// Ends a context: its timers and operations stop, its promises never settle, its resources are dropped.
 pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.remove(&id) else { return };
@@ -333,6 +346,17 @@ pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextI
         .any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
 }
 
+/// The resources of this type that a context owns.
+pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Vec<(Handle, Arc<T>)> {
+    let contexts = contexts(scope);
+    let Some(context) = contexts.table.get(&id) else { return Vec::new() };
+    let found = context.resources.iter().filter_map(|handle| {
+        let capability = contexts.resources.get(handle)?.capability.clone();
+        Some((*handle, capability.downcast().ok()?))
+    });
+    found.collect()
+}
+
 /// Lets a handle go.
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
     let resource = contexts(scope).resources.remove(&handle)?;
@@ -365,9 +389,14 @@ impl Completion {
         let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
             return Err(JsError::error(GLOBAL_SCOPE));
         };
-        context.pending.insert(operation, resolver);
+        context.pending.insert(operation, Pending { resolver, work: None });
         let completion = Self { isolate, meter: context.meter.clone(), context: id, operation };
         Ok((promise, completion))
+    }
+
+    /// Its number, for [`keep`].
+    pub fn operation(&self) -> Operation {
+        Operation { context: self.context, number: self.operation }
     }
 
     /// Settles the promise in a later message: with the value that `make` gives, or the exception.
@@ -386,7 +415,7 @@ impl Completion {
                 return;
             }
             let resolver = contexts(scope).table.get_mut(&context).and_then(|c| c.pending.remove(&operation));
-            let Some(resolver) = resolver else { return };
+            let Some(Pending { resolver, .. }) = resolver else { return };
             let resolver = v8::Local::new(scope, resolver);
             match make(scope) {
                 Ok(value) => resolver.resolve(scope, value),
@@ -394,32 +423,44 @@ impl Completion {
             };
         }));
     }
+}
 
-    /// Settles with what a fallible operation gave, through a conversion.
-    pub fn settle_with<T: Send + 'static>(
-        self,
-        outcome: Result<T, JsError>,
-        convert: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, T) -> v8::Local<'s, v8::Value>
-        + Send
-        + 'static,
-    ) {
-        self.settle(move |scope| match outcome {
-            Ok(value) => Ok(convert(scope, value)),
-            Err(error) => Err(error.to_value(scope)),
-        });
+/// A promise of a context that is not settled yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    context: ContextId,
+    number: u32,
+}
+
+/// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.
+pub fn keep(scope: &mut v8::PinScope<'_, '_>, operation: Operation, work: impl Send + 'static) {
+    let context = contexts(scope).table.get_mut(&operation.context);
+    if let Some(pending) = context.and_then(|c| c.pending.get_mut(&operation.number)) {
+        pending.work = Some(Box::new(work));
     }
 }
 
-/// Runs a future on the lane's tokio runtime; its outcome settles the returned promise.
+/// Runs a future on the lane's tokio runtime; what `convert` makes of its outcome, a value or an exception, settles the
+/// returned promise. The future is dropped with the context.
 ///
 /// # Errors
 /// At module top level.
 pub fn spawn<'s, T: Send + 'static>(
     scope: &mut v8::PinScope<'s, '_>,
-    future: impl Future<Output = Result<T, JsError>> + Send + 'static,
-    convert: impl for<'a, 'i> FnOnce(&mut v8::PinScope<'a, 'i>, T) -> v8::Local<'a, v8::Value> + Send + 'static,
+    future: impl Future<Output = T> + Send + 'static,
+    convert: impl for<'a, 'i> FnOnce(
+        &mut v8::PinScope<'a, 'i>,
+        T,
+    ) -> Result<v8::Local<'a, v8::Value>, v8::Local<'a, v8::Value>>
+    + Send
+    + 'static,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     let (promise, completion) = Completion::new(scope)?;
-    tokio::spawn(async move { completion.settle_with(future.await, convert) });
+    let operation = completion.operation();
+    let task = Task::spawn(async move {
+        let outcome = future.await;
+        completion.settle(move |scope| convert(scope, outcome));
+    });
+    keep(scope, operation, task);
     Ok(promise)
 }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`context`] | I/O contexts, resources, promises that the outside settles |
 //! | `timers` | timers of a context |
+//! | [`interest`] | whether somebody still waits for an answer |
+//! | [`task`] | tasks that end with whoever started them |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
@@ -22,6 +24,8 @@ pub mod encoding;
 pub mod fetch;
 pub mod fetcher;
 pub mod inspection;
+pub mod interest;
+pub mod task;
 pub mod url;
 
 mod manifest;

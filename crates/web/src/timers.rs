@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use atoll_isolate::{Envelope, JsError, Native, arguments, natives, realm, v8};
 use rustc_hash::FxHashMap;
-use tokio::task::AbortHandle;
 
 use crate::context::{self, ContextId};
+use crate::task::Task;
 
 /// A repeating timer waits at least this long.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
@@ -16,18 +16,12 @@ const LONGEST_DELAY: f64 = 3.2e9;
 
 /// The active timers of one context. They stop when it is dropped, also with an isolate that ends without closing it.
 #[derive(Default)]
-pub(crate) struct Timers(FxHashMap<u32, AbortHandle>);
+pub(crate) struct Timers(FxHashMap<u32, Task>);
 
 impl Timers {
     /// Whether none is active.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Drop for Timers {
-    fn drop(&mut self) {
-        self.0.values().for_each(AbortHandle::abort);
     }
 }
 
@@ -51,9 +45,7 @@ fn timer_start<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Ret
 fn timer_stop<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let timer = arguments::integer(scope, &args, 0);
     let current = context::current(scope);
-    if let Some(task) = context::timers(scope, current).and_then(|timers| timers.0.remove(&timer)) {
-        task.abort();
-    }
+    drop(context::timers(scope, current).and_then(|timers| timers.0.remove(&timer)));
 }
 
 fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Result<u32, JsError> {
@@ -73,7 +65,7 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
     }
     let delay = Duration::from_secs_f64((delay_ms.max(0.0) / 1000.0).min(LONGEST_DELAY));
     let delay = if repeat { delay.max(SHORTEST_INTERVAL) } else { delay };
-    let task = tokio::spawn(async move {
+    let task = Task::spawn(async move {
         loop {
             clock.sleep(delay).await;
             let Some(isolate) = isolate.upgrade() else { return };
@@ -89,7 +81,7 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
             let _ = turn.await;
         }
     });
-    timers.0.insert(timer, task.abort_handle());
+    timers.0.insert(timer, task);
     Ok(timer)
 }
 
