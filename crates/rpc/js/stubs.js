@@ -5,7 +5,7 @@
 //
 // natives.rpcCall(handle, path, arguments or undefined) -> [promise, question]
 // natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
-// natives.serviceFetch(handle, method, url, headers, body, cf, redirect) -> as natives.fetch
+// natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
 
 const {
   ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, PromisePrototypeThen, PromiseReject, Proxy,
@@ -338,7 +338,8 @@ function fetchService(state, input, init) {
     const request = new Request(input, init);
     const handle = handleOf(state);
     return require("web/fetch").send(
-      (method, url, headers, body, cf, redirect) => natives.serviceFetch(handle, method, url, headers, body, cf, redirect),
+      (method, url, headers, body, cf, redirect, canceller) =>
+        natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller),
       request,
     );
   } catch (error) {

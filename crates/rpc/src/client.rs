@@ -170,7 +170,7 @@ fn settle(completion: Completion, question: Handle, outcome: Result<Message, Rem
     });
 }
 
-/// `serviceFetch(handle, method, url, headers, body, cf, redirect)`, as `fetch`, to a service.
+/// `serviceFetch(handle, method, url, headers, body, cf, redirect, canceller)`, as `fetch`, to a service.
 fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
@@ -178,7 +178,7 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     };
     let request = fetch::request_argument(scope, &args, 1);
     let fetcher = service.0.clone().as_fetcher();
-    match fetch::start(scope, fetcher.as_ref(), request) {
+    match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }

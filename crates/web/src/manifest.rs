@@ -3,7 +3,7 @@
 use atoll_isolate::extension::LazyGlobal;
 use atoll_isolate::{Extension, Native, Script, modules, script, v8};
 
-use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, resizable, url};
+use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, resizable, timers, url};
 
 /// Web and Workers APIs.
 pub static EXTENSION: Extension =
@@ -20,6 +20,7 @@ fn natives() -> Vec<Native> {
         fetch::natives(),
         inspection::natives(),
         resizable::natives(),
+        timers::natives(),
         url::natives(),
     ]
     .concat()
