@@ -8,7 +8,7 @@ use atoll_isolate::values::Message;
 use atoll_rpc::Service;
 use atoll_web::fetcher::Fetcher;
 
-use crate::binding::Loader;
+use crate::loader::Loader;
 use crate::limits;
 
 /// What a Worker is started from.

@@ -8,7 +8,7 @@ use atoll_host::random::Random;
 use atoll_isolate::pool::Room;
 use atoll_isolate::{HeapLimits, Pool, Scheduler, Startup};
 
-use crate::binding::Loader;
+use crate::loader::Loader;
 use crate::limits;
 
 /// The outside, as far as Workers reach it without a capability.

@@ -3,20 +3,18 @@
 //! Events that come before it has started wait, in order. It lives as long as somebody holds it: a stub, a cache
 //! entry, an invocation under way; then its isolate is closed.
 
+mod start;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use atoll_isolate::actor::End;
-use atoll_isolate::modules::{self, Bundle};
-use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
-use atoll_rpc::{Service, ServiceCap};
-use atoll_web::context::{self, Environment};
+use atoll_isolate::{Envelope, Isolate, Meter, realm, v8};
+use atoll_rpc::Service;
 use atoll_web::fetcher::RemoteError;
 
-use crate::code::{Binding, CodeLimits, EnvSource, WorkerCode};
-use crate::invocation::{self, Answer};
-use crate::manifest::{BUILTINS, NODE_BUILTINS};
+use crate::code::{CodeLimits, WorkerCode};
+use crate::invocation::Answer;
 use crate::{Runtime, limits};
 
 /// Work to do inside a Worker once it has started; it gets the reason where it never will.
@@ -208,93 +206,6 @@ impl Worker {
         }
     }
 
-    /// Gives it its code: takes a blank isolate and starts in it.
-    pub fn start(&self, code: WorkerCode) {
-        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
-            Settings { limits: code.limits, tails: code.tails.clone() };
-        let weak = self.downgrade();
-        self.0.runtime.pool.request(move |heap| {
-            // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
-            match (weak.upgrade(), heap) {
-                (Some(worker), Some(heap)) => worker.start_in(heap, code),
-                (Some(worker), None) => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
-                    worker.0.name,
-                    limits::ISOLATES,
-                    limits::ROOM_WAIT.as_secs()
-                ))),
-                (None, heap) => drop(heap),
-            }
-        });
-    }
-
-    fn start_in(&self, heap: Heap, code: WorkerCode) {
-        let runtime = &self.0.runtime;
-        let isolate = Isolate::new(
-            heap,
-            invocation::HOOKS,
-            runtime.scheduler.clone(),
-            runtime.pool.clone(),
-            self.0.home,
-        );
-        if let State::Loading { isolate: slot, .. } = &mut *self.state() {
-            *slot = Some(isolate.clone());
-        }
-        let weak = self.downgrade();
-        isolate.on_end(move |end| {
-            let Some(worker) = weak.upgrade() else { return };
-            match end {
-                End::Memory => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its memory limit of {} MiB.",
-                    worker.0.name,
-                    limits::HEAP_BYTES >> 20
-                ))),
-                End::Crashed => worker.fail(RemoteError::error("internal error")),
-                End::Closed => {}
-            }
-        });
-        let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
-        let weak = self.downgrade();
-        meter.on_over(move |_| {
-            if let Some(worker) = weak.upgrade() {
-                worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its start-up CPU time limit of {} ms.",
-                    worker.0.name,
-                    limits::STARTUP_CPU.as_millis()
-                )));
-            }
-        });
-        let weak = self.downgrade();
-        let actor = isolate.downgrade();
-        isolate.send(Envelope::new(meter, move |scope| {
-            let Some(worker) = weak.upgrade() else { return };
-            let environment = Environment {
-                isolate: actor,
-                name: worker.0.name.clone(),
-                outbound: code.outbound.clone(),
-                clock: worker.0.runtime.host.clock.clone(),
-                random: worker.0.runtime.host.random.clone(),
-                log: worker.0.runtime.host.log.clone(),
-                flags: code.flags.clone(),
-                max_timers: limits::TIMERS,
-            };
-            context::set_environment(scope, environment);
-            if !code.tails.is_empty() {
-                atoll_web::basics::set_log_hook(scope, invocation::log_hook);
-            }
-            scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
-            scope.set_slot(Given {
-                date: code.date.clone(),
-                flags: code.given_flags.clone(),
-                outbound: code.outbound.clone(),
-            });
-            match begin(scope, code) {
-                Ok(()) => worker.started(),
-                Err(error) => worker.fail(error),
-            }
-        }));
-    }
-
     fn started(&self) {
         // Events that come while the queue is worked off wait behind it, until it is empty.
         loop {
@@ -408,85 +319,6 @@ pub(crate) fn own(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
 }
 
 pub(crate) const HOOKS_SCRIPT: &str = "loader/worker";
-
-/// Evaluates the code and hands namespace and `env` to the dispatch script.
-fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), RemoteError> {
-    let has = |flag: &str| code.flags.iter().any(|f| f == flag);
-    let mut builtins = BUILTINS.to_vec();
-    if has("nodejs_compat") || has("nodejs_compat_v2") {
-        builtins.extend_from_slice(NODE_BUILTINS);
-    }
-    let bundle = Bundle {
-        main: code.main,
-        modules: code.modules,
-        aliases: code.aliases,
-        builtins,
-        refuse_attributes: has("throw_on_unrecognized_import_assertion"),
-    };
-    modules::allow_code_generation(scope, has("allow_eval_during_startup"));
-    v8::tc_scope!(let scope, scope);
-    // `env` is importable, so it has to be there before the first module is evaluated.
-    let env = match code.env {
-        EnvSource::Value(message) => values::read(scope, message).map(|value| (value, false)),
-        EnvSource::Bindings(bindings) => Some((bindings_value(scope, bindings), true)),
-    };
-    let prepared = env.and_then(|(env, bindings)| {
-        let bindings = v8::Boolean::new(scope, bindings);
-        realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
-    });
-    if prepared.is_none() {
-        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err(RemoteError::error(format!("Failed to start Worker:\n{message}")));
-    }
-    let namespace = match modules::start(scope, bundle) {
-        Ok(namespace) => namespace,
-        Err(modules::StartError::NoMain) => {
-            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
-        }
-        Err(modules::StartError::MainNotEsm) => {
-            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
-        }
-        Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!(
-                "Failed to start Worker:\nUncaught {}",
-                report.to_text()
-            )));
-        }
-        Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
-    };
-    modules::allow_code_generation(scope, false);
-    match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
-        Some(_) => Ok(()),
-        None => {
-            let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-            Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {message}")))
-        }
-    }
-}
-
-fn bindings_value<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    bindings: Vec<(String, Binding)>,
-) -> v8::Local<'s, v8::Value> {
-    let mut flat: Vec<v8::Local<v8::Value>> = Vec::with_capacity(bindings.len() * 3);
-    for (name, binding) in bindings {
-        let (kind, value): (&str, v8::Local<v8::Value>) = match binding {
-            Binding::Json(text) => ("json", atoll_isolate::error::string(scope, &text).into()),
-            Binding::Service(service) => {
-                let handle = context::add_resource(scope, 0, Arc::new(ServiceCap(service)));
-                ("service", v8::Integer::new_from_unsigned(scope, handle).into())
-            }
-            Binding::Loader(loader) => {
-                let handle = context::add_resource(scope, 0, loader);
-                ("loader", v8::Integer::new_from_unsigned(scope, handle).into())
-            }
-        };
-        flat.push(atoll_isolate::error::string(scope, &name).into());
-        flat.push(atoll_isolate::error::string(scope, kind).into());
-        flat.push(value);
-    }
-    v8::Array::new_with_elements(scope, &flat).into()
-}
 
 /// Asks a Worker which of its exports have a test handler.
 pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {
