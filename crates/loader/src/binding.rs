@@ -252,7 +252,7 @@ fn read_code<'s>(
     Some(WorkerCode {
         name,
         main,
-        modules,
+        modules: Arc::new(modules),
         aliases: Vec::new(),
         date,
         given_flags,

@@ -16,10 +16,11 @@ impl Loader {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Children that nobody holds, idle since before `before`: (since, id).
-    pub(crate) fn idle(&self, before: u64) -> Vec<(u64, String)> {
+    /// Children that nobody holds, idle since before `before`: (since, id). `live`: only those that have an isolate.
+    pub(crate) fn idle(&self, before: u64, live: bool) -> Vec<(u64, String)> {
         let children = self.children();
-        let idle = children.iter().filter_map(|(id, worker)| Some((worker.idle_since()?, id.clone())));
+        let wanted = children.iter().filter(|(_, worker)| !live || worker.is_live());
+        let idle = wanted.filter_map(|(id, worker)| Some((worker.idle_since()?, id.clone())));
         idle.filter(|(since, _)| *since < before).collect()
     }
 
@@ -32,9 +33,13 @@ impl Loader {
         evicted.is_some()
     }
 
-    /// Forgets a child at once. Calls under way finish; the next `get` of its id loads anew.
+    /// Forgets a child at once; the next `get` of its id loads anew. Calls under way finish, and whoever holds a stub of it
+    /// goes on with the old code.
     pub(crate) fn evict(&self, id: &str) -> bool {
         let evicted = self.children().remove(id);
+        if let Some(worker) = &evicted {
+            worker.sleep();
+        }
         evicted.is_some()
     }
 

@@ -20,23 +20,39 @@ impl Worker {
     pub fn start(&self, code: WorkerCode) {
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
             Settings { limits: code.limits, tails: code.tails.clone() };
+        let code = Arc::new(code);
+        if code.is_repeatable() {
+            let _ = self.0.code.set(code.clone());
+            if code.dynamic {
+                self.0.runtime.may_sleep(self);
+            }
+        }
+        self.request_heap(code);
+    }
+
+    pub(super) fn request_heap(&self, code: Arc<WorkerCode>) {
         let weak = self.downgrade();
         self.0.runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
             match (weak.upgrade(), heap) {
                 (Some(worker), Some(heap)) => worker.start_in(heap, code),
-                (Some(worker), None) => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
-                    worker.0.name,
-                    limits::ISOLATES,
-                    limits::ROOM_WAIT.as_secs()
-                ))),
+                (Some(worker), None) => worker.found_no_room(),
                 (None, heap) => drop(heap),
             }
         });
     }
 
-    fn start_in(&self, heap: Heap, code: WorkerCode) {
+    fn found_no_room(&self) {
+        let message = format!(
+            "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
+            self.0.name,
+            self.0.runtime.isolates,
+            limits::ROOM_WAIT.as_secs()
+        );
+        self.interrupt(RemoteError::error(message), "loadShed");
+    }
+
+    fn start_in(&self, heap: Heap, code: Arc<WorkerCode>) {
         let runtime = &self.0.runtime;
         let isolate = Isolate::new(
             heap,
@@ -45,20 +61,16 @@ impl Worker {
             runtime.pool.clone(),
             self.0.home,
         );
-        if let State::Loading { isolate: slot, .. } = &mut *self.state() {
-            *slot = Some(isolate.clone());
+        match &mut *self.state() {
+            State::Loading { isolate: slot, .. } => *slot = Some(isolate.clone()),
+            // It ended while it waited for the heap.
+            _ => return isolate.close(),
         }
         let weak = self.downgrade();
+        let actor = isolate.downgrade();
         isolate.on_end(move |end| {
-            let Some(worker) = weak.upgrade() else { return };
-            match end {
-                End::Memory => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its memory limit of {} MiB.",
-                    worker.0.name,
-                    limits::HEAP_BYTES >> 20
-                ))),
-                End::Crashed => worker.fail(RemoteError::error("internal error")),
-                End::Closed => {}
+            if let (Some(worker), Some(isolate)) = (weak.upgrade(), actor.upgrade()) {
+                worker.isolate_ended(&isolate, end);
             }
         });
         let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
@@ -96,33 +108,53 @@ impl Worker {
                 flags: code.given_flags.clone(),
                 outbound: code.outbound.clone(),
             });
-            match begin(scope, code) {
+            match begin(scope, &code) {
                 Ok(()) => worker.started(),
                 Err(error) => worker.fail(error),
             }
         }));
     }
+
+    /// Its isolate ended, though nobody closed it.
+    fn isolate_ended(&self, isolate: &Isolate, end: End) {
+        let live = match &*self.state() {
+            State::Live(own) if own.same(isolate) => true,
+            State::Loading { isolate: Some(own), .. } if own.same(isolate) => false,
+            _ => return,
+        };
+        let (message, outcome) = match end {
+            End::Memory => {
+                let limit = limits::HEAP_BYTES >> 20;
+                let name = &self.0.name;
+                (format!("Worker \"{name}\" exceeded its memory limit of {limit} MiB."), "exceededMemory")
+            }
+            End::Crashed => ("internal error".to_owned(), "internalError"),
+            End::Closed => return,
+        };
+        let error = RemoteError::error(message);
+        if live { self.interrupt(error, outcome) } else { self.fail(error) }
+    }
 }
 
 /// Evaluates the code and hands namespace and `env` to the dispatch script.
-fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), RemoteError> {
+fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), RemoteError> {
     let has = |flag: &str| code.flags.iter().any(|f| f == flag);
     let mut builtins = BUILTINS.to_vec();
     if has("nodejs_compat") || has("nodejs_compat_v2") {
         builtins.extend_from_slice(NODE_BUILTINS);
     }
     let bundle = Bundle {
-        main: code.main,
-        modules: code.modules,
-        aliases: code.aliases,
+        main: code.main.clone(),
+        modules: code.modules.clone(),
+        aliases: code.aliases.clone(),
         builtins,
         refuse_attributes: has("throw_on_unrecognized_import_assertion"),
     };
     modules::allow_code_generation(scope, has("allow_eval_during_startup"));
     v8::tc_scope!(let scope, scope);
     // `env` is importable, so it has to be there before the first module is evaluated.
-    let env = match code.env {
-        EnvSource::Value(message) => values::read(scope, message).map(|value| (value, false)),
+    let env = match &code.env {
+        EnvSource::Value(message) => values::read(scope, message.clone()).map(|value| (value, false)),
         EnvSource::Bindings(bindings) => Some((bindings_value(scope, bindings), true)),
     };
     let prepared = env.and_then(|(env, bindings)| {
@@ -161,22 +193,22 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
 
 fn bindings_value<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    bindings: Vec<(String, Binding)>,
+    bindings: &[(String, Binding)],
 ) -> v8::Local<'s, v8::Value> {
     let mut flat: Vec<v8::Local<v8::Value>> = Vec::with_capacity(bindings.len() * 3);
     for (name, binding) in bindings {
         let (kind, value): (&str, v8::Local<v8::Value>) = match binding {
-            Binding::Json(text) => ("json", atoll_isolate::error::string(scope, &text).into()),
+            Binding::Json(text) => ("json", atoll_isolate::error::string(scope, text).into()),
             Binding::Service(service) => {
-                let handle = context::add_resource(scope, 0, Arc::new(ServiceCap(service)));
+                let handle = context::add_resource(scope, 0, Arc::new(ServiceCap(service.clone())));
                 ("service", v8::Integer::new_from_unsigned(scope, handle).into())
             }
             Binding::Loader(loader) => {
-                let handle = context::add_resource(scope, 0, loader);
+                let handle = context::add_resource(scope, 0, loader.clone());
                 ("loader", v8::Integer::new_from_unsigned(scope, handle).into())
             }
         };
-        flat.push(atoll_isolate::error::string(scope, &name).into());
+        flat.push(atoll_isolate::error::string(scope, name).into());
         flat.push(atoll_isolate::error::string(scope, kind).into());
         flat.push(value);
     }
