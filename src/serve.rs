@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use atoll_config::{Project, Warning};
 use atoll_host::log::TracingSink;
-use atoll_server::Projects;
 use atoll_server::ingress::Ingress;
+use atoll_server::{ISOLATES, Projects};
 use clap::ArgMatches;
 
 use crate::logging;
@@ -17,6 +17,11 @@ use crate::logging;
 /// The projects that arguments name.
 pub(crate) fn paths(arguments: &ArgMatches) -> Vec<PathBuf> {
     arguments.get_many("projects").map(|paths| paths.cloned().collect()).unwrap_or_default()
+}
+
+/// How many isolates the process may have.
+pub(crate) fn isolates(arguments: &ArgMatches) -> usize {
+    arguments.get_one::<u32>("max-isolates").map_or(ISOLATES, |isolates| *isolates as usize)
 }
 
 /// V8 comes first, before any thread exists; then logging.
@@ -40,7 +45,8 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     prepare(arguments);
     let host = arguments.get_one::<IpAddr>("host").copied().unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let port = arguments.get_one::<u16>("port").copied().unwrap_or(8787);
-    let projects = match Projects::start(&paths(arguments), Arc::new(TracingSink), warn) {
+    let projects = match Projects::start(&paths(arguments), isolates(arguments), Arc::new(TracingSink), warn)
+    {
         Ok(projects) => projects,
         Err(error) => return fail(&error),
     };

@@ -103,6 +103,13 @@ impl Answer {
         worker.deliver(None, cancel);
     }
 
+    /// How its invocation ended, for the trace.
+    pub(crate) fn outcome(&self, outcome: &'static str) {
+        if let Some(trace) = self.trace.get().and_then(Weak::upgrade) {
+            trace.outcome(outcome);
+        }
+    }
+
     pub(crate) fn fail(&self, error: RemoteError) {
         match self.take() {
             Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
@@ -253,9 +260,7 @@ fn begin(
     let over = answer.clone();
     let name = worker.name().to_owned();
     meter.on_over(move |meter| {
-        if let Some(trace) = over.trace.get().and_then(Weak::upgrade) {
-            trace.outcome("exceededCpu");
-        }
+        over.outcome("exceededCpu");
         over.fail(RemoteError::error(format!(
             "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
             meter.limit().as_millis()
