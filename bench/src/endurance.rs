@@ -1,7 +1,6 @@
 //! Measures that take a server of their own to where it has much to hold: many children, many loads, endless loops.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::engine::{Engine, Server};
 use crate::error::{BenchError, During};
@@ -15,8 +14,6 @@ const LOADS_A_REQUEST: u32 = 20;
 /// What a figure may have grown by where it is asked to stay: less cannot be told from noise.
 const UNCHANGED: f64 = 1.1;
 const LOOPS: u32 = 8;
-/// Until then all loops must have begun.
-const LOOPS_BEGIN: Duration = Duration::from_secs(10);
 const SMALL_REQUEST_CONNECTIONS: usize = 8;
 
 impl Session<'_> {
@@ -164,13 +161,7 @@ impl Session<'_> {
                 connection.write(request.as_bytes()).during("ask for an endless loop")?;
                 looping.push(connection);
             }
-            let begun = Instant::now();
-            while let Err(error) = server.ask(connection, &format!("/looping?n={LOOPS}")) {
-                if begun.elapsed() > LOOPS_BEGIN {
-                    return Err(error);
-                }
-                thread::sleep(Duration::from_millis(10));
-            }
+            server.ask(connection, &format!("/looping?n={LOOPS}"))?;
             small_requests(server, requests, &mut beside[index])
         })?;
         let calm = Asked::Calm { quiet: quiet[0].quantile(0.99) };

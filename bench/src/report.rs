@@ -81,9 +81,9 @@ fn as_cells(row: &Row) -> [String; COLUMNS] {
 fn in_words(asked: Asked) -> String {
     match asked {
         Asked::Better(factor) => format!("{factor}×"),
-        Asked::Part(part) => format!("at most {part} of it"),
-        Asked::AtMost(most) => format!("at most {most}×"),
-        Asked::Calm { .. } => "p99 at most 2× quiet or 10 ms".to_owned(),
+        Asked::Part(part) => format!("≤ {part} of it"),
+        Asked::AtMost(most) => format!("≤ {most}×"),
+        Asked::Calm { .. } => "p99 ≤ 2× quiet or 10 ms".to_owned(),
         Asked::AllAnswer => "all answer".to_owned(),
     }
 }
