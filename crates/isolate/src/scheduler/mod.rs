@@ -146,21 +146,31 @@ impl Scheduler {
         CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
         while let Some(isolate) = runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
-            isolate.set_home(index);
             let _entered = runtime.enter();
-            // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
-            let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(&watched)));
-            let lost_lane = watched.rest();
-            if turn.is_err() {
-                isolate.abandon();
-            }
-            isolate.after_turn(turn.unwrap_or_default());
-            drop(isolate);
-            if lost_lane {
-                break;
+            let mut next = Some(isolate);
+            // One turn after the other, without a look at the I/O in between, for a while.
+            while let Some(isolate) = next {
+                if self.turn(index, isolate, &watched) {
+                    self.watchdog.unregister(&watched);
+                    return;
+                }
+                next = lane.another(&self.lanes);
             }
         }
         self.watchdog.unregister(&watched);
+    }
+
+    /// Runs one turn. True: it took so long that another thread serves the lane.
+    fn turn(&self, index: usize, isolate: Isolate, watched: &Watched) -> bool {
+        isolate.set_home(index);
+        // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
+        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(watched)));
+        let lost_lane = watched.rest();
+        if turn.is_err() {
+            isolate.abandon();
+        }
+        isolate.after_turn(turn.unwrap_or_default());
+        lost_lane
     }
 
     fn watch(self: Arc<Self>) {
