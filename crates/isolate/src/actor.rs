@@ -135,6 +135,16 @@ impl Isolate {
         &self.0.state
     }
 
+    /// Whether its heap reached its limit: it ends with the turn that runs.
+    pub fn is_over_memory(&self) -> bool {
+        self.0.state.is_over_memory()
+    }
+
+    /// Lowers the memory that its heap may take, in bytes. Called before guest code runs in it.
+    pub fn set_memory_limit(&self, bytes: usize) {
+        self.0.state.set_limit(bytes);
+    }
+
     /// Whether two handles mean the same isolate.
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

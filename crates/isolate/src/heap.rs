@@ -35,6 +35,10 @@ impl HeapState {
         self.limit.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set_limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
+    }
+
     /// The memory limit is reached: what runs is stopped, the isolate ends with its turn.
     pub(crate) fn exceed(&self) {
         self.over_memory.store(true, Ordering::Release);

@@ -17,6 +17,7 @@ pub mod binding;
 pub mod code;
 pub mod compatibility;
 pub mod entrypoint;
+mod ending;
 pub mod invocation;
 pub mod limits;
 pub mod runtime;

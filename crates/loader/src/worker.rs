@@ -4,7 +4,7 @@
 //! entry, an invocation under way; then its isolate is closed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::actor::End;
@@ -13,8 +13,10 @@ use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
 use atoll_rpc::{Service, ServiceCap};
 use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::{Inbox, InboxLimits};
 
 use crate::code::{Binding, CodeLimits, EnvSource, WorkerCode};
+use crate::ending::{memory_text, startup_text};
 use crate::invocation::{self, Answer};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::{Runtime, limits};
@@ -58,6 +60,10 @@ struct Inner {
     /// When it was last asked for, in milliseconds of the runtime's monotonic clock.
     last_used: AtomicU64,
     settings: Mutex<Settings>,
+    /// Messages on their way to it.
+    inbox: Mutex<Arc<Inbox>>,
+    /// Invocations that were asked for and have not ended.
+    under_way: AtomicUsize,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Makes the code once more, for Workers that nobody else would load again.
     restart: OnceLock<Restart>,
@@ -92,6 +98,11 @@ impl Drop for Inner {
     }
 }
 
+fn new_inbox(worker: &str) -> Arc<Inbox> {
+    let limits = InboxLimits { bytes: limits::INBOX_BYTES, messages: limits::INBOX_MESSAGES };
+    Inbox::new(worker.to_owned(), limits)
+}
+
 /// What callers of a Worker get that has ended.
 pub fn gone() -> RemoteError {
     RemoteError::error("The Worker is no longer running.")
@@ -102,16 +113,28 @@ impl Worker {
     pub fn loading(runtime: Arc<Runtime>, name: String, home: usize) -> Self {
         Self(Arc::new(Inner {
             runtime,
+            inbox: Mutex::new(new_inbox(&name)),
             name,
             home,
             state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
             settings: Mutex::default(),
             on_failure: Mutex::default(),
             restart: OnceLock::new(),
         }))
+    }
+
+    /// Messages on their way to it.
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Invocations that were asked for and have not ended.
+    pub(crate) fn under_way(&self) -> &AtomicUsize {
+        &self.0.under_way
     }
 
     /// Its name.
@@ -212,6 +235,8 @@ impl Worker {
     pub fn start(&self, code: WorkerCode) {
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
             Settings { limits: code.limits, tails: code.tails.clone() };
+        // What ended an isolate before this one is none of its callers' business.
+        *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) = new_inbox(&self.0.name);
         let weak = self.downgrade();
         self.0.runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
@@ -240,15 +265,13 @@ impl Worker {
         if let State::Loading { isolate: slot, .. } = &mut *self.state() {
             *slot = Some(isolate.clone());
         }
+        let memory = code.limits.memory;
+        isolate.set_memory_limit(memory);
         let weak = self.downgrade();
         isolate.on_end(move |end| {
             let Some(worker) = weak.upgrade() else { return };
             match end {
-                End::Memory => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its memory limit of {} MiB.",
-                    worker.0.name,
-                    limits::HEAP_BYTES >> 20
-                ))),
+                End::Memory => worker.exceed_memory(memory),
                 End::Crashed => worker.fail(RemoteError::error("internal error")),
                 End::Closed => {}
             }
@@ -257,15 +280,12 @@ impl Worker {
         let weak = self.downgrade();
         meter.on_over(move |_| {
             if let Some(worker) = weak.upgrade() {
-                worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its start-up CPU time limit of {} ms.",
-                    worker.0.name,
-                    limits::STARTUP_CPU.as_millis()
-                )));
+                worker.fail(RemoteError::error(startup_text(&worker.0.name)));
             }
         });
         let weak = self.downgrade();
         let actor = isolate.downgrade();
+        let own_isolate = isolate.downgrade();
         isolate.send(Envelope::new(meter, move |scope| {
             let Some(worker) = weak.upgrade() else { return };
             let environment = Environment {
@@ -277,6 +297,9 @@ impl Worker {
                 log: worker.0.runtime.host.log.clone(),
                 flags: code.flags.clone(),
                 max_timers: limits::TIMERS,
+                max_handles: limits::HANDLES,
+                max_streams: limits::STREAMS,
+                inbox: worker.inbox(),
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
@@ -288,11 +311,31 @@ impl Worker {
                 flags: code.given_flags.clone(),
                 outbound: code.outbound.clone(),
             });
-            match begin(scope, code) {
+            let started = begin(scope, code);
+            let stopped_by_memory = own_isolate.upgrade().is_some_and(|isolate| isolate.is_over_memory());
+            match started {
                 Ok(()) => worker.started(),
-                Err(error) => worker.fail(error),
+                Err(Some(error)) => worker.fail(error),
+                // Stopped: by the memory limit, or else by the CPU limit of start-up.
+                Err(None) if stopped_by_memory => worker.exceed_memory(memory),
+                Err(None) => worker.fail(RemoteError::error(startup_text(&worker.0.name))),
             }
         }));
+    }
+
+    /// Its isolate reached its memory limit: everything that is under way in it ends.
+    fn exceed_memory(&self, limit: usize) {
+        let text = memory_text(&self.0.name, limit);
+        self.inbox().end(&text);
+        let error = RemoteError::error(text);
+        let waiting: Vec<_> = {
+            let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.values().cloned().collect()
+        };
+        for answer in waiting {
+            answer.exceeded("exceededMemory", error.clone());
+        }
+        self.fail(error);
     }
 
     fn started(&self) {
@@ -409,8 +452,8 @@ pub(crate) fn own(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
 
 pub(crate) const HOOKS_SCRIPT: &str = "loader/worker";
 
-/// Evaluates the code and hands namespace and `env` to the dispatch script.
-fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), RemoteError> {
+/// Evaluates the code and hands namespace and `env` to the dispatch script. The error is missing when a limit stopped it.
+fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Option<RemoteError>> {
     let has = |flag: &str| code.flags.iter().any(|f| f == flag);
     let mut builtins = BUILTINS.to_vec();
     if has("nodejs_compat") || has("nodejs_compat_v2") {
@@ -435,33 +478,42 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
         realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
     });
     if prepared.is_none() {
-        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err(RemoteError::error(format!("Failed to start Worker:\n{message}")));
+        return Err(refusal(scope, "Failed to start Worker:\n"));
     }
     let namespace = match modules::start(scope, bundle) {
         Ok(namespace) => namespace,
         Err(modules::StartError::NoMain) => {
-            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
+            return Err(Some(RemoteError::type_error(modules::StartError::NoMain.to_string())));
         }
         Err(modules::StartError::MainNotEsm) => {
-            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
+            return Err(Some(RemoteError::type_error(modules::StartError::MainNotEsm.to_string())));
         }
         Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!(
+            return Err(Some(RemoteError::error(format!(
                 "Failed to start Worker:\nUncaught {}",
                 report.to_text()
-            )));
+            ))));
         }
-        Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
+        Err(modules::StartError::Terminated) => return Err(None),
+        Err(error) => return Err(Some(RemoteError::error(format!("Failed to start Worker:\n{error}")))),
     };
     modules::allow_code_generation(scope, false);
     match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
         Some(_) => Ok(()),
-        None => {
-            let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-            Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {message}")))
-        }
+        None => Err(refusal(scope, "Failed to start Worker:\nUncaught ")),
     }
+}
+
+/// What was thrown, as the reason why the Worker does not start; nothing where a limit stopped it.
+fn refusal(
+    scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>,
+    what: &str,
+) -> Option<RemoteError> {
+    if scope.has_terminated() {
+        return None;
+    }
+    let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+    Some(RemoteError::error(format!("{what}{message}")))
 }
 
 fn bindings_value<'s>(

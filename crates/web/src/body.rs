@@ -6,7 +6,7 @@ use atoll_host::body::{Body, BodyError, ByteSink, ByteStream, TrySendError};
 use atoll_isolate::{JsError, arguments, natives, v8};
 use bytes::Bytes;
 
-use crate::context::{self, Handle};
+use crate::context::{self, Counted, Handle};
 
 /// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
 const PIPE_BYTES: usize = 256 * 1024;
@@ -72,7 +72,7 @@ impl BodyCell {
 }
 
 /// The writing end of a pipe in a resource table.
-pub struct SinkCell(tokio::sync::Mutex<Option<ByteSink>>);
+pub struct SinkCell(tokio::sync::Mutex<Option<ByteSink>>, #[expect(dead_code, reason = "counts")] Option<Counted>);
 
 /// Whether a context still writes to somebody.
 pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
@@ -250,11 +250,17 @@ fn pipe_new<'s>(
     args: v8::FunctionCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) {
+    let owner = context::current(scope);
+    let counted = context::check_handles(scope, owner).and_then(|()| context::count_stream(scope));
+    let counted = match counted {
+        Ok(counted) => counted,
+        Err(error) => return error.throw(scope),
+    };
     let (sink, stream) = atoll_host::body::channel(PIPE_BYTES);
     let length = arguments::number(scope, &args, 0);
     let stream = if length >= 0.0 { stream.with_length(length as u64) } else { stream };
-    let owner = context::current(scope);
-    let sink = context::add_resource(scope, owner, Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)))));
+    let sink = SinkCell(tokio::sync::Mutex::new(Some(sink)), counted);
+    let sink = context::add_resource(scope, owner, Arc::new(sink));
     let body = context::add_resource(scope, owner, Arc::new(BodyCell::new(Body::Stream(stream))));
     let handles = [sink, body].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
     rv.set(v8::Array::new_with_elements(scope, &handles).into());

@@ -6,6 +6,7 @@ use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v
 
 use crate::body;
 use crate::context::{self, Completion};
+use crate::depth::Depth;
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 
 pub(crate) fn natives() -> Vec<Native> {
@@ -25,6 +26,7 @@ pub fn request_argument(
         body: body::argument(scope, args.get(first + 3)),
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
+        depth: Depth::of_invocation(scope),
     }
 }
 
@@ -38,12 +40,16 @@ pub fn start<'s>(
     request: FetchRequest,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     context::count_sub_request(scope)?;
+    let id = context::current(scope);
+    context::check_handles(scope, id)?;
+    let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     fetcher.fetch(
         request,
         Responder::new(move |answer| {
+            let answer = answer.and_then(|response| Ok((inbox.take(response.size())?, response)));
             completion.settle(move |scope| match answer {
-                Ok(response) => Ok(response_value(scope, response)),
+                Ok((_read_now, response)) => Ok(response_value(scope, response)),
                 Err(error) => Err(error_value(scope, error)),
             });
         }),

@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`context`] | I/O contexts, resources, promises that the outside settles, timers |
+//! | [`inbox`], [`depth`] | messages on their way to a Worker; how deep calls are in each other |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
@@ -17,12 +18,15 @@ pub mod body;
 pub mod clone;
 pub mod compression;
 pub mod context;
+pub mod depth;
 pub mod encoding;
 pub mod fetch;
 pub mod fetcher;
+pub mod inbox;
 pub mod inspection;
 pub mod url;
 
+mod lines;
 mod manifest;
 
 pub use manifest::EXTENSION;
