@@ -105,8 +105,11 @@ impl Isolate {
         isolate
     }
 
-    /// Makes its memory limit smaller, from its next message on.
+    /// Makes its memory limit smaller, from its next message on; a larger one changes nothing.
     pub fn set_memory_limit(&self, bytes: usize) {
+        if bytes >= self.memory_limit() {
+            return;
+        }
         self.send(Envelope::unmetered(move |scope| heap::lower_limit(scope, bytes)));
     }
 
@@ -136,6 +139,11 @@ impl Isolate {
 
     pub(crate) fn state(&self) -> &Arc<HeapState> {
         &self.0.state
+    }
+
+    /// Whether its heap reached its limit: it ends with the turn that runs.
+    pub fn is_over_memory(&self) -> bool {
+        self.0.state.is_over_memory()
     }
 
     /// Whether two handles mean the same isolate.

@@ -207,6 +207,14 @@ fn read_limits<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Va
     if sub_requests.is_number() {
         result.sub_requests = sub_requests.uint32_value(scope);
     }
+    let wall = get(scope, object, "wallMs");
+    if let Some(milliseconds) = wall.is_number().then(|| wall.uint32_value(scope)).flatten() {
+        result.wall = Some(Duration::from_millis(u64::from(milliseconds)));
+    }
+    let memory = get(scope, object, "memoryMb");
+    if let Some(mebibytes) = memory.is_number().then(|| memory.uint32_value(scope)).flatten() {
+        result.memory = ((mebibytes as usize) << 20).min(limits::HEAP_BYTES);
+    }
     result
 }
 

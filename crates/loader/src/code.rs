@@ -75,21 +75,33 @@ pub struct CodeLimits {
     pub cpu: Duration,
     /// Subrequests of each invocation; none: no limit of its own.
     pub sub_requests: Option<u32>,
+    /// Time from the start of each invocation to its end; none: no limit of its own before the answer.
+    pub wall: Option<Duration>,
+    /// Bytes of the isolate's memory; of the code only, an entrypoint's counts for nothing.
+    pub memory: usize,
 }
 
 impl Default for CodeLimits {
     fn default() -> Self {
-        Self { cpu: limits::CPU, sub_requests: None }
+        Self { cpu: limits::CPU, sub_requests: None, wall: None, memory: limits::HEAP_BYTES }
     }
 }
 
 impl CodeLimits {
     /// The lower of each pair.
     pub fn lower(self, other: Self) -> Self {
-        let sub_requests = match (self.sub_requests, other.sub_requests) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        Self { cpu: self.cpu.min(other.cpu), sub_requests }
+        Self {
+            cpu: self.cpu.min(other.cpu),
+            sub_requests: lower(self.sub_requests, other.sub_requests),
+            wall: lower(self.wall, other.wall),
+            memory: self.memory.min(other.memory),
+        }
+    }
+}
+
+fn lower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }

@@ -7,9 +7,11 @@ use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
 use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
 use atoll_web::context::{self, ContextId};
+use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
 use atoll_web::task::Task;
@@ -17,6 +19,7 @@ use atoll_web::task::Task;
 use serde_json::{Map, Value, json};
 
 use crate::code::CodeLimits;
+use crate::ending::{UnderWay, WallTimer, cpu_text};
 use crate::limits;
 use crate::tail::Trace;
 use crate::worker::{Admission, HOOKS_SCRIPT, Own, WeakWorker, Work, Worker};
@@ -121,6 +124,12 @@ impl Answer {
         }
     }
 
+    /// A limit ended the invocation: its tails are told which, its caller gets the error.
+    pub(crate) fn exceeded(&self, outcome: &'static str, error: RemoteError) {
+        self.outcome(outcome);
+        self.fail(error);
+    }
+
     fn respond(&self, response: FetchResponse) {
         if let Some(Waiting::Fetch(responder)) = self.take() {
             responder.respond(Ok(response));
@@ -149,6 +158,9 @@ struct Invocation {
     limits: CodeLimits,
     /// Looks after it since its answer.
     lingers: Option<Task>,
+    #[expect(dead_code, reason = "gives its place back when the invocation ends")]
+    under_way: UnderWay,
+    wall: Option<WallTimer>,
 }
 
 impl Invocation {
@@ -187,8 +199,12 @@ pub(crate) fn fetch_event(
         }
     });
     let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
-    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
-        let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
+    let charge = match worker.inbox().take(request.size()) {
+        Ok(charge) => charge,
+        Err(error) => return answer.fail(error),
+    };
+    begin(worker, target, limits, request.depth, answer, event, move |scope, entrypoint, props| {
+        let FetchRequest { method, url, headers, body, cf, redirect: _, depth: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
         let method = string(scope, &method);
@@ -198,6 +214,7 @@ pub(crate) fn fetch_event(
             Some(cf) => string(scope, &cf).into(),
             None => v8::undefined(scope).into(),
         };
+        drop(charge);
         let arguments = [entrypoint, props, method.into(), url.into(), headers.into(), body, cf];
         realm::call(scope, HOOKS_SCRIPT, "fetch", &arguments);
     });
@@ -211,16 +228,23 @@ fn describe(request: &FetchRequest) -> Value {
 
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
-    let Call { path, arguments, reply, question } = call;
-    let answer = Answer::new(Waiting::Call(reply));
+    let inbox = worker.inbox();
+    let charge = match inbox.take(call.size()) {
+        Ok(charge) => Some(charge),
+        Err(error) => return call.reply.settle(Err(error)),
+    };
+    let answer = Answer::new(Waiting::Call(call.reply));
     let settled = answer.clone();
     let reply = Reply::new(move |outcome| settled.settle(outcome));
-    let event = if worker.may_be_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
-    let call = Call { path, arguments, reply, question };
-    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
+    let event =
+        if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
+    let (question, depth) = (call.question.clone(), call.depth);
+    let call = Call { reply, charge, ..call };
+    let meter = begin(worker, target, limits, depth, answer, event, move |scope, entrypoint, props| {
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
         atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
     });
+    question.land(Landing { meter, inbox });
 }
 
 /// Runs the `test` handler of an entrypoint.
@@ -231,40 +255,54 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(worker, target, worker.limits(), answer, Value::Null, |scope, entrypoint, props| {
-        realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
-    });
+    begin(
+        worker,
+        target,
+        worker.limits(),
+        Depth::default(),
+        answer,
+        Value::Null,
+        |scope, entrypoint, props| {
+            realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+        },
+    );
 }
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
-pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>) {
+pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, depth: Depth) {
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
-    begin(worker, target, worker.limits(), answer, Value::Null, move |scope, entrypoint, props| {
+    begin(worker, target, worker.limits(), depth, answer, Value::Null, move |scope, entrypoint, props| {
         let events = string(scope, &events);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
-/// Opens a context for an event and runs `body` in it.
+/// Opens a context for an event and runs `body` in it. Gives the invocation's meter.
 fn begin(
     worker: &Worker,
     target: Target,
     limits: CodeLimits,
+    depth: Depth,
     answer: Arc<Answer>,
     event: Value,
     body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
     + Send
     + 'static,
-) {
+) -> Arc<Meter> {
     let meter = Arc::new(Meter::new(limits.cpu));
+    let under_way = match UnderWay::take(worker, depth) {
+        Ok(under_way) => under_way,
+        Err(error) => {
+            answer.fail(error);
+            return meter;
+        }
+    };
     let over = answer.clone();
     let name = worker.name().to_owned();
     meter.on_over(move |meter| {
-        over.outcome("exceededCpu");
-        over.fail(RemoteError::error(format!(
-            "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
-            meter.limit().as_millis()
-        )));
+        let text = cpu_text(&name, meter.limit());
+        meter.set_reason(&text);
+        over.exceeded("exceededCpu", RemoteError::error(text));
     });
     let holder = worker.clone();
     let charged = meter.clone();
@@ -283,16 +321,28 @@ fn begin(
         let tails = holder.tails();
         let trace = (!tails.is_empty()).then(|| {
             let now = holder.runtime().host.clock.now_ms();
-            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event)
+            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event, depth)
         });
         if let Some(trace) = &trace {
             let _ = answer.trace.set(Arc::downgrade(trace));
         }
         let waiting = holder.expect(&answer);
+        let (worker, timed) = (holder.clone(), meter.clone());
         let place = holder.downgrade();
-        let invocation =
-            Invocation { worker: holder, answer: answer.clone(), waiting, trace, limits, lingers: None };
-        let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
+        let invocation = Invocation {
+            worker: holder,
+            answer: answer.clone(),
+            waiting,
+            trace,
+            limits,
+            lingers: None,
+            under_way,
+            wall: None,
+        };
+        let id = context::open(scope, meter, limits.sub_requests, depth, Box::new(invocation));
+        if let (Some(limit), Some(invocation)) = (limits.wall, context::data::<Invocation>(scope, id)) {
+            invocation.wall = Some(WallTimer::start(&worker, limit, answer.clone(), timed, id));
+        }
         context::enter(scope, id);
         let _ = answer.place.set((place, id));
         if answer.is_given() {
@@ -326,7 +376,8 @@ fn begin(
             context::finish(scope, id);
         }
     });
-    worker.deliver(Some(charged), work);
+    worker.deliver(Some(charged.clone()), work);
+    charged
 }
 
 fn rejected(scope: &mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>) {
@@ -549,10 +600,12 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     context::finish(scope, id);
 }
 
-/// Does work in a Worker outside of any invocation.
-pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
-    // Guest code may run in it: a call on an answer. Bounded like an invocation; at the limit the call gets no answer.
-    let meter = Arc::new(Meter::new(worker.limits().cpu));
+/// Does work in a Worker behind a call that it got, on the account of the invocation where that call landed.
+pub(crate) fn follow(worker: &Worker, landing: Option<&Landing>, work: atoll_rpc::call::Followup) {
+    let meter = match landing {
+        Some(landing) => landing.meter.clone(),
+        None => Arc::new(Meter::new(worker.limits().cpu)),
+    };
     worker.deliver(
         Some(meter),
         Box::new(move |admission| match admission {

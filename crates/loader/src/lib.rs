@@ -17,6 +17,7 @@
 pub mod binding;
 pub mod code;
 pub mod compatibility;
+mod ending;
 pub mod entrypoint;
 pub mod invocation;
 pub mod limits;

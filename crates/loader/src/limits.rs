@@ -59,6 +59,21 @@ pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
 
+/// Least heap that a Worker can be given: below it, V8 cannot start one.
+pub const MIN_MEMORY_MB: u32 = 8;
+/// Invocations that may start each other, one because of the other.
+pub const DEPTH: u32 = 32;
+/// Invocations under way at once in one Worker.
+pub const UNDER_WAY: usize = 20_000;
+/// Serialised bytes of messages on their way to one Worker.
+pub const INBOX_BYTES: usize = 256 << 20;
+/// Messages on their way to one Worker.
+pub const INBOX_MESSAGES: usize = 100_000;
+/// Handles and exported objects of one invocation.
+pub const HANDLES: usize = 50_000;
+/// Streams that one invocation writes to others at the same time.
+pub const STREAMS: usize = 5_000;
+
 /// All limits.
 pub const TABLE: &[Limit] = &[
     row(

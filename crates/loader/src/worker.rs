@@ -7,12 +7,13 @@
 mod start;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::{Envelope, Isolate, Meter, realm, v8};
 use atoll_rpc::Service;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::{Inbox, InboxLimits};
 
 use crate::code::{CodeLimits, WorkerCode};
 use crate::invocation::Answer;
@@ -60,11 +61,15 @@ struct Inner {
     /// When it was last asked for, in milliseconds of the runtime's monotonic clock.
     last_used: AtomicU64,
     settings: Mutex<Settings>,
+    /// Messages on their way to it.
+    inbox: Mutex<Arc<Inbox>>,
+    /// Invocations that were asked for and have not ended.
+    under_way: AtomicUsize,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// What it can be started from again; none: it has no code yet, or its `env` has something live in it.
     code: OnceLock<Arc<WorkerCode>>,
     /// Every message on its way into the isolate holds one more.
-    under_way: Arc<()>,
+    mail: Arc<()>,
 }
 
 /// What its code says of every invocation.
@@ -98,6 +103,11 @@ impl Drop for Inner {
     }
 }
 
+fn new_inbox(worker: &str) -> Arc<Inbox> {
+    let limits = InboxLimits { bytes: limits::INBOX_BYTES, messages: limits::INBOX_MESSAGES };
+    Inbox::new(worker.to_owned(), limits)
+}
+
 /// What callers of a Worker get that has ended.
 pub fn gone() -> RemoteError {
     RemoteError::error("The Worker is no longer running.")
@@ -108,17 +118,29 @@ impl Worker {
     pub fn loading(runtime: Arc<Runtime>, name: String, home: usize) -> Self {
         Self(Arc::new(Inner {
             runtime,
+            inbox: Mutex::new(new_inbox(&name)),
             name,
             home,
             state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
             settings: Mutex::default(),
             on_failure: Mutex::default(),
             code: OnceLock::new(),
-            under_way: Arc::default(),
+            mail: Arc::default(),
         }))
+    }
+
+    /// Messages on their way to it.
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Invocations that were asked for and have not ended.
+    pub(crate) fn under_way(&self) -> &AtomicUsize {
+        &self.0.under_way
     }
 
     /// Its name.
@@ -186,7 +208,7 @@ impl Worker {
         let mut state = self.state();
         let (State::Live(isolate), Some(code)) = (&*state, self.0.code.get()) else { return false };
         // In this order: a message is counted until its invocation is.
-        if Arc::strong_count(&self.0.under_way) > 1 || !self.waiting().is_empty() {
+        if Arc::strong_count(&self.0.mail) > 1 || !self.waiting().is_empty() {
             return false;
         }
         let isolate = isolate.clone();
@@ -229,7 +251,7 @@ impl Worker {
             }
             State::Live(isolate) => {
                 let isolate = isolate.clone();
-                let counted = self.0.under_way.clone();
+                let counted = self.0.mail.clone();
                 drop(state);
                 send(&isolate, counted, meter, work);
             }
@@ -263,7 +285,7 @@ impl Worker {
             let waiting = std::mem::take(queue);
             drop(state);
             for (meter, work) in waiting {
-                send(&isolate, self.0.under_way.clone(), meter, work);
+                send(&isolate, self.0.mail.clone(), meter, work);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The small natives: console, clock, randomness, errors nobody handles.
 
-use atoll_host::log::{LogLevel, LogRecord};
+use atoll_host::log::LogLevel;
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
 
-use crate::context;
+use crate::{context, lines};
 
 pub(crate) fn natives() -> Vec<Native> {
     natives![
@@ -45,9 +45,8 @@ pub fn set_log_hook(scope: &mut v8::PinScope<'_, '_>, hook: LogHook) {
     scope.set_slot(Hook(hook));
 }
 
-/// Writes a line to the Worker's log.
+/// Writes a line to the Worker's log, within the limits of its invocation.
 pub fn write_log(scope: &mut v8::PinScope<'_, '_>, level: &str, text: &str) {
-    let environment = context::environment(scope);
     let level = match level {
         "debug" => LogLevel::Debug,
         "info" => LogLevel::Info,
@@ -55,7 +54,7 @@ pub fn write_log(scope: &mut v8::PinScope<'_, '_>, level: &str, text: &str) {
         "error" => LogLevel::Error,
         _ => LogLevel::Log,
     };
-    environment.log.write(LogRecord { level, worker: &environment.name, text });
+    lines::write(scope, level, text);
 }
 
 fn log<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {

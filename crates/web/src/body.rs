@@ -9,7 +9,7 @@ use atoll_host::body::{Body, BodyError, ByteSink, ByteStream, TrySendError};
 use atoll_isolate::{Envelope, JsError, arguments, natives, realm, v8};
 use bytes::Bytes;
 
-use crate::context::{self, Handle};
+use crate::context::{self, Counted, Handle};
 use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
 
@@ -150,7 +150,10 @@ impl http_body::Body for Whole {
 }
 
 /// The writing end of a pipe in a resource table.
-pub struct SinkCell(tokio::sync::Mutex<Option<ByteSink>>);
+pub struct SinkCell(
+    tokio::sync::Mutex<Option<ByteSink>>,
+    #[expect(dead_code, reason = "counts")] Option<Counted>,
+);
 
 /// Whether a context still writes to somebody.
 pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
@@ -331,12 +334,18 @@ fn pipe_new<'s>(
     args: v8::FunctionCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) {
+    let owner = context::current(scope);
+    let counted = context::check_handles(scope, owner).and_then(|()| context::count_stream(scope));
+    let counted = match counted {
+        Ok(counted) => counted,
+        Err(error) => return error.throw(scope),
+    };
     let (sink, stream) = atoll_host::body::channel(PIPE_BYTES);
     let length = arguments::number(scope, &args, 0);
     let stream = if length >= 0.0 { stream.with_length(length as u64) } else { stream };
     let owner = context::current(scope);
     let told = context::meter(scope, owner).map(|meter| (meter, context::environment(scope).isolate.clone()));
-    let cell = Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink))));
+    let cell = Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)), counted));
     let sink = context::add_resource(scope, owner, cell.clone());
     if let (Some((meter, isolate)), Ok(guard)) = (told, cell.0.try_lock())
         && let Some(end) = guard.as_ref()

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
@@ -12,7 +13,10 @@ use atoll_host::random::Random;
 use atoll_isolate::values::Capability;
 use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
 
+use crate::depth::Depth;
 use crate::fetcher::Fetcher;
+use crate::inbox::Inbox;
+use crate::lines::Written;
 use crate::task::Task;
 use crate::timers::Timers;
 
@@ -45,6 +49,12 @@ pub struct Environment {
     pub flags: Arc<Vec<String>>,
     /// Most timers that one context may have active.
     pub max_timers: usize,
+    /// Most handles and exported objects that one context may have.
+    pub max_handles: usize,
+    /// Most streams that one context may be writing to others.
+    pub max_streams: usize,
+    /// What is on its way to this Worker.
+    pub inbox: Arc<Inbox>,
 }
 
 struct Context {
@@ -53,6 +63,12 @@ struct Context {
     timers: Timers,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
+    depth: Depth,
+    /// Handles in the table that it owns.
+    handles: usize,
+    objects: Arc<AtomicUsize>,
+    streams: Arc<AtomicUsize>,
+    written: Written,
     data: Option<Box<dyn Any + Send>>,
 }
 
@@ -85,13 +101,17 @@ struct Resource {
 pub(crate) struct Contexts {
     environment: Option<Environment>,
     current: ContextId,
-    entered: Vec<ContextId>,
+    entered: Vec<u64>,
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
     table: FxHashMap<ContextId, Context>,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
+    /// Handles that the isolate itself owns.
+    own_handles: usize,
+    /// What was logged outside of any context.
+    own_written: Written,
 }
 
 pub(crate) fn natives() -> Vec<Native> {
@@ -142,12 +162,22 @@ pub fn environment<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a Environment {
 /// The context that the running code belongs to, or 0. V8 carries it along with each continuation: code that waited
 /// for a promise which another context resolved goes on in its own.
 pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
-    let carried = scope.get_continuation_preserved_embedder_data();
-    v8::Local::<v8::Integer>::try_from(carried).map_or(0, |id| id.value() as ContextId)
+    carried(scope) as ContextId
 }
 
-fn carry(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    let data = v8::Integer::new_from_unsigned(scope, id);
+/// How deep the running code is in calls that led to each other; carried along like the context.
+pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
+    Depth::unpack(carried(scope) >> 32)
+}
+
+/// The context's number in the low half, the depth in the high one.
+fn carried(scope: &mut v8::PinScope<'_, '_>) -> u64 {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    v8::Local::<v8::Number>::try_from(carried).map_or(0, |data| data.value() as u64)
+}
+
+fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
+    let data = v8::Number::new(scope, data as f64);
     scope.set_continuation_preserved_embedder_data(data.into());
 }
 
@@ -167,6 +197,7 @@ pub fn open(
     scope: &mut v8::PinScope<'_, '_>,
     meter: Arc<Meter>,
     sub_requests: Option<u32>,
+    depth: Depth,
     data: Box<dyn Any + Send>,
 ) -> ContextId {
     let contexts = contexts(scope);
@@ -184,6 +215,11 @@ pub fn open(
             timers: Timers::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
+            depth,
+            handles: 0,
+            objects: Arc::default(),
+            streams: Arc::default(),
+            written: Written::default(),
             data: Some(data),
         },
     );
@@ -192,13 +228,20 @@ pub fn open(
 
 /// Enters a context for the rest of the message. False: it has ended.
 pub fn enter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    enter_at(scope, id, Depth::default())
+}
+
+/// As [`enter`], for code that is at least this deep.
+pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -> bool {
     let contexts = contexts(scope);
-    let alive = id == 0 || contexts.table.contains_key(&id);
-    if alive {
-        contexts.current = id;
-        carry(scope, id);
-    }
-    alive
+    let own = match contexts.table.get(&id) {
+        Some(context) => context.depth,
+        None if id == 0 => Depth::default(),
+        None => return false,
+    };
+    contexts.current = id;
+    carry(scope, depth.within(own).pack() << 32 | u64::from(id));
+    true
 }
 
 /// Leaves the context that the message was for, at the message's end. Gives it.
@@ -212,8 +255,8 @@ pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
 /// Around the evaluation of module code: it runs in no context.
 pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
     if before {
-        let current = current(scope);
-        contexts(scope).entered.push(current);
+        let outer = carried(scope);
+        contexts(scope).entered.push(outer);
         carry(scope, 0);
     } else if let Some(previous) = contexts(scope).entered.pop() {
         carry(scope, previous);
@@ -243,6 +286,16 @@ pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError
             counted.made += 1;
             Ok(())
         }
+    }
+}
+
+/// What the current context has logged; outside of any, what the isolate has.
+pub(crate) fn written<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Written {
+    let id = current(scope);
+    let contexts = contexts(scope);
+    match contexts.table.get_mut(&id) {
+        Some(context) => &mut context.written,
+        None => &mut contexts.own_written,
     }
 }
 
@@ -286,6 +339,72 @@ pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     realm::call(scope, "web/context", "dropContext", &[id.into()]);
 }
 
+/// Something that a context has, counted until this is dropped.
+pub struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether context `owner` (0: the isolate) may have one handle more.
+///
+/// # Errors
+/// At the limit, which the error names.
+pub fn check_handles(scope: &mut v8::PinScope<'_, '_>, owner: ContextId) -> Result<(), JsError> {
+    let contexts = contexts(scope);
+    let Some(environment) = &contexts.environment else { return Ok(()) };
+    let used = match contexts.table.get(&owner) {
+        Some(context) => context.handles + context.objects.load(Ordering::Relaxed),
+        None => contexts.own_handles,
+    };
+    if used < environment.max_handles {
+        return Ok(());
+    }
+    Err(JsError::error(format!(
+        "Worker \"{}\" has too many stubs open: one invocation may have {} handles (stubs, calls under way, bodies, \
+         objects that others hold). Dispose of those that are not needed.",
+        environment.name, environment.max_handles
+    )))
+}
+
+/// Counts an object of the current context that others will hold.
+///
+/// # Errors
+/// At the limit of [`check_handles`].
+pub fn count_object(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>, JsError> {
+    let id = current(scope);
+    check_handles(scope, id)?;
+    Ok(contexts(scope).table.get(&id).map(|context| Counted::new(&context.objects)))
+}
+
+/// Counts a stream that the current context writes to somebody.
+///
+/// # Errors
+/// At the limit, which the error names.
+pub fn count_stream(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>, JsError> {
+    let id = current(scope);
+    let contexts = contexts(scope);
+    let (Some(environment), Some(context)) = (&contexts.environment, contexts.table.get(&id)) else {
+        return Ok(None);
+    };
+    if context.streams.load(Ordering::Relaxed) >= environment.max_streams {
+        return Err(JsError::error(format!(
+            "Worker \"{}\" has too many streams open: one invocation may write {} to others at the same time.",
+            environment.name, environment.max_streams
+        )));
+    }
+    Ok(Some(Counted::new(&context.streams)))
+}
+
 /// Puts a capability into the table, owned by context `owner` (0: by the isolate).
 pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capability: Capability) -> Handle {
     add_heavy_resource(scope, owner, capability, 0)
@@ -315,6 +434,9 @@ pub fn add_heavy_resource(
             context.resources.retain(|h| live.contains_key(h));
         }
         context.resources.push(handle);
+        context.handles += 1;
+    } else if owner == 0 {
+        contexts.own_handles += 1;
     }
     handle
 }
@@ -352,7 +474,13 @@ pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: Context
 
 /// Lets a handle go.
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
-    let resource = contexts(scope).resources.remove(&handle)?;
+    let contexts = contexts(scope);
+    let resource = contexts.resources.remove(&handle)?;
+    match contexts.table.get_mut(&resource.owner) {
+        Some(context) => context.handles -= 1,
+        None if resource.owner == 0 => contexts.own_handles -= 1,
+        None => {}
+    }
     heap::weigh(scope, -resource.weight);
     Some(resource.capability)
 }

@@ -6,6 +6,7 @@ use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v
 
 use crate::body;
 use crate::context::{self, Completion};
+use crate::depth::Depth;
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use crate::interest::Interest;
 
@@ -26,6 +27,7 @@ pub fn request_argument(
         body: body::argument(scope, args.get(first + 3)),
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
+        depth: Depth::of_invocation(scope),
     }
 }
 
@@ -53,11 +55,15 @@ pub fn start<'s>(
     canceller: v8::Local<v8::Value>,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     context::count_sub_request(scope)?;
+    let id = context::current(scope);
+    context::check_handles(scope, id)?;
+    let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     let operation = completion.operation();
     let respond = Responder::new(move |answer| {
+        let answer = answer.and_then(|response| Ok((inbox.take(response.size())?, response)));
         completion.settle(move |scope| match answer {
-            Ok(response) => Ok(response_value(scope, response)),
+            Ok((_read_now, response)) => Ok(response_value(scope, response)),
             Err(error) => Err(error_value(scope, error)),
         });
     });

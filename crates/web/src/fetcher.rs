@@ -6,6 +6,7 @@ use atoll_host::body::Body;
 use atoll_host::network::Network;
 use atoll_isolate::values::Message;
 
+use crate::depth::Depth;
 use crate::interest::{Interest, Work};
 use crate::task::Task;
 
@@ -23,6 +24,24 @@ pub struct FetchRequest {
     pub cf: Option<String>,
     /// The redirect mode: `follow`, `manual` or `error`.
     pub redirect: String,
+    /// How deep the invocation will be that it starts.
+    pub depth: Depth,
+}
+
+impl FetchRequest {
+    /// Bytes that it takes while it is on its way; a stream's are not among them.
+    pub fn size(&self) -> usize {
+        let texts = self.method.len() + self.url.len() + self.cf.as_ref().map_or(0, String::len);
+        texts + sizes(&self.headers) + buffered(&self.body)
+    }
+}
+
+fn sizes(texts: &[String]) -> usize {
+    texts.iter().map(String::len).sum()
+}
+
+fn buffered(body: &Body) -> usize {
+    if let Body::Bytes(bytes) = body { bytes.len() } else { 0 }
 }
 
 /// The answer to a [`FetchRequest`].
@@ -35,6 +54,13 @@ pub struct FetchResponse {
     pub headers: Vec<String>,
     /// The body.
     pub body: Body,
+}
+
+impl FetchResponse {
+    /// Bytes that it takes while it is on its way; a stream's are not among them.
+    pub fn size(&self) -> usize {
+        self.status_text.len() + sizes(&self.headers) + buffered(&self.body)
+    }
 }
 
 /// An error that crossed from another isolate, or came from outside: class and message, never a stack.

@@ -6,6 +6,7 @@ use atoll_isolate::{Envelope, JsError, Native, arguments, natives, realm, v8};
 use rustc_hash::FxHashMap;
 
 use crate::context::{self, ContextId};
+use crate::depth::Depth;
 use crate::task::Task;
 
 /// A repeating timer waits at least this long.
@@ -51,6 +52,8 @@ fn timer_stop<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<
 fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Result<u32, JsError> {
     let id = context::require(scope)?;
     let timer = context::next_operation(scope);
+    // A timer is no call within a call, but what it starts was led to by the same invocations.
+    let depth = Depth { calls: 0, ..context::depth(scope) };
     let outside = || JsError::error(context::GLOBAL_SCOPE);
     let meter = context::meter(scope, id).ok_or_else(outside)?;
     let environment = context::environment(scope);
@@ -72,7 +75,7 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
             // A repeating timer waits for its own turn, so that a busy isolate does not pile them up.
             let (done, turn) = tokio::sync::oneshot::channel::<()>();
             isolate.send(Envelope::new(meter.clone(), move |scope| {
-                fire(scope, id, timer, repeat);
+                fire(scope, id, depth, timer, repeat);
                 drop(done);
             }));
             if !repeat {
@@ -85,8 +88,8 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
     Ok(timer)
 }
 
-fn fire(scope: &mut v8::PinScope<'_, '_>, id: ContextId, timer: u32, repeat: bool) {
-    if !context::enter(scope, id) {
+fn fire(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth, timer: u32, repeat: bool) {
+    if !context::enter_at(scope, id, depth) {
         return;
     }
     let Some(timers) = context::timers(scope, id) else { return };

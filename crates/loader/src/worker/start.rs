@@ -4,16 +4,17 @@ use std::sync::{Arc, PoisonError};
 
 use atoll_isolate::actor::End;
 use atoll_isolate::modules::{self, Bundle};
-use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, memory, realm, v8, values};
+use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, realm, v8, values};
 use atoll_rpc::ServiceCap;
 use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
 
 use crate::code::{Binding, EnvSource, WorkerCode};
+use crate::ending::{memory_text, process_memory_text, startup_text};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::{invocation, limits};
 
-use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker};
+use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_inbox};
 
 impl Worker {
     /// Gives it its code: takes a blank isolate and starts in it.
@@ -31,6 +32,8 @@ impl Worker {
     }
 
     pub(super) fn request_heap(&self, code: Arc<WorkerCode>) {
+        // What ended an isolate before this one is none of its callers' business.
+        *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) = new_inbox(&self.0.name);
         let weak = self.downgrade();
         self.0.runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
@@ -66,6 +69,7 @@ impl Worker {
             // It ended while it waited for the heap.
             _ => return isolate.close(),
         }
+        isolate.set_memory_limit(code.limits.memory);
         let weak = self.downgrade();
         let actor = isolate.downgrade();
         isolate.on_end(move |end| {
@@ -77,15 +81,11 @@ impl Worker {
         let weak = self.downgrade();
         meter.on_over(move |_| {
             if let Some(worker) = weak.upgrade() {
-                worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its start-up CPU time limit of {} ms.",
-                    worker.0.name,
-                    limits::STARTUP_CPU.as_millis()
-                )));
+                worker.fail(RemoteError::error(startup_text(&worker.0.name)));
             }
         });
         let weak = self.downgrade();
-        let actor = isolate.downgrade();
+        let (actor, own) = (isolate.downgrade(), isolate.downgrade());
         isolate.send(Envelope::new(meter, move |scope| {
             let Some(worker) = weak.upgrade() else { return };
             let environment = Environment {
@@ -97,6 +97,9 @@ impl Worker {
                 log: worker.0.runtime.host.log.clone(),
                 flags: code.flags.clone(),
                 max_timers: limits::TIMERS,
+                max_handles: limits::HANDLES,
+                max_streams: limits::STREAMS,
+                inbox: worker.inbox(),
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
@@ -110,7 +113,10 @@ impl Worker {
             });
             match begin(scope, &code) {
                 Ok(()) => worker.started(),
-                Err(error) => worker.fail(error),
+                Err(Some(error)) => worker.fail(error),
+                // Stopped: by the memory limit, of which the isolate's end tells, or else by the CPU limit.
+                Err(None) if own.upgrade().is_some_and(|isolate| isolate.is_over_memory()) => {}
+                Err(None) => worker.fail(RemoteError::error(startup_text(&worker.0.name))),
             }
         }));
     }
@@ -127,6 +133,7 @@ impl Worker {
             End::Crashed => ("internal error".to_owned(), "internalError"),
             End::Closed => return,
         };
+        self.inbox().end(&message);
         let error = RemoteError::error(message);
         if live { self.interrupt(error, outcome) } else { self.fail(error) }
     }
@@ -134,22 +141,15 @@ impl Worker {
 
 impl Worker {
     fn out_of_memory(&self, end: MemoryEnd, limit: usize) -> String {
-        let name = &self.0.name;
         match end {
-            MemoryEnd::Isolate => {
-                format!("Worker \"{name}\" exceeded its memory limit of {} MiB.", limit >> 20)
-            }
-            MemoryEnd::Process => format!(
-                "Worker \"{name}\" was ended: the process reached its memory limit of {} MiB, and this Worker took the \
-                 most.",
-                memory::marks().smallest() >> 20
-            ),
+            MemoryEnd::Isolate => memory_text(&self.0.name, limit),
+            MemoryEnd::Process => process_memory_text(&self.0.name),
         }
     }
 }
 
-/// Evaluates the code and hands namespace and `env` to the dispatch script.
-fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), RemoteError> {
+/// Evaluates the code and hands namespace and `env` to the dispatch script. The error is missing when a limit stopped it.
+fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Option<RemoteError>> {
     let has = |flag: &str| code.flags.iter().any(|f| f == flag);
     let mut builtins = BUILTINS.to_vec();
     if has("nodejs_compat") || has("nodejs_compat_v2") {
@@ -174,33 +174,42 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Remo
         realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
     });
     if prepared.is_none() {
-        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err(RemoteError::error(format!("Failed to start Worker:\n{message}")));
+        return Err(refusal(scope, "Failed to start Worker:\n"));
     }
     let namespace = match modules::start(scope, bundle) {
         Ok(namespace) => namespace,
         Err(modules::StartError::NoMain) => {
-            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
+            return Err(Some(RemoteError::type_error(modules::StartError::NoMain.to_string())));
         }
         Err(modules::StartError::MainNotEsm) => {
-            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
+            return Err(Some(RemoteError::type_error(modules::StartError::MainNotEsm.to_string())));
         }
         Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!(
+            return Err(Some(RemoteError::error(format!(
                 "Failed to start Worker:\nUncaught {}",
                 report.to_text()
-            )));
+            ))));
         }
-        Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
+        Err(modules::StartError::Terminated) => return Err(None),
+        Err(error) => return Err(Some(RemoteError::error(format!("Failed to start Worker:\n{error}")))),
     };
     modules::allow_code_generation(scope, false);
     match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
         Some(_) => Ok(()),
-        None => {
-            let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-            Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {message}")))
-        }
+        None => Err(refusal(scope, "Failed to start Worker:\nUncaught ")),
     }
+}
+
+/// What was thrown, as the reason why the Worker does not start; nothing where a limit stopped it.
+fn refusal(
+    scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>,
+    what: &str,
+) -> Option<RemoteError> {
+    if scope.has_terminated() {
+        return None;
+    }
+    let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+    Some(RemoteError::error(format!("{what}{message}")))
 }
 
 fn bindings_value<'s>(
