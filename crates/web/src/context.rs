@@ -51,6 +51,8 @@ struct Context {
     timers: FxHashMap<u32, tokio::task::AbortHandle>,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
+    /// Signals of others that may still abort.
+    signals: u32,
     data: Option<Box<dyn Any + Send>>,
 }
 
@@ -76,7 +78,7 @@ struct Resource {
 pub(crate) struct Contexts {
     environment: Option<Environment>,
     current: ContextId,
-    entered: Vec<ContextId>,
+    entered: Vec<v8::Global<v8::Value>>,
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
@@ -86,7 +88,7 @@ pub(crate) struct Contexts {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["contextDone" => context_done]
+    natives!["contextDone" => context_done, "overrides" => overrides, "setOverrides" => set_overrides]
 }
 
 fn context_done<'s>(
@@ -129,7 +131,41 @@ pub fn environment<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a Environment {
 /// for a promise which another context resolved goes on in its own.
 pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
     let carried = scope.get_continuation_preserved_embedder_data();
-    v8::Local::<v8::Integer>::try_from(carried).map_or(0, |id| id.value() as ContextId)
+    if let Ok(id) = v8::Local::<v8::Integer>::try_from(carried) {
+        return id.value() as ContextId;
+    }
+    // Inside `withEnv()` and its like: the context, and what they put in place.
+    let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return 0 };
+    pair.get_index(scope, 0).and_then(|id| id.uint32_value(scope)).unwrap_or(0)
+}
+
+/// `overrides()`: what `setOverrides` carries along with the running code, or undefined.
+fn overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    if let Ok(pair) = v8::Local::<v8::Array>::try_from(carried)
+        && let Some(value) = pair.get_index(scope, 1)
+    {
+        rv.set(value);
+    }
+}
+
+/// `setOverrides(value)`: an object that code started from here carries along, or undefined.
+fn set_overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let id = current(scope);
+    if args.get(0).is_undefined() {
+        return carry(scope, id);
+    }
+    let id = v8::Integer::new_from_unsigned(scope, id);
+    let pair = v8::Array::new_with_elements(scope, &[id.into(), args.get(0)]);
+    scope.set_continuation_preserved_embedder_data(pair.into());
 }
 
 fn carry(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
@@ -170,6 +206,7 @@ pub fn open(
             timers: FxHashMap::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
+            signals: 0,
             data: Some(data),
         },
     );
@@ -198,11 +235,13 @@ pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
 /// Around the evaluation of module code: it runs in no context.
 pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
     if before {
-        let current = current(scope);
-        contexts(scope).entered.push(current);
+        let carried = scope.get_continuation_preserved_embedder_data();
+        let carried = v8::Global::new(scope, carried);
+        contexts(scope).entered.push(carried);
         carry(scope, 0);
     } else if let Some(previous) = contexts(scope).entered.pop() {
-        carry(scope, previous);
+        let previous = v8::Local::new(scope, previous);
+        scope.set_continuation_preserved_embedder_data(previous);
     }
 }
 
@@ -242,9 +281,18 @@ pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Mete
     contexts(scope).table.get(&id).map(|c| c.meter.clone())
 }
 
-/// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.
+/// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
+    contexts(scope).table.get(&id).is_some_and(|c| {
+        !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0
+    })
+}
+
+/// A context listens to one signal more, or to one less.
+pub(crate) fn listen(scope: &mut v8::PinScope<'_, '_>, id: ContextId, change: i32) {
+    if let Some(context) = contexts(scope).table.get_mut(&id) {
+        context.signals = context.signals.saturating_add_signed(change);
+    }
 }
 
 /// Ends a context: its timers stop, its promises never settle, its resources are dropped.
@@ -319,6 +367,14 @@ pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextI
         .resources
         .iter()
         .any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
+}
+
+/// The resources of this type that a context owns.
+pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Vec<Arc<T>> {
+    let contexts = contexts(scope);
+    let Some(context) = contexts.table.get(&id) else { return Vec::new() };
+    let resources = context.resources.iter().filter_map(|handle| contexts.resources.get(handle));
+    resources.filter_map(|resource| resource.capability.clone().downcast().ok()).collect()
 }
 
 /// Lets a handle go.

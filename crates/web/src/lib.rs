@@ -9,6 +9,7 @@
 //! | [`basics`] | console, timers, clock, randomness |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
 //! | [`clone`] | structured clone |
+//! | `signal` | abort signals that crossed |
 //!
 //! The crate does not know who calls: a Worker, a test or a bundler.
 
@@ -24,5 +25,6 @@ pub mod inspection;
 pub mod url;
 
 mod manifest;
+mod signal;
 
 pub use manifest::EXTENSION;

@@ -3,7 +3,7 @@
 use atoll_isolate::extension::LazyGlobal;
 use atoll_isolate::{Extension, Native, Script, modules, script, v8};
 
-use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, url};
+use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, signal, url};
 
 /// Web and Workers APIs.
 pub static EXTENSION: Extension =
@@ -19,6 +19,7 @@ fn natives() -> Vec<Native> {
         encoding::natives(),
         fetch::natives(),
         inspection::natives(),
+        signal::natives(),
         url::natives(),
     ]
     .concat()
