@@ -130,7 +130,9 @@ function accept(sent, result) {
     function rejected(error) {
       result.settled = true;
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this promise.
-      if (typeof error === "object" && error !== null) ErrorCaptureStackTrace(error, rejected);
+      if (typeof error === "object" && error !== null && primordials.ObjectGetPrototypeOf(error) !== objectPrototype) {
+        ErrorCaptureStackTrace(error, rejected);
+      }
       throw error;
     },
   );
@@ -320,7 +322,7 @@ function promiseProxy(state) {
 const serviceHandler = {
   __proto__: null,
   ...common,
-  has: isStubMember,
+  has: (target, key) => typeof key === "string" && key !== "then",
   getPrototypeOf: () => ServiceStub.prototype,
   get(target, key, receiver) {
     const state = target[kState];

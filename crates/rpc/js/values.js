@@ -153,6 +153,7 @@ clones.setExoticEncoder((value) => {
   );
 });
 
+clones.registerInterface(RpcTarget.prototype);
 clones.setInstanceEncoder((object) => {
   if (!hasPrototype(object, RpcTarget.prototype)) return undefined;
   if (mode === CLONE) throw clones.dataCloneError(TARGET_IN_ENV);
@@ -160,6 +161,7 @@ clones.setInstanceEncoder((object) => {
 });
 
 clones.setCallCheck(() => mode === RPC);
+clones.setMessageCheck(() => mode !== CLONE);
 
 function withMode(wanted, moves, body) {
   const before = mode;

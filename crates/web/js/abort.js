@@ -27,7 +27,7 @@ const {
 } = require("web/events");
 const { DOMException } = require("web/dom-exception");
 const clones = require("web/clone");
-const { onDrop } = require("web/context");
+const { hold, onDrop } = require("web/context");
 
 // AbortSignal has no public constructor; only this file knows the token.
 const constructionToken = { __proto__: null };
@@ -48,6 +48,8 @@ class AbortSignal extends EventTarget {
   #dependents = null;
   #attached = false;
   #link = 0;
+  // Whether a timer of this context will abort it.
+  #timed = false;
 
   constructor(token) {
     if (token !== constructionToken) throw new TypeError("Illegal constructor");
@@ -85,6 +87,7 @@ class AbortSignal extends EventTarget {
       );
     }
     const signal = new AbortSignal(constructionToken);
+    signal.#timed = true;
     require("web/timers").setTimeout(abortWithTimeout, delay, signal);
     return signal;
   }
@@ -214,6 +217,8 @@ class AbortSignal extends EventTarget {
         const link = natives.signalOpen();
         signal.#link = link;
         exports.addAbortAlgorithm(signal, (reason) => fire(link, reason));
+        // The timer is this context's: it stays open until the signal has aborted.
+        if (signal.#timed) exports.addAbortAlgorithm(signal, hold());
         index = natives.attach(link);
       }
       return index;

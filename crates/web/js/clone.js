@@ -41,6 +41,15 @@ let inCall = () => false;
 exports.setCallCheck = (check) => {
   inCall = check;
 };
+// Whether errors cross with their own properties.
+function carriesErrors() {
+  return inMessage() && natives.hasFlag("enhanced_error_serialization");
+}
+// Whether the value goes to another Worker, in a call or as its env. Set by the RPC layer.
+let inMessage = () => false;
+exports.setMessageCheck = (check) => {
+  inMessage = check;
+};
 exports.requireCall = (kind) => {
   if (!inCall()) throw dataCloneError(`${kind} can only be serialized for RPC.`);
 };
@@ -74,6 +83,20 @@ function unsupported(name) {
   return dataCloneError(`Could not serialize object of type "${name}". This type does not support serialization.`);
 }
 exports.unsupported = unsupported;
+
+// Prototypes of the runtime's own classes: what they make is more than its properties.
+const interfaces = new primordials.SafeWeakSet();
+exports.registerInterface = (prototype) => interfaces.add(prototype);
+
+// In structuredClone(), whether `object` is more than a plain object with a prototype that gets lost.
+exports.isHost = (object) => {
+  if (standIns.has(object)) return true;
+  let prototype = ObjectGetPrototypeOf(object);
+  for (; prototype !== null; prototype = ObjectGetPrototypeOf(prototype)) {
+    if (byPrototype.get(prototype) !== undefined || interfaces.has(prototype)) return true;
+  }
+  return false;
+};
 
 // Called for every object that is not plain, while a value is written.
 exports.encodeHost = (object) => {
@@ -112,6 +135,7 @@ function copy(value, seen) {
   if (known !== undefined) return known;
   const kind = typeof value === "function" ? "Function" : natives.valueKind(value);
   if (kind === "Function" || kind === "Proxy") return keep(seen, value, standIn(value));
+  if (kind === "NativeError" && carriesErrors()) return keep(seen, value, standIn(value));
   if (ArrayIsArray(value)) return copyArray(value, seen);
   if (kind === "Map") return copyMap(value, seen);
   if (kind === "Set") return copySet(value, seen);
@@ -132,6 +156,7 @@ function standIn(value) {
 }
 
 function encodeStandIn(value) {
+  if (natives.valueKind(value) === "NativeError") return ["Error", encodeError(value, 0, true)];
   const descriptor = encodeExotic(value);
   if (descriptor !== undefined) return descriptor;
   throw dataCloneError(
@@ -178,17 +203,15 @@ function define(target, key, value) {
 // ---- Errors ----------------------------------------------------------------------------------------------------
 
 const classes = { __proto__: null, Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError,
-  AggregateError: primordials.AggregateError, SuppressedError: primordials.globalThis.SuppressedError };
-// Standard names too, of classes that are not there yet when this script runs.
-const wasmErrors = { __proto__: null, CompileError: 1, LinkError: 1, RuntimeError: 1 };
+  AggregateError: primordials.AggregateError };
+// Standard names too, of classes that are not there yet when this script runs: an Error with the name stands for them.
+const otherErrors = { __proto__: null, CompileError: 1, LinkError: 1, RuntimeError: 1, SuppressedError: 1 };
 
 function newError(name, message) {
-  const Class = classes[name] ?? Error;
-  if (name !== "AggregateError" && name !== "SuppressedError") return new Class(message);
-  // Made of parts that come with the details, where they come at all.
-  const error = name === "AggregateError" ? new Class([], message) : new Class(undefined, undefined, message);
-  const parts = name === "AggregateError" ? ["errors"] : ["error", "suppressed"];
-  for (let i = 0; i < parts.length; i++) primordials.ReflectDeleteProperty(error, parts[i]);
+  if (name !== "AggregateError") return new (classes[name] ?? Error)(message);
+  const error = new classes.AggregateError([], message);
+  // Comes with the details, where they come at all.
+  primordials.ReflectDeleteProperty(error, "errors");
   return error;
 }
 
@@ -208,11 +231,12 @@ function ownText(error, key) {
 // thrown, or { own: [key, value, ...], nested: [key, error or list, ...] }: own properties beyond name, message and stack,
 // and the errors that an error refers to, each without its stack. Without `enhanced_error_serialization` there are none,
 // and a name of the guest's own is a part of the message.
-exports.encodeError = (error) => encodeError(error, 0);
+exports.encodeError = (error) => encodeError(error, 0, false);
 
 const MAX_CAUSES = 32;
 
-function encodeError(error, depth) {
+// `whole`: what cannot cross is not left out, but refused.
+function encodeError(error, depth, whole) {
   const enhanced = natives.hasFlag("enhanced_error_serialization");
   if ((typeof error !== "object" && typeof error !== "function") || error === null) return described(String(error));
   const kind = natives.valueKind(error);
@@ -222,10 +246,10 @@ function encodeError(error, depth) {
     return described(textOf(error), plain ? { thrown: error } : undefined);
   }
   const message = ownText(error, "message") ?? "";
-  if (!native) return [ownText(error, "name") ?? "Error", message, true, enhanced ? details(error, depth) : undefined];
-  if (enhanced) return [ownText(error, "name") ?? "Error", message, false, details(error, depth)];
+  if (!native) return [ownText(error, "name") ?? "Error", message, true, enhanced ? details(error, depth, whole) : undefined];
+  if (enhanced) return [ownText(error, "name") ?? "Error", message, false, details(error, depth, whole)];
   const name = plainName(error);
-  if (name in classes || name in wasmErrors) return [name, message, false, undefined];
+  if (name in classes || name in otherErrors) return [name, message, false, undefined];
   return described(name === "" || message === "" ? `${name}${message}` : `${name}: ${message}`);
 }
 
@@ -263,29 +287,32 @@ function plainName(error) {
 const notDetails = { __proto__: null, name: 1, message: 1, stack: 1, remote: 1 };
 const MAX_DETAILS = 64;
 
-function details(error, depth) {
+function details(error, depth, whole) {
   const own = [];
   const nested = [];
   try {
     const keys = primordials.ObjectGetOwnPropertyNames(error);
     for (let i = 0; i < keys.length && i < MAX_DETAILS; i++) {
-      if (keys[i] in notDetails) continue;
+      if (keys[i] in notDetails && !(whole && keys[i] === "remote")) continue;
       const value = error[keys[i]];
-      const inner = innerErrors(value, depth);
+      const inner = innerErrors(value, depth, whole);
       if (inner !== undefined) ArrayPrototypePush(nested, keys[i], inner);
-      // A property that cannot cross must not keep the error from crossing.
-      else if (typeof value !== "function" && typeof value !== "symbol") ArrayPrototypePush(own, keys[i], value);
+      // A property that cannot cross must not keep a thrown error from crossing.
+      else if (whole || (typeof value !== "function" && typeof value !== "symbol")) ArrayPrototypePush(own, keys[i], value);
     }
-  } catch {
+  } catch (failure) {
+    if (whole || depth > 0) throw failure;
     return undefined;
   }
   return own.length === 0 && nested.length === 0 ? undefined : { own, nested };
 }
 
 // -> an encoded error, or a list of { error } and { value }; undefined when `value` is neither an error nor a list of some.
-function innerErrors(value, depth) {
-  if (depth >= MAX_CAUSES || typeof value !== "object" || value === null) return undefined;
-  if (natives.valueKind(value) === "NativeError") return { error: encodeError(value, depth + 1) };
+function innerErrors(value, depth, whole) {
+  if (typeof value !== "object" || value === null) return undefined;
+  // Errors that refer to each other in a circle cross without what they refer to.
+  if (depth >= MAX_CAUSES) throw dataCloneError("Unable to serialize an error with that many causes.");
+  if (natives.valueKind(value) === "NativeError") return { error: encodeError(value, depth + 1, whole) };
   if (!ArrayIsArray(value)) return undefined;
   const list = [];
   let found = false;
@@ -293,7 +320,7 @@ function innerErrors(value, depth) {
     const item = value[i];
     const isError = typeof item === "object" && item !== null && natives.valueKind(item) === "NativeError";
     found ||= isError;
-    ArrayPrototypePush(list, isError ? { error: encodeError(item, depth + 1) } : { value: item });
+    ArrayPrototypePush(list, isError ? { error: encodeError(item, depth + 1, whole) } : { value: item });
   }
   return found ? { list } : undefined;
 }
@@ -344,3 +371,9 @@ exports.decodeError = (name, message, dom, more, remote) => {
   }
   return error;
 };
+
+register({ __proto__: null }, {
+  __proto__: null,
+  kind: "Error",
+  decode: (parts) => exports.decodeError(parts[0], parts[1], parts[2], parts[3], false),
+});
