@@ -322,6 +322,15 @@ impl v8::ValueSerializerImpl for Writer {
         JsError::dom("DataCloneError", message).throw(scope);
     }
 
+    fn get_shared_array_buffer_id<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        _buffer: v8::Local<'s, v8::SharedArrayBuffer>,
+    ) -> Option<u32> {
+        JsError::dom("DataCloneError", "#<SharedArrayBuffer> could not be cloned.").throw(scope);
+        None
+    }
+
     fn has_custom_host_object(&self, _isolate: &v8::Isolate) -> bool {
         true
     }

@@ -450,6 +450,8 @@ exports.ServiceStub = ServiceStub;
 exports.callAndDispose = callAndDispose;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
+exports.isLoopbackClass = (value) =>
+  primordials.ObjectGetPrototypeOf(value) === LoopbackDurableObjectClass.prototype;
 exports.loopback = loopback;
 exports.loopbackClass = loopbackClass;
 exports.promiseOf = promiseOf;

@@ -141,8 +141,11 @@ function duplicate(value) {
 clones.setExoticEncoder((value) => {
   const state = stubs.stateOf(value);
   if (state !== undefined) return stubDescriptor(value, state);
-  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") return targetDescriptor(value);
-  if (mode === CLONE) return undefined;
+  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") {
+    if (mode !== RPC && stubs.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
+    return targetDescriptor(value);
+  }
+  if (mode === CLONE || mode === ENV) return undefined;
   // A proxy is judged by the prototype that it shows.
   const prototype = ObjectGetPrototypeOf(value);
   if (typeof value === "function" || prototype === objectPrototype || hasPrototype(value, RpcTarget.prototype)) {
