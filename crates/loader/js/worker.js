@@ -113,12 +113,15 @@ exports.loopbacks = () => {
   for (let i = 0; i < names.length; i++) {
     const name = names[i];
     const value = loopbackOf(name, namespace[name]);
+    if (value === undefined) continue;
     ObjectDefineProperty(loopbacks, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
   }
   return loopbacks;
 };
 
 function loopbackOf(name, value) {
+  // Workflows are reached by their name only.
+  if (isSubclass(value, WorkflowEntrypoint)) return undefined;
   if (typeof value === "function" && !isEntrypointClass(value)) return stubs.loopbackClass(name);
   return stubs.loopback((props) => specialise(name, props));
 }

@@ -1,6 +1,6 @@
 //! A call as a message, and the reply that it must settle.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use atoll_isolate::values::Message;
@@ -61,6 +61,8 @@ pub struct Question {
     id: u64,
     state: AtomicU8,
     route: Route,
+    /// Why the call itself failed, for calls on its result that find nobody.
+    failure: OnceLock<RemoteError>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +70,17 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 impl Question {
     /// A new question; `route` leads to where the call is sent.
     pub fn new(route: Route) -> Arc<Self> {
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: AtomicU8::new(PENDING), route })
+        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: AtomicU8::new(PENDING), route, failure: OnceLock::new() })
+    }
+
+    /// The call failed; with calls on its result, so do they.
+    pub(crate) fn failed(&self, error: &RemoteError) {
+        let _ = self.failure.set(error.clone());
+    }
+
+    /// What calls on the result get where nobody can take them.
+    pub(crate) fn failure(&self) -> RemoteError {
+        self.failure.get().cloned().unwrap_or_else(|| RemoteError::error(crate::object::CONTEXT_GONE))
     }
 
     /// Its number, unique in the process.

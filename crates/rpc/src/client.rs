@@ -115,7 +115,7 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let (id, onward) = (question.id(), question.clone());
+    let (id, onward, failed) = (question.id(), question.clone(), question.clone());
     let sent = send(
         scope,
         path,
@@ -123,7 +123,7 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
         |call| {
             question.follow(Box::new(move |scope| match scope {
                 Some(scope) => server::call_answer(scope, id, call),
-                None => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+                None => call.reply.settle(Err(failed.failure())),
             }));
         },
         Box::new(move |work| onward.follow(work)),
@@ -145,7 +145,13 @@ fn send<'s>(
     let question = Question::new(route);
     let owner = context::current(scope);
     let handle = context::add_resource(scope, owner, Arc::new(Asked(question.clone())));
-    let reply = Reply::new(move |outcome| settle(completion, handle, outcome));
+    let asked = question.clone();
+    let reply = Reply::new(move |outcome| {
+        if let Err(error) = &outcome {
+            asked.failed(error);
+        }
+        settle(completion, handle, outcome);
+    });
     dispatch(Call { path, arguments, reply, question });
     let handle = v8::Integer::new_from_unsigned(scope, handle);
     Ok(v8::Array::new_with_elements(scope, &[promise.into(), handle.into()]).into())
