@@ -587,16 +587,17 @@ fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'
     }));
 }
 
-/// `abortContext(exception)` ends the current context; its answers are the exception.
+/// `abortContext(exception)` ends the current context; its answer and those of calls on its objects are the exception.
 fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let id = context::current(scope);
     if id == 0 {
         return JsError::error(context::GLOBAL_SCOPE).throw(scope);
     }
+    let error = fetch::error_of(scope, args.get(0));
     if let Some(answer) = answer(scope) {
-        let error = fetch::error_of(scope, args.get(0));
-        answer.fail(error);
+        answer.fail(RemoteError { remote: false, ..error.clone() });
     }
+    atoll_rpc::server::fail_calls(scope, id, &error);
     context::finish(scope, id);
 }
 

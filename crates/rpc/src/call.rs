@@ -78,6 +78,8 @@ pub struct Question {
     state: AtomicU8,
     route: Route,
     landing: OnceLock<Landing>,
+    /// Why the call itself failed, for calls on its result that find nobody.
+    failure: OnceLock<RemoteError>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -90,7 +92,23 @@ impl Question {
             state: AtomicU8::new(PENDING),
             route,
             landing: OnceLock::new(),
+            failure: OnceLock::new(),
         })
+    }
+
+    /// The call failed; with calls on its result, so do they.
+    pub(crate) fn failed(&self, error: &RemoteError) {
+        let _ = self.failure.set(error.clone());
+    }
+
+    /// Why the call failed, where it did.
+    pub(crate) fn known_failure(&self) -> Option<RemoteError> {
+        self.failure.get().cloned()
+    }
+
+    /// What calls on the result get where nobody can take them.
+    pub(crate) fn failure(&self) -> RemoteError {
+        self.known_failure().unwrap_or_else(|| RemoteError::error(crate::object::CONTEXT_GONE))
     }
 
     /// Its number, unique in the process.

@@ -11,7 +11,7 @@ use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Charge;
 
 use crate::call::{Asked, Call, Question, Reply};
-use crate::object::{CONTEXT_GONE, ObjectRef};
+use crate::object::ObjectRef;
 use crate::server;
 use crate::service::ServiceCap;
 
@@ -126,7 +126,7 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let (id, onward) = (question.id(), question.clone());
+    let (id, onward, failed) = (question.id(), question.clone(), question.clone());
     let depth = match depth_of_call(scope) {
         Ok(depth) => depth,
         Err(error) => return error.throw(scope),
@@ -145,8 +145,10 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
             }
             question.follow(Box::new(move |scope| match (scope, landing) {
                 (Some(scope), _) => server::call_answer(scope, id, call),
-                (None, Some(landing)) => call.reply.settle(Err(landing.gone())),
-                (None, None) => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+                (None, Some(landing)) => {
+                    call.reply.settle(Err(failed.known_failure().unwrap_or_else(|| landing.gone())))
+                }
+                (None, None) => call.reply.settle(Err(failed.failure())),
             }));
         },
         Box::new(move |_, work| onward.follow(work)),
@@ -186,7 +188,11 @@ fn send<'s>(
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
     let handle = context::add_resource(scope, owner, Arc::new(Asked(question.clone())));
+    let asked = question.clone();
     let reply = Reply::new(move |outcome| {
+        if let Err(error) = &outcome {
+            asked.failed(error);
+        }
         let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
         settle(completion, handle, outcome);
     });

@@ -172,6 +172,15 @@ fn rpc_reject<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     rv.set_bool(keep);
 }
 
+/// Fails the calls that context `id` has not answered yet.
+pub fn fail_calls(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId, error: &RemoteError) {
+    for (_, pending) in context::owned::<Pending>(scope, id) {
+        if let Some(reply) = pending.take() {
+            reply.settle(Err(error.clone()));
+        }
+    }
+}
+
 /// Forgets the result of a call that was kept for pipelining.
 pub(crate) fn forget_answer(scope: &mut v8::PinScope<'_, '_>, question: u64) {
     let question = v8::Number::new(scope, question as f64);
