@@ -234,8 +234,8 @@ function answer(response, headOnly, request) {
 }
 
 // `target`: [name, props].
-exports.call = (target, path, args, reply, question) =>
-  dispatch.callEntrypoint(() => instantiate(target[0], target[1]), path, args, reply, question);
+const instantiateTarget = (target) => instantiate(target[0], target[1]);
+exports.call = (target, path, args, question) => dispatch.callEntrypoint(instantiateTarget, target, path, args, question);
 
 exports.test = (name, props) => {
   const release = hold();
