@@ -164,6 +164,14 @@ const PARENT: &str = r#"
             return counts;
         },
 
+        // A load that a limit ends at start-up, and the next one under the same id.
+        async startup(env, source) {
+            const failing = env.LOADER.get(source, () => worker({}, { modules: { "child.js": source } }));
+            const entrypoint = failing.getEntrypoint();
+            const errors = [await attempt(entrypoint.count()), await attempt(entrypoint.count())];
+            return { errors, count: await env.LOADER.get(source, () => worker()).getEntrypoint().count() };
+        },
+
         async memory(env, _argument, ctx) {
             const loads = { count: 0 };
             const get = () => env.LOADER.get("hoarder", () => {
@@ -284,6 +292,27 @@ fn a_child_that_ran_out_of_memory_loads_again() {
         ask(&server, "/traces").as_array().into_iter().flatten().filter(|o| **o == "exceededMemory").count()
     };
     support::wait_until("both calls are traced", || ended() == 2);
+}
+
+#[track_caller]
+fn assert_forgotten(source: &str, limit: &str) {
+    let (_project, server) = start("40");
+    let answer = ask(&server, &format!("/startup?of={source}"));
+    for error in answer["errors"].as_array().expect("a list") {
+        assert_contains(error.as_str().unwrap_or_default(), &["Worker \"", limit]);
+    }
+    assert_eq!(answer["count"], json!(1), "{answer}");
+}
+
+#[test]
+fn a_load_that_took_too_much_processor_time_is_forgotten() {
+    assert_forgotten("for(;;);", "exceeded its start-up CPU time limit of 1000 ms.");
+}
+
+#[test]
+fn a_load_that_took_too_much_memory_is_forgotten() {
+    let source = "const%20all=[];for(;;)all.push(new%20Array(1e5).fill(1.5));";
+    assert_forgotten(source, "exceeded its memory limit of 128 MiB.");
 }
 
 #[test]

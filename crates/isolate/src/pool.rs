@@ -155,6 +155,15 @@ impl Pool {
 
     /// Does one thing, without the lock, and takes the lock again.
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        // One that was being made when the request came, and that may be the last for which there was room.
+        if !state.waiting.is_empty()
+            && let Some(heap) = state.blank.pop_front()
+            && let Some((_, take)) = state.waiting.pop_front()
+        {
+            drop(state);
+            take(Some(heap));
+            return self.lock();
+        }
         // Whoever waits comes first, then the first half of the pool, then disposals, then the rest of the pool.
         let full = live() >= self.room.heaps;
         let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
-use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, arguments, natives, realm, v8};
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
 use atoll_web::context::{self, ContextId};
@@ -342,26 +342,23 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     if std::mem::replace(&mut invocation.lingers, true) {
         return;
     }
-    let worker = invocation.worker.downgrade();
+    // Not by way of the Worker: should it have started again, the number means another context there.
+    let isolate = context::environment(scope).isolate.clone();
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
-            let Some(worker) = worker.upgrade() else { return };
+            let Some(isolate) = isolate.upgrade() else { return };
             let (done, ended) = tokio::sync::oneshot::channel();
-            worker.deliver(
-                None,
-                Box::new(move |admission| {
-                    let Admission::Inside(scope) = admission else { return };
-                    let number = v8::Integer::new_from_unsigned(scope, id);
-                    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
-                    let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
-                    if context::is_open(scope, id) && !needed {
-                        context::close(scope, id);
-                    }
-                    let _ = done.send(context::is_open(scope, id));
-                }),
-            );
-            drop(worker);
+            isolate.send(Envelope::unmetered(move |scope| {
+                let number = v8::Integer::new_from_unsigned(scope, id);
+                let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
+                let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
+                if context::is_open(scope, id) && !needed {
+                    context::close(scope, id);
+                }
+                let _ = done.send(context::is_open(scope, id));
+            }));
+            drop(isolate);
             if !ended.await.unwrap_or(false) {
                 return;
             }
@@ -493,7 +490,7 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
 pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
     // Guest code may run in it: a call on an answer. Bounded like an invocation; at the limit the call gets no answer.
     let meter = Arc::new(Meter::new(worker.limits().cpu));
-    worker.deliver(
+    worker.follow(
         Some(meter),
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => work(Some(scope)),

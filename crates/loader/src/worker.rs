@@ -247,6 +247,15 @@ impl Worker {
         }
     }
 
+    /// As [`Worker::deliver`], for work that belongs to an event before it: where that went with its isolate, the work is
+    /// refused, and no isolate is started for it.
+    pub(crate) fn follow(&self, meter: Option<Arc<Meter>>, work: Work) {
+        if matches!(*self.state(), State::Asleep(_)) {
+            return work(Admission::Refused(gone()));
+        }
+        self.deliver(meter, work);
+    }
+
     fn started(&self) {
         // Events that come while the queue is worked off wait behind it, until it is empty.
         loop {
@@ -276,7 +285,6 @@ impl Worker {
     /// A limit ended it: whoever waits gets the error, their traces the outcome. Its next event starts it again, where
     /// that is possible.
     fn interrupt(&self, error: RemoteError, outcome: &'static str) {
-        tracing::warn!(worker = self.0.name, reason = error.message, "the Worker ended");
         let next = match self.0.code.get() {
             Some(code) => State::Asleep(code.clone()),
             None => State::Failed(error.clone()),

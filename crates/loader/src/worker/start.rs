@@ -110,7 +110,9 @@ impl Worker {
             });
             match begin(scope, &code) {
                 Ok(()) => worker.started(),
-                Err(error) => worker.fail(error),
+                Err(Some(error)) => worker.fail(error),
+                // Whoever stopped it says why: the meter's owner, or the isolate at its end.
+                Err(None) => {}
             }
         }));
     }
@@ -131,13 +133,20 @@ impl Worker {
             End::Crashed => ("internal error".to_owned(), "internalError"),
             End::Closed => return,
         };
+        if self.0.code.get().is_some_and(|code| !code.dynamic) {
+            tracing::warn!(
+                worker = self.0.name,
+                reason = message,
+                "the Worker ended and starts again when it is needed"
+            );
+        }
         let error = RemoteError::error(message);
         if live { self.interrupt(error, outcome) } else { self.fail(error) }
     }
 }
 
-/// Evaluates the code and hands namespace and `env` to the dispatch script.
-fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), RemoteError> {
+/// Evaluates the code and hands namespace and `env` to the dispatch script. An error of none: it was stopped.
+fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Option<RemoteError>> {
     let has = |flag: &str| code.flags.iter().any(|f| f == flag);
     let mut builtins = BUILTINS.to_vec();
     if has("nodejs_compat") || has("nodejs_compat_v2") {
@@ -163,32 +172,29 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Remo
     });
     if prepared.is_none() {
         let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err(RemoteError::error(format!("Failed to start Worker:\n{message}")));
+        return Err((!scope.has_terminated()).then(|| failed(&message)));
     }
-    let namespace = match modules::start(scope, bundle) {
-        Ok(namespace) => namespace,
-        Err(modules::StartError::NoMain) => {
-            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
-        }
-        Err(modules::StartError::MainNotEsm) => {
-            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
-        }
-        Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!(
-                "Failed to start Worker:\nUncaught {}",
-                report.to_text()
-            )));
-        }
-        Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
-    };
+    let namespace = modules::start(scope, bundle).map_err(start_error)?;
     modules::allow_code_generation(scope, false);
-    match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
-        Some(_) => Ok(()),
-        None => {
-            let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-            Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {message}")))
-        }
+    if realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]).is_none() {
+        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+        return Err((!scope.has_terminated()).then(|| failed(&format!("Uncaught {message}"))));
     }
+    Ok(())
+}
+
+fn start_error(error: modules::StartError) -> Option<RemoteError> {
+    use modules::StartError;
+    match error {
+        StartError::NoMain | StartError::MainNotEsm => Some(RemoteError::type_error(error.to_string())),
+        StartError::Exception(report) => Some(failed(&format!("Uncaught {}", report.to_text()))),
+        StartError::Unsettled => Some(failed(&error.to_string())),
+        StartError::Terminated => None,
+    }
+}
+
+fn failed(why: &str) -> RemoteError {
+    RemoteError::error(format!("Failed to start Worker:\n{why}"))
 }
 
 fn bindings_value<'s>(
