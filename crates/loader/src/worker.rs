@@ -57,7 +57,7 @@ struct Inner {
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
     waiting: Mutex<HashMap<u64, Arc<Answer>>>,
     next: AtomicU64,
-    /// When it was last asked for, in milliseconds of the runtime's monotonic clock.
+    /// When it was last asked for, in microseconds of the runtime's monotonic clock.
     last_used: AtomicU64,
     settings: Mutex<Settings>,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -159,11 +159,11 @@ impl Worker {
 
     /// Notes that it was asked for.
     pub(crate) fn touch(&self) {
-        let now = self.0.runtime.host.clock.monotonic().as_millis() as u64;
+        let now = self.0.runtime.host.clock.monotonic().as_micros() as u64;
         self.0.last_used.store(now, Ordering::Relaxed);
     }
 
-    /// When it was last used, in milliseconds of the monotonic clock.
+    /// When it was last used, in microseconds of the monotonic clock.
     pub(crate) fn last_used(&self) -> u64 {
         self.0.last_used.load(Ordering::Relaxed)
     }
