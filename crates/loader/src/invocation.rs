@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
-use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, arguments, natives, realm, v8};
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
@@ -439,31 +439,31 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     if invocation.lingers.is_some() {
         return;
     }
-    let worker = invocation.worker.downgrade();
-    invocation.lingers = Some(Task::spawn(async move {
+    // Not by way of the Worker: should it have started again, the number means another context there.
+    let isolate = context::environment(scope).isolate.clone();
+    let lingers = Task::spawn(async move {
         loop {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
-            let Some(worker) = worker.upgrade() else { return };
+            let Some(isolate) = isolate.upgrade() else { return };
             let (done, ended) = tokio::sync::oneshot::channel();
-            worker.deliver(
-                None,
-                Box::new(move |admission| {
-                    let Admission::Inside(scope) = admission else { return };
-                    let number = v8::Integer::new_from_unsigned(scope, id);
-                    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
-                    let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
-                    if context::is_open(scope, id) && !needed {
-                        context::close(scope, id);
-                    }
-                    let _ = done.send(context::is_open(scope, id));
-                }),
-            );
-            drop(worker);
+            isolate.send(Envelope::unmetered(move |scope| {
+                let number = v8::Integer::new_from_unsigned(scope, id);
+                let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
+                let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
+                if context::is_open(scope, id) && !needed {
+                    context::close(scope, id);
+                }
+                let _ = done.send(context::is_open(scope, id));
+            }));
+            drop(isolate);
             if !ended.await.unwrap_or(false) {
                 return;
             }
         }
-    }));
+    });
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        invocation.lingers = Some(lingers);
+    }
 }
 
 /// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
@@ -607,7 +607,7 @@ pub(crate) fn follow(worker: &Worker, landing: Option<&Landing>, work: atoll_rpc
         Some(landing) => landing.meter.clone(),
         None => Arc::new(Meter::new(worker.limits().cpu)),
     };
-    worker.deliver(
+    worker.follow(
         Some(meter),
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => work(Some(scope)),
