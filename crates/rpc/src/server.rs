@@ -114,8 +114,8 @@ pub fn run_in<'s>(
         // It took the reply.
         Some(result) if result.is_object() => {}
         Some(result) => reply_now(scope, &pending, result),
-        // Where it was stopped, whoever stopped it tells the caller why.
-        None if scope.has_terminated() => {}
+        // Whoever stopped it tells the caller why, before the context is dropped.
+        None if scope.has_terminated() => drop(context::add_resource(scope, owner, pending)),
         None => {
             if let Some(reply) = pending.take() {
                 let error = caught(scope);
