@@ -417,10 +417,28 @@ fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     }
     let number = v8::Integer::new_from_unsigned(scope, id);
     realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
-    if context::is_finished(scope, id)
-        && let Some(invocation) = context::data::<Invocation>(scope, id)
+    given_up(scope, id);
+}
+
+/// Without work that it has promised itself, an invocation whose caller is gone ends with this message.
+fn given_up(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let ends = context::is_finished(scope, id);
+    if let Some(invocation) = context::data::<Invocation>(scope, id)
+        && ends
     {
         invocation.traced(|trace| trace.outcome("canceled"));
+    }
+}
+
+/// `callerGone(context)`: whoever called over RPC waits no more.
+fn caller_gone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let id = arguments::integer(scope, &args, 0);
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        drop(invocation.answer.take());
+    }
+    given_up(scope, id);
+    if !context::is_finished(scope, id) {
+        linger(scope, id);
     }
 }
 
@@ -441,6 +459,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "respondError" => respond_error,
         "testDone" => test_done,
         "abortContext" => abort_context,
+        "callerGone" => caller_gone,
     ]
 }
 

@@ -2,6 +2,7 @@
 // Calls that arrive: what may be reached from a target, how it is called, what becomes of the result.
 // Called by the runtime; see the natives' own documentation for the reply's side.
 //
+// natives.callerGone(context): nobody waits for the answer of the context's invocation any more
 // natives.rpcReply(reply, value) -> whether the result must be kept; natives.rpcReject(reply, error)
 
 const {
@@ -126,7 +127,7 @@ exports.releaseExport = values.releaseExport;
 const answers = new SafeMap();
 
 // Runs a call and settles its reply. `start()` gives the value or a promise of it.
-function serve(start, reply, question) {
+function serve(start, reply, question, isEvent = false) {
   const params = values.endReceive();
   const release = hold();
   let promise;
@@ -136,7 +137,7 @@ function serve(start, reply, question) {
     promise = primordials.PromiseReject(error);
   }
   // Should the caller let go before the call has ended, it no longer keeps its context open.
-  answers.set(question, { __proto__: null, context: natives.currentContext(), promise, release });
+  answers.set(question, { __proto__: null, context: natives.currentContext(), promise, release, isEvent });
   PromisePrototypeThen(
     promise,
     (value) => finish(sendResult(reply, value), question, params, release),
@@ -182,6 +183,7 @@ exports.forgetAnswer = (question) => {
   if (answer === undefined) return;
   answers.delete(question);
   if (answer.release !== undefined) answer.release();
+  if (answer.isEvent && !answer.kept) natives.callerGone(answer.context);
 };
 
 // Whether others can still reach into the context: through objects of it that they hold, or results that they ask for.
@@ -233,6 +235,7 @@ exports.callEntrypoint = (make, path, args, reply, question) => {
     },
     reply,
     question,
+    true,
   );
 };
 onDrop((context) => {
