@@ -1,5 +1,7 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
+mod cancellation;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -89,20 +91,6 @@ impl Answer {
         self.given.load(Ordering::Acquire)
     }
 
-    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
-    fn give_up(&self) {
-        drop(self.take());
-        // Not begun yet: it will see that the answer is given.
-        let Some((worker, id)) = self.place.get() else { return };
-        let (Some(worker), id) = (worker.upgrade(), *id) else { return };
-        let cancel: Work = Box::new(move |admission| {
-            if let Admission::Inside(scope) = admission {
-                cancel(scope, id);
-            }
-        });
-        worker.deliver(None, cancel);
-    }
-
     pub(crate) fn fail(&self, error: RemoteError) {
         match self.take() {
             Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
@@ -173,12 +161,7 @@ pub(crate) fn fetch_event(
 ) {
     let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
-    let given_up = Arc::downgrade(&answer);
-    work.on_given_up(move || {
-        if let Some(answer) = given_up.upgrade() {
-            answer.give_up();
-        }
-    });
+    cancellation::watch(&work, &answer);
     let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
     begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
         let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
@@ -410,38 +393,6 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     }));
 }
 
-/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
-fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if !context::enter(scope, id) {
-        return;
-    }
-    let number = v8::Integer::new_from_unsigned(scope, id);
-    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
-    given_up(scope, id);
-}
-
-/// Without work that it has promised itself, an invocation whose caller is gone ends with this message.
-fn given_up(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    let ends = context::is_finished(scope, id);
-    if let Some(invocation) = context::data::<Invocation>(scope, id)
-        && ends
-    {
-        invocation.traced(|trace| trace.outcome("canceled"));
-    }
-}
-
-/// `callerGone(context)`: whoever called over RPC waits no more.
-fn caller_gone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let id = arguments::integer(scope, &args, 0);
-    if let Some(invocation) = context::data::<Invocation>(scope, id) {
-        drop(invocation.answer.take());
-    }
-    given_up(scope, id);
-    if !context::is_finished(scope, id) {
-        linger(scope, id);
-    }
-}
-
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
     let report = ExceptionReport::read(scope, value, None);
     let text = report.stack.clone().unwrap_or_else(|| report.to_text());
@@ -459,7 +410,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "respondError" => respond_error,
         "testDone" => test_done,
         "abortContext" => abort_context,
-        "callerGone" => caller_gone,
+        "callerGone" => cancellation::caller_gone,
     ]
 }
 

@@ -5,11 +5,10 @@
 // natives.fetch(method, url, headers, body, cf, redirect, canceller) -> Promise<[status, statusText, headers, body handle or
 // null]>; natives.newCanceller() -> handle or undefined, to be released
 
-const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromisePrototypeThen, PromiseReject, TypeError } = primordials;
+const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromisePrototypeThen } = primordials;
+const { PromiseReject, TypeError } = primordials;
 const { Request, detachRequest, signalOf } = require("web/request");
 const { abortBody, responseFromNative } = require("web/response");
-
-const { ignore } = require("web/streams/promises");
 
 const MAX_REDIRECTS = 20;
 
@@ -40,7 +39,7 @@ async function abortable(signal, hop, request) {
   try {
     const answer = follow(cancellable, request);
     // An answer that comes too late has a body that nobody reads.
-    PromisePrototypeThen(answer, (response) => abortBody(response, signal), ignore);
+    PromisePrototypeThen(answer, (response) => abortBody(response, signal), () => {});
     return await primordials.PromiseRace([answer, aborted]);
   } finally {
     removeAbortAlgorithm(signal, abort);
