@@ -1,5 +1,7 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
+mod cancellation;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -92,20 +94,6 @@ impl Answer {
         self.given.load(Ordering::Acquire)
     }
 
-    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
-    fn give_up(&self) {
-        drop(self.take());
-        // Not begun yet: it will see that the answer is given.
-        let Some((worker, id)) = self.place.get() else { return };
-        let (Some(worker), id) = (worker.upgrade(), *id) else { return };
-        let cancel: Work = Box::new(move |admission| {
-            if let Admission::Inside(scope) = admission {
-                cancel(scope, id);
-            }
-        });
-        worker.deliver(None, cancel);
-    }
-
     /// How its invocation ended, for the trace.
     pub(crate) fn outcome(&self, outcome: &'static str) {
         if let Some(trace) = self.trace.get().and_then(Weak::upgrade) {
@@ -192,12 +180,7 @@ pub(crate) fn fetch_event(
 ) {
     let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
-    let given_up = Arc::downgrade(&answer);
-    work.on_given_up(move || {
-        if let Some(answer) = given_up.upgrade() {
-            answer.give_up();
-        }
-    });
+    cancellation::watch(&work, &answer);
     let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
     let charge = match worker.inbox().take(request.size()) {
         Ok(charge) => charge,
@@ -466,20 +449,6 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     }
 }
 
-/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
-fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if !context::enter(scope, id) {
-        return;
-    }
-    let number = v8::Integer::new_from_unsigned(scope, id);
-    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
-    if context::is_finished(scope, id)
-        && let Some(invocation) = context::data::<Invocation>(scope, id)
-    {
-        invocation.traced(|trace| trace.outcome("canceled"));
-    }
-}
-
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
     let report = ExceptionReport::read(scope, value, None);
     let text = report.stack.clone().unwrap_or_else(|| report.to_text());
@@ -497,6 +466,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "respondError" => respond_error,
         "testDone" => test_done,
         "abortContext" => abort_context,
+        "callerGone" => cancellation::caller_gone,
     ]
 }
 

@@ -176,7 +176,9 @@ class Guard {
 }
 
 exports.abortWith = (body, signal) => {
-  if (body !== null && body.handle !== 0) body.guard = new Guard(signal, body.handle);
+  if (body === null || body.handle === 0) return;
+  body.guard = new Guard(signal, body.handle);
+  if (require("web/abort").isAborted(signal)) body.guard.abort();
 };
 
 function readWhole({ guard, handle }, read) {
