@@ -142,8 +142,8 @@ class Answer {
 }
 ObjectSetPrototypeOf(Answer.prototype, null);
 
-// By question.
-const answers = new SafeMap();
+// By question. With an entry that is never taken out, as the holds of web/context.
+const answers = new SafeMap([[0, new Answer(0, undefined, undefined, false)]]);
 
 // What a call gives that has taken its reply and settles it in time.
 const LATER = {};
@@ -276,7 +276,7 @@ exports.callEntrypoint = (make, target, path, args, question) => {
   return answer(result, question, true);
 };
 onDrop((context) => {
-  if (answers.size === 0) return;
+  if (answers.size === 1) return;
   answers.forEach((kept, question) => {
     if (kept.context === context) answers.delete(question);
   });
