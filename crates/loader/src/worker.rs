@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::actor::End;
-use atoll_isolate::modules::{self, Bundle};
+use atoll_isolate::modules::{self, Bundle, Registry};
 use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
 use atoll_rpc::{Service, ServiceCap};
 use atoll_web::context::{self, Environment};
@@ -266,6 +266,7 @@ impl Worker {
         });
         let weak = self.downgrade();
         let actor = isolate.downgrade();
+        let code_keeper = actor.clone();
         isolate.send(Envelope::new(meter, move |scope| {
             let Some(worker) = weak.upgrade() else { return };
             let environment = Environment {
@@ -288,9 +289,14 @@ impl Worker {
                 flags: code.given_flags.clone(),
                 outbound: code.outbound.clone(),
             });
+            let isolate = code_keeper.upgrade();
             match begin(scope, code) {
                 Ok(()) => worker.started(),
-                Err(error) => worker.fail(error),
+                Err(error) => return worker.fail(error),
+            }
+            // In a message of its own, behind the events that waited: nobody waits for it, and what they ran is kept too.
+            if let Some(isolate) = isolate.filter(|_| modules::has_code_to_keep(scope)) {
+                isolate.send(Envelope::unmetered(modules::keep_code));
             }
         }));
     }
@@ -421,7 +427,12 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
         modules: code.modules,
         aliases: code.aliases,
         builtins,
-        refuse_attributes: has("throw_on_unrecognized_import_assertion"),
+        bare_node_names: has("nodejs_compat_v2"),
+        registry: if has("new_module_registry") {
+            Registry::Urls
+        } else {
+            Registry::Paths { refuse_attributes: has("throw_on_unrecognized_import_assertion") }
+        },
     };
     modules::allow_code_generation(scope, has("allow_eval_during_startup"));
     v8::tc_scope!(let scope, scope);
@@ -440,17 +451,8 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), Remot
     }
     let namespace = match modules::start(scope, bundle) {
         Ok(namespace) => namespace,
-        Err(modules::StartError::NoMain) => {
-            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
-        }
-        Err(modules::StartError::MainNotEsm) => {
-            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
-        }
-        Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!(
-                "Failed to start Worker:\nUncaught {}",
-                report.to_text()
-            )));
+        Err(error @ (modules::StartError::Refused(_) | modules::StartError::Exception(_))) => {
+            return Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {error}")));
         }
         Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
     };
