@@ -77,8 +77,7 @@ pub(super) fn compile(
         }
         ModuleSource::Either(text, translate) => Some(add_either(scope, name, text, *translate)?),
         ModuleSource::CommonJs(text) => {
-            let key =
-                cache::is_worth_it(text).then(|| cache::key(cache::Kind::Function, "", text.as_bytes()));
+            let key = Some(cache::key(cache::Kind::Function, "", text.as_bytes()));
             let text = v8::String::new(scope, text)?;
             add_commonjs(scope, name, text, key)?;
             Some(Stored::CommonJs(v8::Global::new(scope, text)))
@@ -110,7 +109,7 @@ pub(super) fn compile(
 }
 
 fn add_esm(scope: &mut v8::PinScope<'_, '_>, name: &str, text: &str) -> Option<Stored> {
-    let key = cache::is_worth_it(text).then(|| cache::key(cache::Kind::Module, "", text.as_bytes()));
+    let key = Some(cache::key(cache::Kind::Module, "", text.as_bytes()));
     let text = v8::String::new(scope, text)?;
     let module = compile_esm(scope, name, text, key)?;
     link::register(scope, name, Kind::Esm, module);
