@@ -102,7 +102,9 @@ fn run<'s>(
         let require = v8::Function::builder(require).data(data.into()).build(scope)?;
         let (file, folder) = (string(scope, &file), string(scope, folder));
         let arguments = [exports.into(), require.into(), module.into(), file.into(), folder.into()];
-        function.call(scope, exports.into(), &arguments)
+        // `this` is the global object, as in the reference.
+        let receiver = v8::undefined(scope);
+        function.call(scope, receiver.into(), &arguments)
     })();
     match done {
         Some(_) => Ok(()),
