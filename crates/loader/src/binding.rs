@@ -301,7 +301,7 @@ fn read_code<'s>(
         aliases: Vec::new(),
         date,
         given_flags,
-        flags: Arc::new(flags),
+        flags,
         env: EnvSource::Value(env),
         outbound,
         tails,

@@ -1,7 +1,7 @@
 //! Compatibility dates and flags, with the reference's names and dates. The table of flags is `compatibility/flags.txt`.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use atoll_isolate::JsError;
 
@@ -128,9 +128,29 @@ pub fn check_flags(flags: &[String], allow_experimental: bool) -> Result<(), JsE
 ///
 /// # Errors
 /// The reference's texts, for the first problem.
-pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result<Vec<String>, JsError> {
+pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result<Arc<Vec<String>>, JsError> {
     check_date(date)?;
     check_flags(flags, allow_experimental)?;
+    let key = (date.to_owned(), flags.to_vec());
+    let mut resolved = RESOLVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(on) = resolved.get(&key) {
+        return Ok(on.clone());
+    }
+    if resolved.len() >= MOST_RESOLVED {
+        resolved.clear();
+    }
+    let on = Arc::new(all_on(date, flags));
+    resolved.insert(key, on.clone());
+    Ok(on)
+}
+
+type Resolved = HashMap<(String, Vec<String>), Arc<Vec<String>>>;
+
+/// Answers that were given: children of one parent mostly have the same date and flags.
+static RESOLVED: LazyLock<Mutex<Resolved>> = LazyLock::new(Mutex::default);
+const MOST_RESOLVED: usize = 256;
+
+fn all_on(date: &str, flags: &[String]) -> Vec<String> {
     let given = |name: &str| flags.iter().any(|f| f == name);
     let refused = |flag: &Flag| flag.off.is_some_and(given);
     let dated = |flag: &Flag| flag.since.is_some_and(|since| since <= date);
@@ -141,14 +161,12 @@ pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result
     loop {
         let implied = |flag: &&Flag| {
             let Some((by, since)) = &flag.implied else { return false };
-            !known.contains(flag.on)
-                && !refused(flag)
-                && *since <= date
-                && by.iter().any(|f| known.contains(f))
+            let free = !known.contains(flag.on) && !refused(flag);
+            free && *since <= date && by.iter().any(|f| known.contains(f))
         };
         let more: Vec<&str> = FLAGS.iter().filter(implied).map(|f| f.on).collect();
         if more.is_empty() {
-            return Ok(on.into_iter().map(str::to_owned).collect());
+            return on.into_iter().map(str::to_owned).collect();
         }
         known.extend(&more);
         on.extend(more);
