@@ -270,3 +270,31 @@ fn compile_wasm<'s>(
         Found::Kept(_) | Found::New => v8::WasmModuleObject::compile(scope, bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_v8_refuses_is_dropped_and_the_text_compiled() {
+        crate::engine::initialize_unprotected("");
+        let source = "export const refused = 1;";
+        let key = cache::key(cache::Kind::Module, "", source.as_bytes());
+        cache::look(key);
+        let Found::Again(claim) = cache::look(key) else { panic!("the second sighting") };
+        claim.keep(Kept::Code(vec![0xab; 400].into()));
+        let mut isolate = v8::Isolate::new(v8::CreateParams::default());
+        v8::scope!(let scope, &mut isolate);
+        let context = v8::Context::new(scope, v8::ContextOptions::default());
+        let scope = &mut v8::ContextScope::new(scope, context);
+        let text = v8::String::new(scope, source).unwrap();
+        let origin = origin(scope, "main.js", true);
+        let (module, claim) = with_cache(text, &origin, Some(key), |source, options| {
+            let reason = v8::script_compiler::NoCacheReason::NoReason;
+            v8::script_compiler::compile_module2(scope, source, options, reason)
+        });
+        assert!(module.is_some() && claim.is_none());
+        assert_eq!(cache::figures().rejected, 1);
+        assert!(cache::peek(key).is_none());
+    }
+}
