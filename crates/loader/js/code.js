@@ -18,8 +18,8 @@ function wrongType(field, type, dictionary = "WorkerCode") {
   return new TypeError(`Incorrect type for the '${field}' field on '${dictionary}': the provided value is not of type '${type}'.`);
 }
 
-// -> what natives.loaderLoad takes. Fields are read and their types checked in the reference's order, and only then what
-// they say.
+// -> what natives.loaderLoad takes. Fields are read and their types checked in the reference's order, and only then
+// what they say.
 function specify(code) {
   if ((typeof code !== "object" && typeof code !== "function") || code === null) {
     throw new TypeError("Failed to execute 'load' on 'WorkerLoader': parameter 1 is not of type 'WorkerCode'.");
@@ -117,7 +117,9 @@ function unsigned(value) {
   if (!(value > -Infinity && value < Infinity)) {
     throw new TypeError("The value cannot be converted because it is not an integer.");
   }
-  if (value < 0) throw new TypeError("The value cannot be converted because it is negative and this API expects a positive number.");
+  if (value < 0) {
+    throw new TypeError("The value cannot be converted because it is negative and this API expects a positive number.");
+  }
   if (value > 4294967295) throw new TypeError("Value out of range. Must be less than or equal to 4294967295.");
   return value;
 }
