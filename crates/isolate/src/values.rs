@@ -103,10 +103,7 @@ pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Valu
 }
 
 /// As [`write`], for `structuredClone()`.
-pub fn write_clone<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    value: v8::Local<'s, v8::Value>,
-) -> Option<Message> {
+pub fn write_clone<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
     write_with(scope, value, Instances::Plain, false)
 }
 

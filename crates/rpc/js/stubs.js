@@ -394,8 +394,8 @@ const loopbackHandler = {
   ...serviceHandler,
   getPrototypeOf: () => LoopbackServiceStub.prototype,
   apply(target, _this, args) {
-    const options = args[0];
-    if ((typeof options !== "object" && typeof options !== "function") || options === null) {
+    const options = args[0] ?? {};
+    if (args.length === 0 || (typeof options !== "object" && typeof options !== "function")) {
       throw new TypeError(
         "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
       );

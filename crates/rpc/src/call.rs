@@ -1,7 +1,7 @@
 //! A call as a message, and the reply that it must settle.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use atoll_isolate::values::Message;
 use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
@@ -70,7 +70,12 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 impl Question {
     /// A new question; `route` leads to where the call is sent.
     pub fn new(route: Route) -> Arc<Self> {
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: AtomicU8::new(PENDING), route, failure: OnceLock::new() })
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            state: AtomicU8::new(PENDING),
+            route,
+            failure: OnceLock::new(),
+        })
     }
 
     /// The call failed; with calls on its result, so do they.

@@ -283,9 +283,10 @@ pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Mete
 
 /// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    contexts(scope).table.get(&id).is_some_and(|c| {
-        !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0
-    })
+    contexts(scope)
+        .table
+        .get(&id)
+        .is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0)
 }
 
 /// A context listens to one signal more, or to one less.
