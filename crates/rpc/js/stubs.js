@@ -112,7 +112,7 @@ function sendOnPromise(root, path, args, result) {
 
 // As if it had been called where the value came from.
 function remoteError(error) {
-  const { decodeError, encodeError } = require("web/clone");
+  const { decodeError, encodeError } = require("web/errors");
   const parts = encodeError(error);
   throw decodeError(parts[0], parts[1], parts[2], parts[3], true);
 }
