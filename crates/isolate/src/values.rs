@@ -48,14 +48,27 @@ impl Message {
         }
     }
 
+    /// Whether there are only primitives in it.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self.body, Body::Passes(_))
+    }
+
     /// The capabilities that travel with it.
     pub fn capabilities(&self) -> &[Capability] {
         &self.caps
     }
 
-    /// A message made of raw bytes, for tests of the reader.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { body: Body::Passes(vec![bytes.into()]), caps: Vec::new() }
+    /// The bytes of each pass; none where the value needed no serialiser. For tests of the reader.
+    pub fn passes(&self) -> &[Arc<[u8]>] {
+        match &self.body {
+            Body::Passes(passes) => passes,
+            Body::Primitive(_) | Body::List(_) => &[],
+        }
+    }
+
+    /// A message made of raw bytes and whatever capabilities, for tests of the reader.
+    pub fn from_parts(passes: Vec<Arc<[u8]>>, caps: Vec<Capability>) -> Self {
+        Self { body: Body::Passes(passes), caps }
     }
 }
 
@@ -64,6 +77,12 @@ const SCRIPT: &str = "web/clone";
 
 /// Descriptors may describe host objects themselves (a Request holds a signal); deeper is refused.
 const MAX_PASSES: usize = 16;
+
+/// Capabilities that one message may carry. Those who read it make an object for each.
+pub const MAX_CAPABILITIES: usize = 10_000;
+
+/// Host objects in one message, whether they are capabilities or not.
+const MAX_HOSTS: usize = 100_000;
 
 /// Capabilities collected while a message is written, or waiting while one is read. A stack: writing can nest.
 #[derive(Default)]
@@ -76,16 +95,38 @@ fn frames<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Vec<Vec<Option<Cap
     &mut scope.get_slot_mut::<Frames>().expect("set above").0
 }
 
-/// Adds a capability to the message that is being written; gives its index in the message.
-pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Option<u32> {
-    let frame = frames(scope).last_mut()?;
+/// Adds a capability to the message that is being written; gives its index in the message, or nothing where none is
+/// being written.
+///
+/// # Errors
+/// A `DataCloneError` when the message has [`MAX_CAPABILITIES`].
+pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Result<Option<u32>, JsError> {
+    let Some(frame) = frames(scope).last_mut() else { return Ok(None) };
+    if frame.len() >= MAX_CAPABILITIES {
+        return Err(too_many_capabilities());
+    }
     frame.push(Some(capability));
-    Some(frame.len() as u32 - 1)
+    Ok(Some(frame.len() as u32 - 1))
 }
 
-/// Takes a capability out of the message that is being read.
-pub fn adopt(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
-    frames(scope).last_mut()?.get_mut(index as usize)?.take()
+fn too_many_capabilities() -> JsError {
+    JsError::dom(
+        "DataCloneError",
+        format!(
+            "A message can carry at most {MAX_CAPABILITIES} functions, stubs and streams; this one has more of them."
+        ),
+    )
+}
+
+/// Takes a capability of type `T` out of the message that is being read, once.
+pub fn adopt<T: Any>(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
+    let slot = frames(scope).last_mut()?.get_mut(index as usize)?;
+    slot.take_if(|capability| capability.is::<T>())
+}
+
+/// What a reader gets for whatever is wrong with a message.
+pub fn unreadable() -> JsError {
+    JsError::dom("DataCloneError", "Unable to deserialize cloned data.")
 }
 
 /// What becomes of instances of the guest's own classes.
@@ -359,6 +400,11 @@ impl v8::ValueSerializerImpl for Writer {
     ) -> Option<bool> {
         let object: v8::Local<v8::Value> = object.into();
         let mut hosts = self.state.hosts.borrow_mut();
+        if hosts.len() >= MAX_HOSTS {
+            let text = format!("A message can hold at most {MAX_HOSTS} objects that are not plain data.");
+            JsError::dom("DataCloneError", text).throw(scope);
+            return None;
+        }
         serializer.write_uint32(hosts.len() as u32);
         hosts.push(v8::Global::new(scope, object));
         Some(true)
@@ -400,23 +446,45 @@ fn read_passes<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     passes: &[Arc<[u8]>],
 ) -> Option<v8::Local<'s, v8::Value>> {
+    let Some((value, descriptors)) = passes.split_first().filter(|_| passes.len() <= MAX_PASSES) else {
+        return refuse(scope);
+    };
     let mut hosts = Vec::new();
-    for pass in passes.iter().skip(1).rev() {
+    for pass in descriptors.iter().rev() {
         let descriptors = deserialize(scope, pass, std::mem::take(&mut hosts))?;
         let Ok(descriptors) = v8::Local::<v8::Array>::try_from(descriptors) else {
             return refuse(scope);
         };
         for index in 0..descriptors.length() {
-            let descriptor = descriptors.get_index(scope, index)?;
-            let object = realm::call(scope, SCRIPT, "decodeHost", &[descriptor])?;
+            let object = decode_host(scope, descriptors, index)?;
             hosts.push(v8::Global::new(scope, object));
         }
     }
-    deserialize(scope, passes.first()?, hosts)
+    deserialize(scope, value, hosts)
+}
+
+/// The object that a descriptor stands for. Whatever is wrong with a descriptor, the reader gets one and the same error.
+fn decode_host<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    descriptors: v8::Local<'s, v8::Array>,
+    index: u32,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let decoded = {
+        v8::tc_scope!(let scope, scope);
+        let object = descriptors
+            .get_index(scope, index)
+            .and_then(|descriptor| realm::call(scope, SCRIPT, "decodeHost", &[descriptor]));
+        if object.is_none() && scope.has_terminated() {
+            scope.rethrow();
+            return None;
+        }
+        object
+    };
+    decoded.or_else(|| refuse(scope))
 }
 
 fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {
-    JsError::dom("DataCloneError", "Unable to deserialize cloned data.").throw(scope);
+    unreadable().throw(scope);
     None
 }
 

@@ -2,7 +2,8 @@
 // Live values on the wire: stubs, functions, RpcTargets, and the rules of who may send what where.
 // A mode says what a value is written for: an RPC message, a Worker's env or props, or a plain clone.
 //
-// natives.attach(handle), natives.exportObject(export) -> index in the message; natives.adopt(index) -> handle
+// natives.attach(handle), natives.exportObject(export) -> index in the message; natives.adoptObject(index),
+// natives.adoptService(index) -> handle; they throw where the message has none such
 // natives.checkTransfer(handle) throws unless the service may be given to another Worker
 // natives.localStub(export) -> handle
 
@@ -184,11 +185,25 @@ function hasFunction(args) {
   return false;
 }
 
-// Writes an argument list through `write`. Stubs in it move to the callee or are duplicated, by compatibility flag.
-exports.encodeArguments = (args, write) => {
-  if (args === undefined) return write(undefined);
-  const moves = natives.hasFlag("rpc_params_dup_stubs") ? undefined : [];
-  const result = withMode(RPC, moves, () => write(hasFunction(args) ? clones.prepare(args) : args));
+// Whether stubs among arguments are duplicated (by compatibility flag), or move to the callee.
+let duplicates;
+
+// Sends an argument list, or none: `native(handle, path, arguments, context)`.
+exports.encodeArguments = (args, native, handle, path, context) => {
+  if (args === undefined) return native(handle, path, undefined, context);
+  duplicates ??= natives.hasFlag("rpc_params_dup_stubs");
+  const modeBefore = mode;
+  const movedBefore = moved;
+  const moves = duplicates ? undefined : [];
+  mode = RPC;
+  moved = moves;
+  let result;
+  try {
+    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context);
+  } finally {
+    mode = modeBefore;
+    moved = movedBefore;
+  }
   if (moves !== undefined) disposeAll(moves);
   return result;
 };
@@ -214,7 +229,7 @@ clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "stub",
   decode: (index) => {
-    const stub = stubs.stubFromHandle(natives.adopt(index));
+    const stub = stubs.stubFromHandle(natives.adoptObject(index));
     if (received !== undefined) ArrayPrototypePush(received, stub);
     return stub;
   },
@@ -222,7 +237,7 @@ clones.register({ __proto__: null }, {
 clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "service",
-  decode: (index) => stubs.serviceFromHandle(natives.adopt(index), natives.currentContext()),
+  decode: (index) => stubs.serviceFromHandle(natives.adoptService(index), natives.currentContext()),
 });
 
 // Stubs that are read from now on belong to one argument list: they are disposed of when its call is over.
@@ -249,7 +264,12 @@ clones.register(Disposable.prototype, {
   __proto__: null,
   kind: "disposable",
   encode: ({ value, dispose }) => [value, ["stub", natives.exportObject(addExport(dispose))]],
-  decode: (payload) => new Disposable(payload[0], clones.decodeHost(payload[1])),
+  decode: (payload) => {
+    clones.expect(ArrayIsArray(payload) && payload.length === 2);
+    const dispose = payload[1];
+    clones.expect(ArrayIsArray(dispose) && dispose[0] === "stub");
+    return new Disposable(payload[0], clones.decodeHost(dispose));
+  },
 });
 
 exports.withDisposer = (value) => {

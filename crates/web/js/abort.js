@@ -8,6 +8,7 @@
 // remoteOutcome(id, aborted, reason).
 // AbortSignal.timeout() uses web/timers, which throws without an I/O context.
 const {
+  ArrayIsArray,
   ArrayPrototypePush,
   MathTrunc,
   NumberIsFinite,
@@ -248,6 +249,7 @@ clones.register(AbortSignal.prototype, {
     return [false, exports.attachLink(signal)];
   },
   decode: (payload) => {
+    clones.expect(ArrayIsArray(payload) && payload.length === 2 && typeof payload[0] === "boolean");
     const signal = exports.createAbortSignal();
     if (payload[0]) signalAbort(signal, payload[1]);
     else listenTo(signal, payload[1]);
@@ -262,7 +264,7 @@ let nextRemote = 0;
 function listenTo(signal, index) {
   const id = ++nextRemote;
   remote.set(id, { __proto__: null, signal, context: natives.currentContext() });
-  natives.signalListen(natives.adopt(index), id);
+  natives.signalListen(natives.adoptSignal(index), id);
 }
 
 exports.remoteOutcome = (id, aborted, reason) => {

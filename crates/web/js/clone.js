@@ -62,6 +62,15 @@ function dataCloneError(message) {
   return new DOMException(message, "DataCloneError");
 }
 exports.dataCloneError = dataCloneError;
+// For codecs that read: bytes need not be what a codec wrote. What does not have its shape is no message.
+function expect(holds) {
+  if (!holds) throw dataCloneError("Unable to deserialize cloned data.");
+}
+exports.expect = expect;
+exports.expectTexts = (list) => {
+  expect(ArrayIsArray(list));
+  for (let i = 0; i < list.length; i++) expect(typeof list[i] === "string");
+};
 
 exports.define = define;
 exports.typeName = typeName;
@@ -115,20 +124,29 @@ exports.encodeHost = (object) => {
 };
 
 exports.decodeHost = (descriptor) => {
+  expect(ArrayIsArray(descriptor) && descriptor.length === 2);
   const kind = descriptor[0];
   let codec = byKind.get(kind);
   if (codec === undefined && typeof kind === "string" && kind in owners) {
     require(owners[kind]);
     codec = byKind.get(kind);
   }
-  if (codec === undefined) throw dataCloneError("Unable to deserialize cloned data.");
+  expect(codec !== undefined);
   return codec.decode(descriptor[1]);
 };
 exports.register = register;
 
 // A copy of `value` in which functions and proxies are replaced by stand-ins. Follows what V8 itself would enumerate;
 // objects that V8 hands to `encodeHost` anyway are kept as they are.
-exports.prepare = (value) => copy(value, new SafeMap());
+exports.prepare = (value) => {
+  standInsMade = 0;
+  return copy(value, new SafeMap());
+};
+
+// As many as a message can carry (MAX_CAPABILITIES in isolate/src/values.rs): more are refused before the rest of a
+// huge value is copied.
+const MAX_STAND_INS = 10_000;
+let standInsMade = 0;
 
 function copy(value, seen) {
   if (typeof value !== "function" && (typeof value !== "object" || value === null)) return value;
@@ -151,6 +169,11 @@ function keep(seen, value, result) {
 
 // Encoded only when it is written: what it attaches belongs to the message under way then.
 function standIn(value) {
+  if (++standInsMade > MAX_STAND_INS) {
+    throw dataCloneError(
+      `A message can carry at most ${MAX_STAND_INS} functions, stubs and streams; this one has more of them.`,
+    );
+  }
   const object = natives.newStandIn();
   standIns.set(object, value);
   return object;

@@ -7,14 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use atoll_isolate::values::{self, Message};
 use atoll_isolate::{Envelope, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
 
+use crate::clone;
 use crate::context::{self, ContextId};
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["signalOpen" => signal_open, "signalFire" => signal_fire, "signalListen" => signal_listen]
+    natives![
+        "signalOpen" => signal_open,
+        "signalFire" => signal_fire,
+        "signalListen" => signal_listen,
+        "adoptSignal" => adopt_signal,
+    ]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
 type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+
+fn adopt_signal<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {
+    clone::adopt::<SignalLink>(scope, &args, rv);
+}
 
 /// One signal of a context, as the messages that it was sent in carry it.
 #[derive(Default)]
