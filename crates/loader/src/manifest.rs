@@ -23,7 +23,7 @@ const SCRIPTS: &[Script] = &[
     script!("loader", "loader"),
     script!("loader", "code"),
     script!("loader", "tracing"),
-    script!("loader", "workers-module"),
+    script!("loader", "workers-module", eager),
     script!("loader", "sockets-module"),
     script!("loader", "email-module"),
     script!("loader", "workflows-module"),
