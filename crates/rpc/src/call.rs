@@ -9,6 +9,7 @@ use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
 use atoll_web::inbox::Charge;
 
 use crate::budget::Landing;
+use crate::object::CONTEXT_GONE;
 
 /// One call, or the reading of one property.
 pub struct Call {
@@ -78,6 +79,7 @@ pub struct Question {
     state: AtomicU8,
     route: Route,
     landing: OnceLock<Landing>,
+    failure: OnceLock<RemoteError>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -90,6 +92,7 @@ impl Question {
             state: AtomicU8::new(PENDING),
             route,
             landing: OnceLock::new(),
+            failure: OnceLock::new(),
         })
     }
 
@@ -114,6 +117,17 @@ impl Question {
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
         (self.route)(self.landing.get(), work);
+    }
+
+    /// Notes what the call failed with: whoever asked for its result gets that, too.
+    pub fn fail(&self, error: RemoteError) {
+        let _ = self.failure.set(error);
+    }
+
+    /// What a call on the result gets when nobody has it: the call's own error, or else why nobody answers there.
+    pub fn gone(&self) -> RemoteError {
+        let own = self.failure.get().cloned().or_else(|| self.landing.get().map(Landing::gone));
+        own.unwrap_or_else(|| RemoteError::error(CONTEXT_GONE))
     }
 
     /// Notes where the call landed.

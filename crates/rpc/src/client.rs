@@ -11,7 +11,7 @@ use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Charge;
 
 use crate::call::{Asked, Call, Question, Reply};
-use crate::object::{CONTEXT_GONE, ObjectRef};
+use crate::object::ObjectRef;
 use crate::server;
 use crate::service::ServiceCap;
 
@@ -125,7 +125,7 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let (id, onward) = (question.id(), question.clone());
+    let onward = question.clone();
     let depth = match depth_of_call(scope) {
         Ok(depth) => depth,
         Err(error) => return error.throw(scope),
@@ -135,17 +135,16 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
         Path { names: path, depth },
         arguments,
         |mut call| {
-            let landing = question.landing().cloned();
-            if let Some(landing) = &landing {
+            if let Some(landing) = question.landing() {
                 if let Err(error) = landing.charge(&mut call) {
                     return call.reply.settle(Err(error));
                 }
                 call.question.land(landing.clone());
             }
-            question.follow(Box::new(move |scope| match (scope, landing) {
-                (Some(scope), _) => server::call_answer(scope, id, call),
-                (None, Some(landing)) => call.reply.settle(Err(landing.gone())),
-                (None, None) => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+            let asked = question.clone();
+            question.follow(Box::new(move |scope| match scope {
+                Some(scope) => server::call_answer(scope, &asked, call),
+                None => call.reply.settle(Err(asked.gone())),
             }));
         },
         Box::new(move |_, work| onward.follow(work)),
@@ -185,7 +184,11 @@ fn send<'s>(
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
     let handle = context::add_resource(scope, owner, Arc::new(Asked(question.clone())));
+    let asked = question.clone();
     let reply = Reply::new(move |outcome| {
+        if let Err(error) = &outcome {
+            asked.fail(error.clone());
+        }
         let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
         settle(completion, handle, outcome);
     });
