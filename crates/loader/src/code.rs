@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use atoll_isolate::modules::ModuleSource;
 use atoll_isolate::values::Message;
-use atoll_rpc::Service;
+use atoll_rpc::{Service, ServiceCap};
 use atoll_web::fetcher::Fetcher;
 
-use crate::binding::Loader;
 use crate::limits;
+use crate::loader::Loader;
 
 /// What a Worker is started from.
 pub struct WorkerCode {
@@ -18,7 +18,7 @@ pub struct WorkerCode {
     /// Name of the main module.
     pub main: String,
     /// All modules by name.
-    pub modules: Vec<(String, ModuleSource)>,
+    pub modules: Arc<Vec<(String, ModuleSource)>>,
     /// Other names of modules: (alias, name).
     pub aliases: Vec<(String, String)>,
     /// Compatibility date, for children in the short form.
@@ -37,6 +37,17 @@ pub struct WorkerCode {
     pub limits: CodeLimits,
     /// Loaded by another Worker: its entrypoints cannot be given away.
     pub dynamic: bool,
+}
+
+impl WorkerCode {
+    /// Whether a Worker can be started from it any number of times: its `env` has values and services in it, but nothing
+    /// live.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match &self.env {
+            EnvSource::Bindings(_) => true,
+            EnvSource::Value(message) => message.capabilities().iter().all(|held| held.is::<ServiceCap>()),
+        }
+    }
 }
 
 /// Where a Worker's `env` comes from.

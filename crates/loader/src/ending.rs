@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atoll_isolate::Meter;
+use atoll_isolate::{Meter, memory};
 use atoll_web::context::{self, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::RemoteError;
@@ -22,6 +22,14 @@ pub(crate) fn cpu_text(worker: &str, limit: Duration) -> String {
 /// What callers get when the isolate is past its memory.
 pub(crate) fn memory_text(worker: &str, bytes: usize) -> String {
     format!("Worker \"{worker}\" exceeded its memory limit of {} MiB.", bytes >> 20)
+}
+
+/// What callers get when the process is past its memory and this isolate had the most.
+pub(crate) fn process_memory_text(worker: &str) -> String {
+    let limit = memory::marks().smallest() >> 20;
+    format!(
+        "Worker \"{worker}\" was ended: the process reached its memory limit of {limit} MiB, and this Worker took the most."
+    )
 }
 
 /// What everybody gets who waits for a Worker whose start takes too long.

@@ -14,6 +14,7 @@ use atoll_web::context::{self, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
+use atoll_web::task::Task;
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +22,7 @@ use crate::code::CodeLimits;
 use crate::ending::{UnderWay, WallTimer, cpu_text};
 use crate::limits;
 use crate::tail::Trace;
-use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
+use crate::worker::{Admission, HOOKS_SCRIPT, Own, WeakWorker, Work, Worker};
 
 /// Hooks of every Worker's isolate.
 pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
@@ -47,7 +48,13 @@ pub enum Props {
 }
 
 /// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
-pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool, OnceLock<Weak<Trace>>);
+pub(crate) struct Answer {
+    waiting: Mutex<Option<Waiting>>,
+    given: AtomicBool,
+    trace: OnceLock<Weak<Trace>>,
+    /// Where it is worked on, once that has begun.
+    place: OnceLock<(WeakWorker, ContextId)>,
+}
 
 enum Waiting {
     Fetch(Responder),
@@ -68,16 +75,42 @@ pub struct Failure {
 
 impl Answer {
     fn new(waiting: Waiting) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false), OnceLock::new()))
+        Arc::new(Self {
+            waiting: Mutex::new(Some(waiting)),
+            given: AtomicBool::new(false),
+            trace: OnceLock::new(),
+            place: OnceLock::new(),
+        })
     }
 
     fn take(&self) -> Option<Waiting> {
-        self.1.store(true, Ordering::Release);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.given.store(true, Ordering::Release);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn is_given(&self) -> bool {
-        self.1.load(Ordering::Acquire)
+        self.given.load(Ordering::Acquire)
+    }
+
+    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
+    fn give_up(&self) {
+        drop(self.take());
+        // Not begun yet: it will see that the answer is given.
+        let Some((worker, id)) = self.place.get() else { return };
+        let (Some(worker), id) = (worker.upgrade(), *id) else { return };
+        let cancel: Work = Box::new(move |admission| {
+            if let Admission::Inside(scope) = admission {
+                cancel(scope, id);
+            }
+        });
+        worker.deliver(None, cancel);
+    }
+
+    /// How its invocation ended, for the trace.
+    pub(crate) fn outcome(&self, outcome: &'static str) {
+        if let Some(trace) = self.trace.get().and_then(Weak::upgrade) {
+            trace.outcome(outcome);
+        }
     }
 
     pub(crate) fn fail(&self, error: RemoteError) {
@@ -93,9 +126,7 @@ impl Answer {
 
     /// A limit ended the invocation: its tails are told which, its caller gets the error.
     pub(crate) fn exceeded(&self, outcome: &'static str, error: RemoteError) {
-        if let Some(trace) = self.2.get().and_then(Weak::upgrade) {
-            trace.outcome(outcome);
-        }
+        self.outcome(outcome);
         self.fail(error);
     }
 
@@ -125,8 +156,8 @@ struct Invocation {
     waiting: u64,
     trace: Option<Arc<Trace>>,
     limits: CodeLimits,
-    /// Whether somebody looks after it since its answer.
-    lingers: bool,
+    /// Looks after it since its answer.
+    lingers: Option<Task>,
     #[expect(dead_code, reason = "gives its place back when the invocation ends")]
     under_way: UnderWay,
     wall: Option<WallTimer>,
@@ -159,7 +190,14 @@ pub(crate) fn fetch_event(
     request: FetchRequest,
     respond: Responder,
 ) {
+    let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
+    let given_up = Arc::downgrade(&answer);
+    work.on_given_up(move || {
+        if let Some(answer) = given_up.upgrade() {
+            answer.give_up();
+        }
+    });
     let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
     let charge = match worker.inbox().take(request.size()) {
         Ok(charge) => charge,
@@ -198,7 +236,8 @@ pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, ca
     let answer = Answer::new(Waiting::Call(call.reply));
     let settled = answer.clone();
     let reply = Reply::new(move |outcome| settled.settle(outcome));
-    let event = if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
+    let event =
+        if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
     let (question, depth) = (call.question.clone(), call.depth);
     let call = Call { reply, charge, ..call };
     let meter = begin(worker, target, limits, depth, answer, event, move |scope, entrypoint, props| {
@@ -216,9 +255,17 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(worker, target, worker.limits(), Depth::default(), answer, Value::Null, |scope, entrypoint, props| {
-        realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
-    });
+    begin(
+        worker,
+        target,
+        worker.limits(),
+        Depth::default(),
+        answer,
+        Value::Null,
+        |scope, entrypoint, props| {
+            realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+        },
+    );
 }
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
@@ -277,17 +324,18 @@ fn begin(
             Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event, depth)
         });
         if let Some(trace) = &trace {
-            let _ = answer.2.set(Arc::downgrade(trace));
+            let _ = answer.trace.set(Arc::downgrade(trace));
         }
         let waiting = holder.expect(&answer);
         let (worker, timed) = (holder.clone(), meter.clone());
+        let place = holder.downgrade();
         let invocation = Invocation {
             worker: holder,
             answer: answer.clone(),
             waiting,
             trace,
             limits,
-            lingers: false,
+            lingers: None,
             under_way,
             wall: None,
         };
@@ -296,6 +344,11 @@ fn begin(
             invocation.wall = Some(WallTimer::start(&worker, limit, answer.clone(), timed, id));
         }
         context::enter(scope, id);
+        let _ = answer.place.set((place, id));
+        if answer.is_given() {
+            // Given up a moment ago, by somebody who did not know the place yet.
+            return context::finish(scope, id);
+        }
         let entrypoint = match &target.entrypoint {
             Some(name) => string(scope, name).into(),
             None => v8::undefined(scope).into(),
@@ -366,7 +419,14 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let hosts =
         realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]).is_some_and(|v| v.is_true());
     if !hosts {
-        // After an answer: what `waitUntil` waits for will never come.
+        // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
+        let owes_body = body::fail_pipes(scope, id, HUNG);
+        if owes_body || !answer.is_given() {
+            let now = context::environment(scope).clock.now_ms();
+            if let Some(invocation) = context::data::<Invocation>(scope, id) {
+                invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
+            }
+        }
         answer.fail(RemoteError::error(HUNG));
         context::close(scope, id);
     }
@@ -376,11 +436,11 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
 /// its streams.
 fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    if std::mem::replace(&mut invocation.lingers, true) {
+    if invocation.lingers.is_some() {
         return;
     }
     let worker = invocation.worker.downgrade();
-    tokio::spawn(async move {
+    invocation.lingers = Some(Task::spawn(async move {
         loop {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
             let Some(worker) = worker.upgrade() else { return };
@@ -403,7 +463,21 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
                 return;
             }
         }
-    });
+    }));
+}
+
+/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
+fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if !context::enter(scope, id) {
+        return;
+    }
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
+    if context::is_finished(scope, id)
+        && let Some(invocation) = context::data::<Invocation>(scope, id)
+    {
+        invocation.traced(|trace| trace.outcome("canceled"));
+    }
 }
 
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
@@ -513,16 +587,17 @@ fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'
     }));
 }
 
-/// `abortContext(exception)` ends the current context; its answers are the exception.
+/// `abortContext(exception)` ends the current context; its answer and those of calls on its objects are the exception.
 fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let id = context::current(scope);
     if id == 0 {
         return JsError::error(context::GLOBAL_SCOPE).throw(scope);
     }
+    let error = fetch::error_of(scope, args.get(0));
     if let Some(answer) = answer(scope) {
-        let error = fetch::error_of(scope, args.get(0));
-        answer.fail(error);
+        answer.fail(RemoteError { remote: false, ..error.clone() });
     }
+    atoll_rpc::server::fail_calls(scope, id, &error);
     context::finish(scope, id);
 }
 

@@ -8,7 +8,7 @@ const {
   ArrayPrototypeJoin, ArrayPrototypeSlice, Error, ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty,
   PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap, TypeError,
 } = primordials;
-const { RpcTarget, WorkerEntrypoint, DurableObject, hasPrototype } = require("rpc/targets");
+const { RpcTarget, WorkerEntrypoint, WorkflowEntrypoint, hasPrototype } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const values = require("rpc/values");
 const { hold, onDrop } = require("web/context");
@@ -35,7 +35,7 @@ function prototypeMember(object, name) {
   if (ObjectPrototypeHasOwnProperty(object, name) && natives.valueKind(object) !== "Proxy") throw missing(name);
   let prototype = ObjectGetPrototypeOf(object);
   while (prototype !== null && prototype !== objectPrototype) {
-    if (prototype === RpcTarget.prototype || prototype === WorkerEntrypoint.prototype || prototype === DurableObject.prototype) break;
+    if (prototype === RpcTarget.prototype || prototype === WorkerEntrypoint.prototype || prototype === WorkflowEntrypoint.prototype) break;
     if (ObjectPrototypeHasOwnProperty(prototype, name)) return ReflectGet(object, name, object);
     prototype = ObjectGetPrototypeOf(prototype);
   }
@@ -50,7 +50,7 @@ function isInstance(object) {
   return (
     hasPrototype(object, RpcTarget.prototype) ||
     hasPrototype(object, WorkerEntrypoint.prototype) ||
-    hasPrototype(object, DurableObject.prototype)
+    hasPrototype(object, WorkflowEntrypoint.prototype)
   );
 }
 

@@ -5,7 +5,7 @@
 //
 // natives.rpcCall(handle, path, arguments or undefined) -> [promise, question]
 // natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
-// natives.serviceFetch(handle, method, url, headers, body, cf, redirect) -> as natives.fetch
+// natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
 
 const {
   ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, PromisePrototypeThen, PromiseReject, Proxy,
@@ -21,6 +21,9 @@ const kState = primordials.Symbol("state");
 
 class RpcStub {
   constructor(target) {
+    if ((typeof target !== "object" && typeof target !== "function") || target === null) {
+      throw new TypeError("Failed to construct 'JsRpcStub': constructor parameter 1 is not of type 'Object'.");
+    }
     return require("rpc/values").localStub(target);
   }
 }
@@ -54,6 +57,7 @@ class State {
   root = undefined;
   path = undefined;
   loopback = undefined;
+  tag = "Fetcher";
   constructor(kind) {
     this.kind = kind;
   }
@@ -107,6 +111,13 @@ function sendOnPromise(root, path, args, result) {
   result.promise = PromisePrototypeThen(root.promise, (value) => callValue(value, path, args));
 }
 
+// As if it had been called where the value came from.
+function remoteError(error) {
+  const { decodeError, encodeError } = require("web/clone");
+  const parts = encodeError(error);
+  throw decodeError(parts[0], parts[1], parts[2], parts[3], true);
+}
+
 function accept(sent, result) {
   result.question = sent[1];
   result.promise = PromisePrototypeThen(
@@ -120,18 +131,24 @@ function accept(sent, result) {
     function rejected(error) {
       result.settled = true;
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this promise.
-      if (typeof error === "object" && error !== null) ErrorCaptureStackTrace(error, rejected);
+      if (typeof error === "object" && error !== null && primordials.ObjectGetPrototypeOf(error) !== objectPrototype) {
+        ErrorCaptureStackTrace(error, rejected);
+      }
       throw error;
     },
   );
 }
 
 function callValue(value, path, args) {
-  if (typeof value !== "object" && typeof value !== "function") {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) {
     throw new TypeError("Can't pipeline on RPC that did not return an object.");
   }
   const { callLocal } = require("rpc/dispatch");
-  return callLocal(value, path, args);
+  try {
+    return PromisePrototypeThen(primordials.PromiseResolve(callLocal(value, path, args)), undefined, remoteError);
+  } catch (error) {
+    remoteError(error);
+  }
 }
 
 // Calls a stub once and lets it go.
@@ -149,12 +166,13 @@ function disposeValue(value) {
 }
 
 // Members that every object has are answered here and never go over RPC.
-const ownMembers = {
-  __proto__: null, constructor: 1, toString: 1, toLocaleString: 1, valueOf: 1, hasOwnProperty: 1, isPrototypeOf: 1,
-  propertyIsEnumerable: 1,
-};
-function ownMember(target, key, Class) {
-  return key === "constructor" ? Class : target[key];
+const objectPrototype = primordials.ObjectGetPrototypeOf({});
+const ownMembers = { __proto__: null, constructor: undefined };
+for (const key of ["toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"]) {
+  ownMembers[key] = objectPrototype[key];
+}
+function ownMember(key, Class) {
+  return key === "constructor" ? Class : ownMembers[key];
 }
 
 // ---- Proxies -------------------------------------------------------------------------------------------------------
@@ -176,7 +194,8 @@ function propertyOf(root, path, name) {
 }
 
 function cover(state, handler) {
-  const target = function () {};
+  // An arrow function: callable, not a constructor, and without a property that a proxy would have to show.
+  const target = () => {};
   target[kState] = state;
   const proxy = new Proxy(target, handler);
   states.set(proxy, state);
@@ -211,16 +230,17 @@ const common = {
   defineProperty: () => false,
   deleteProperty: () => false,
   setPrototypeOf: () => false,
-  has: (target, key) => typeof key === "string",
-  ownKeys: () => ["prototype"],
   // The state behind a proxy is nobody's business: whoever had it could name any handle of the isolate.
-  getOwnPropertyDescriptor: (target, key) =>
-    key === "prototype" ? primordials.ReflectGetOwnPropertyDescriptor(target, key) : undefined,
+  ownKeys: () => [],
+  getOwnPropertyDescriptor: () => undefined,
 };
+const isName = (target, key) => typeof key === "string";
+const isStubMember = (target, key) => (typeof key === "string" ? key !== "then" : key === SymbolDispose);
 
 const propertyHandler = {
   __proto__: null,
   ...common,
+  has: isName,
   getPrototypeOf: () => RpcProperty.prototype,
   apply(target, _this, args) {
     const { root, path } = target[kState];
@@ -228,9 +248,9 @@ const propertyHandler = {
   },
   get(target, key) {
     const state = target[kState];
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcProperty" : undefined;
+    if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcProperty" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
-    if (key in ownMembers) return ownMember(target, key, RpcProperty);
+    if (key in ownMembers) return ownMember(key, RpcProperty);
     return propertyOf(state.root, state.path, key);
   },
 };
@@ -238,6 +258,7 @@ const propertyHandler = {
 const promiseHandler = {
   __proto__: null,
   ...common,
+  has: (target, key) => typeof key === "string" || key === SymbolDispose,
   getPrototypeOf: () => RpcPromise.prototype,
   apply(target, _this, args) {
     return promiseProxy(send(target[kState], [], args));
@@ -245,9 +266,9 @@ const promiseHandler = {
   get(target, key) {
     const state = target[kState];
     if (key === SymbolDispose) return () => disposePromise(state);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcPromise" : undefined;
+    if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcPromise" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
-    if (key in ownMembers) return ownMember(target, key, RpcPromise);
+    if (key in ownMembers) return ownMember(key, RpcPromise);
     return propertyOf(state, [], key);
   },
 };
@@ -261,6 +282,7 @@ function disposePromise(state) {
 const stubHandler = {
   __proto__: null,
   ...common,
+  has: isStubMember,
   getPrototypeOf: () => RpcStub.prototype,
   apply(target, _this, args) {
     return promiseProxy(send(target[kState], [], args));
@@ -268,11 +290,10 @@ const stubHandler = {
   get(target, key, receiver) {
     const state = target[kState];
     if (key === SymbolDispose) return () => disposeStub(state);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcStub" : undefined;
+    if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcStub" : undefined;
     if (key === "then") return undefined;
     if (key === "dup") return () => dup(state);
-    if (key === "onRpcBroken") return undefined;
-    if (key in ownMembers) return ownMember(target, key, RpcStub);
+    if (key in ownMembers) return ownMember(key, RpcStub);
     return propertyOf(state, [], key);
   },
 };
@@ -306,22 +327,17 @@ function promiseProxy(state) {
 
 const serviceHandler = {
   __proto__: null,
-  ownKeys: () => [],
-  getOwnPropertyDescriptor: () => undefined,
-  set: () => false,
-  defineProperty: () => false,
-  deleteProperty: () => false,
-  setPrototypeOf: () => false,
+  ...common,
+  has: (target, key) => typeof key === "string" && key !== "then",
   getPrototypeOf: () => ServiceStub.prototype,
-  has: (target, key) => typeof key === "string",
   get(target, key, receiver) {
     const state = target[kState];
     if (key === "fetch") return (input, init) => fetchService(state, input, init);
     if (key === "connect") return () => refuseConnect();
     if (key === SymbolDispose) return () => disposeService(state);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "ServiceStub" : undefined;
+    if (typeof key === "symbol") return key === SymbolToStringTag ? state.tag : undefined;
     if (key === "then") return undefined;
-    if (key in ownMembers) return ownMember(target, key, ServiceStub);
+    if (key in ownMembers) return ownMember(key, ServiceStub);
     return propertyOf(state, [], key);
   },
 };
@@ -344,7 +360,8 @@ function fetchService(state, input, init) {
     const request = new Request(input, init);
     const handle = handleOf(state);
     return require("web/fetch").send(
-      (method, url, headers, body, cf, redirect) => natives.serviceFetch(handle, method, url, headers, body, cf, redirect),
+      (method, url, headers, body, cf, redirect, canceller) =>
+        natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller),
       request,
     );
   } catch (error) {
@@ -378,25 +395,55 @@ function serviceFromState(state) {
 }
 
 // `ctx.exports.X`: a service with empty props, that can also be called with props to give a specialised one.
-// `specialise(options)` gives the handle.
+// `specialise(props)` gives the handle.
 const loopbackHandler = {
   __proto__: null,
   ...serviceHandler,
   getPrototypeOf: () => LoopbackServiceStub.prototype,
   apply(target, _this, args) {
-    return releaseWhenCollected(serviceFromHandle(target[kState].specialise(args[0])));
+    const options = args[0];
+    if ((typeof options !== "object" && typeof options !== "function") || options === null) {
+      throw new TypeError(
+        "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
+      );
+    }
+    return releaseWhenCollected(serviceFromHandle(target[kState].specialise(propsOf(options, "Options"))));
   },
-  ownKeys: common.ownKeys,
-  getOwnPropertyDescriptor: common.getOwnPropertyDescriptor,
 };
 class LoopbackServiceStub extends ServiceStub {}
+
+// The props of an options object of the dictionary type `type`.
+function propsOf(options, type) {
+  const { props } = options;
+  if (props !== undefined && ((typeof props !== "object" && typeof props !== "function") || props === null)) {
+    throw new TypeError(`Incorrect type for the 'props' field on '${type}': the provided value is not of type 'Object'.`);
+  }
+  return props;
+}
+
+// `ctx.exports.X` of a class that is no entrypoint: a Durable Object's, if there were any.
+class LoopbackDurableObjectClass {
+  constructor() {
+    throw new TypeError("Illegal constructor");
+  }
+}
+function loopbackClass(name) {
+  const refuse = primordials.FunctionPrototypeBind(() => {
+    throw new Error(`Durable Objects are not supported yet: ctx.exports.${name} cannot be used as a class.`);
+  }, undefined);
+  return primordials.ObjectSetPrototypeOf(refuse, LoopbackDurableObjectClass.prototype);
+}
+primordials.ObjectDefineProperty(LoopbackDurableObjectClass.prototype, SymbolToStringTag, {
+  __proto__: null, value: "LoopbackDurableObjectClass", configurable: true,
+});
 
 function loopback(specialise) {
   const state = new State("service");
   state.loopback = () => specialise(undefined);
   state.specialise = specialise;
   state.isLoopback = true;
-  const target = function () {};
+  state.tag = "LoopbackServiceStub";
+  const target = () => {};
   target[kState] = state;
   const proxy = new Proxy(target, loopbackHandler);
   states.set(proxy, state);
@@ -410,12 +457,16 @@ exports.ServiceStub = ServiceStub;
 exports.callAndDispose = callAndDispose;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
+exports.isLoopbackClass = (value) =>
+  primordials.ObjectGetPrototypeOf(value) === LoopbackDurableObjectClass.prototype;
 exports.loopback = loopback;
+exports.loopbackClass = loopbackClass;
 exports.promiseOf = promiseOf;
 exports.releaseWhenCollected = releaseWhenCollected;
 exports.send = send;
 exports.promiseProxy = promiseProxy;
 exports.propertyOf = propertyOf;
+exports.propsOf = propsOf;
 exports.serviceFromHandle = serviceFromHandle;
 exports.serviceFromState = serviceFromState;
 exports.State = State;

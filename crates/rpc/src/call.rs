@@ -79,6 +79,7 @@ pub struct Question {
     state: AtomicU8,
     route: Route,
     landing: OnceLock<Landing>,
+    /// Why the call itself failed, for calls on its result that find nobody.
     failure: OnceLock<RemoteError>,
 }
 
@@ -94,6 +95,11 @@ impl Question {
             landing: OnceLock::new(),
             failure: OnceLock::new(),
         })
+    }
+
+    /// The call failed; with calls on its result, so do they.
+    pub(crate) fn failed(&self, error: &RemoteError) {
+        let _ = self.failure.set(error.clone());
     }
 
     /// Its number, unique in the process.
@@ -117,11 +123,6 @@ impl Question {
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
         (self.route)(self.landing.get(), work);
-    }
-
-    /// Notes what the call failed with: whoever asked for its result gets that, too.
-    pub fn fail(&self, error: RemoteError) {
-        let _ = self.failure.set(error);
     }
 
     /// What a call on the result gets when nobody has it: the call's own error, or else why nobody answers there.

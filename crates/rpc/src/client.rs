@@ -73,7 +73,8 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     }
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let depth = if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
+    let depth =
+        if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
     let sent = depth.and_then(|depth| {
         send(scope, Path { names: path, depth }, arguments, |call| dispatch(&target, call), route(&target))
     });
@@ -187,7 +188,7 @@ fn send<'s>(
     let asked = question.clone();
     let reply = Reply::new(move |outcome| {
         if let Err(error) = &outcome {
-            asked.fail(error.clone());
+            asked.failed(error);
         }
         let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
         settle(completion, handle, outcome);
@@ -217,7 +218,7 @@ fn settle(completion: Completion, question: Handle, outcome: Result<(Charge, Mes
     });
 }
 
-/// `serviceFetch(handle, method, url, headers, body, cf, redirect)`, as `fetch`, to a service.
+/// `serviceFetch(handle, method, url, headers, body, cf, redirect, canceller)`, as `fetch`, to a service.
 fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
@@ -225,7 +226,7 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     };
     let request = fetch::request_argument(scope, &args, 1);
     let fetcher = service.0.clone().as_fetcher();
-    match fetch::start(scope, fetcher.as_ref(), request) {
+    match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }

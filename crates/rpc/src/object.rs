@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use atoll_isolate::{Envelope, JsError, Native, WeakIsolate, arguments, natives, realm, v8, values};
+use atoll_web::clone::adopt;
 use atoll_web::context::{self, ContextId, Counted};
 
 use crate::budget::Landing;
 use crate::call::Followup;
+use crate::service::ServiceCap;
 
 /// An object that a context exported. While somebody holds it, its context stays open; when the last holder lets go,
 /// its disposer runs, in a later turn of its own isolate.
@@ -69,13 +71,21 @@ impl Drop for ObjectRef {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["exportObject" => export_object, "localStub" => local_stub]
+    natives![
+        "exportObject" => export_object,
+        "localStub" => local_stub,
+        "adoptObject" => adopt_object,
+        "adoptService" => adopt_service,
+    ]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
 type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 
-fn new_object(scope: &mut v8::PinScope<'_, '_>, export: u32) -> Option<(Arc<ObjectRef>, Result<(), JsError>)> {
+fn new_object(
+    scope: &mut v8::PinScope<'_, '_>,
+    export: u32,
+) -> Option<(Arc<ObjectRef>, Result<(), JsError>)> {
     let context = context::current(scope);
     let meter = context::meter(scope, context)?;
     let (counted, refused) = match context::count_object(scope) {
@@ -98,6 +108,14 @@ fn export_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
         Ok(None) => {}
         Err(error) => error.throw(scope),
     }
+}
+
+fn adopt_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {
+    adopt::<ObjectRef>(scope, &args, rv);
+}
+
+fn adopt_service<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {
+    adopt::<ServiceCap>(scope, &args, rv);
 }
 
 /// A handle of its own isolate to the object with this export number: `new RpcStub(target)`.

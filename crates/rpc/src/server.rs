@@ -60,7 +60,9 @@ pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: &Question, call: 
     let context =
         realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
     match context {
-        Some(id) if id != 0 && context::enter_at(scope, id, call.depth) => run(scope, "callAnswer", target.into(), call),
+        Some(id) if id != 0 && context::enter_at(scope, id, call.depth) => {
+            run(scope, "callAnswer", target.into(), call)
+        }
         _ => call.reply.settle(Err(question.gone())),
     }
 }
@@ -168,6 +170,15 @@ fn rpc_reject<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
         reply.settle(Err(error));
     }
     rv.set_bool(keep);
+}
+
+/// Fails the calls that context `id` has not answered yet.
+pub fn fail_calls(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId, error: &RemoteError) {
+    for (_, pending) in context::owned::<Pending>(scope, id) {
+        if let Some(reply) = pending.take() {
+            reply.settle(Err(error.clone()));
+        }
+    }
 }
 
 /// Forgets the result of a call that was kept for pipelining.

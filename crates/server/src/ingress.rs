@@ -131,12 +131,12 @@ async fn answer(
         Ok(request) => request,
         Err(message) => return plain(StatusCode::BAD_REQUEST, &message),
     };
-    service.fetch(
-        request,
-        Responder::new(move |answer| {
-            let _ = sender.send(answer);
-        }),
-    );
+    let responder = Responder::new(move |answer| {
+        let _ = sender.send(answer);
+    });
+    // A client that leaves drops this future, and with it the interest in the answer.
+    let _interest = responder.interest();
+    service.fetch(request, responder);
     let answer = receiver.await.unwrap_or_else(|_| Err(RemoteError::error("The Worker gave no answer.")));
     match answer.map(response) {
         Ok(Ok(response)) => response,

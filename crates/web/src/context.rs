@@ -11,12 +11,14 @@ use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
 use atoll_isolate::values::Capability;
-use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
 
 use crate::depth::Depth;
 use crate::fetcher::Fetcher;
 use crate::inbox::Inbox;
 use crate::lines::Written;
+use crate::task::Task;
+use crate::timers::Timers;
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
 pub type ContextId = u32;
@@ -57,8 +59,8 @@ pub struct Environment {
 
 struct Context {
     meter: Arc<Meter>,
-    pending: FxHashMap<u32, v8::Global<v8::PromiseResolver>>,
-    timers: FxHashMap<u32, tokio::task::AbortHandle>,
+    pending: FxHashMap<u32, Pending>,
+    timers: Timers,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
     depth: Depth,
@@ -67,7 +69,16 @@ struct Context {
     objects: Arc<AtomicUsize>,
     streams: Arc<AtomicUsize>,
     written: Written,
+    /// Signals of others that may still abort.
+    signals: u32,
     data: Option<Box<dyn Any + Send>>,
+}
+
+/// A promise that the outside settles.
+struct Pending {
+    resolver: v8::Global<v8::PromiseResolver>,
+    /// Work for it, which ends when this is dropped.
+    work: Option<Box<dyn Send>>,
 }
 
 /// Subrequests that an invocation may make.
@@ -92,7 +103,7 @@ struct Resource {
 pub(crate) struct Contexts {
     environment: Option<Environment>,
     current: ContextId,
-    entered: Vec<u64>,
+    entered: Vec<v8::Global<v8::Value>>,
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
@@ -106,7 +117,7 @@ pub(crate) struct Contexts {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["contextDone" => context_done]
+    natives!["contextDone" => context_done, "overrides" => overrides, "setOverrides" => set_overrides]
 }
 
 fn context_done<'s>(
@@ -121,6 +132,11 @@ fn context_done<'s>(
 /// Nothing keeps the context open any more: it is closed at the end of the message.
 pub fn finish(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     contexts(scope).done.push(id);
+}
+
+/// Whether [`finish`] named a context in this message.
+pub fn is_finished(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    contexts(scope).done.contains(&id)
 }
 
 /// Contexts that [`finish`] named since the last call.
@@ -151,6 +167,35 @@ pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
     carried(scope) as ContextId
 }
 
+/// `overrides()`: what `setOverrides` carries along with the running code, or undefined.
+fn overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    if let Ok(pair) = v8::Local::<v8::Array>::try_from(carried)
+        && let Some(value) = pair.get_index(scope, 1)
+    {
+        rv.set(value);
+    }
+}
+
+/// `setOverrides(value)`: an object that code started from here carries along, or undefined.
+fn set_overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = carried(scope);
+    if args.get(0).is_undefined() {
+        return carry(scope, carried);
+    }
+    let carried = v8::Number::new(scope, carried as f64);
+    let pair = v8::Array::new_with_elements(scope, &[carried.into(), args.get(0)]);
+    scope.set_continuation_preserved_embedder_data(pair.into());
+}
+
 /// How deep the running code is in calls that led to each other; carried along like the context.
 pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
     Depth::unpack(carried(scope) >> 32)
@@ -159,7 +204,12 @@ pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
 /// The context's number in the low half, the depth in the high one.
 fn carried(scope: &mut v8::PinScope<'_, '_>) -> u64 {
     let carried = scope.get_continuation_preserved_embedder_data();
-    v8::Local::<v8::Number>::try_from(carried).map_or(0, |data| data.value() as u64)
+    if let Ok(data) = v8::Local::<v8::Number>::try_from(carried) {
+        return data.value() as u64;
+    }
+    // Inside `withEnv()` and its like: the number, and what they put in place.
+    let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return 0 };
+    pair.get_index(scope, 0).and_then(|data| data.number_value(scope)).map_or(0, |data| data as u64)
 }
 
 fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
@@ -198,7 +248,7 @@ pub fn open(
         Context {
             meter,
             pending: FxHashMap::default(),
-            timers: FxHashMap::default(),
+            timers: Timers::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
             depth,
@@ -206,6 +256,7 @@ pub fn open(
             objects: Arc::default(),
             streams: Arc::default(),
             written: Written::default(),
+            signals: 0,
             data: Some(data),
         },
     );
@@ -241,11 +292,13 @@ pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
 /// Around the evaluation of module code: it runs in no context.
 pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
     if before {
-        let outer = carried(scope);
-        contexts(scope).entered.push(outer);
+        let carried = scope.get_continuation_preserved_embedder_data();
+        let carried = v8::Global::new(scope, carried);
+        contexts(scope).entered.push(carried);
         carry(scope, 0);
     } else if let Some(previous) = contexts(scope).entered.pop() {
-        carry(scope, previous);
+        let previous = v8::Local::new(scope, previous);
+        scope.set_continuation_preserved_embedder_data(previous);
     }
 }
 
@@ -295,21 +348,42 @@ pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Mete
     contexts(scope).table.get(&id).map(|c| c.meter.clone())
 }
 
-/// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.
+/// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
+    contexts(scope)
+        .table
+        .get(&id)
+        .is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0)
 }
 
-/// Ends a context: its timers stop, its promises never settle, its resources are dropped.
+/// A context listens to one signal more, or to one less.
+pub(crate) fn listen(scope: &mut v8::PinScope<'_, '_>, id: ContextId, change: i32) {
+    if let Some(context) = contexts(scope).table.get_mut(&id) {
+        context.signals = context.signals.saturating_add_signed(change);
+    }
+}
+
+/// The timers of a context, where it is still open.
+pub(crate) fn timers<'a>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut Timers> {
+    contexts(scope).table.get_mut(&id).map(|context| &mut context.timers)
+}
+
+/// A number for a new operation or timer.
+pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
+    let contexts = contexts(scope);
+    contexts.next_operation = contexts.next_operation.wrapping_add(1);
+    contexts.next_operation
+}
+
+/// Ends a context: its timers and operations stop, its promises never settle, its resources are dropped.
 pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.remove(&id) else { return };
     let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
-    context.timers.values().for_each(tokio::task::AbortHandle::abort);
     // Dropped without a borrow of the table: a resource's drop may send messages.
     let weight: i64 = resources.iter().map(|resource| resource.weight).sum();
     drop((context, resources));
-    weigh(scope, -weight);
+    heap::weigh(scope, -weight);
     let id = v8::Integer::new_from_unsigned(scope, id);
     realm::call(scope, "web/context", "dropContext", &[id.into()]);
 }
@@ -385,13 +459,6 @@ pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capabili
     add_heavy_resource(scope, owner, capability, 0)
 }
 
-/// Tells the isolate's collector of memory elsewhere: otherwise an isolate with a small heap collects too late, or never.
-fn weigh(scope: &mut v8::PinScope<'_, '_>, bytes: i64) {
-    if bytes != 0 {
-        scope.adjust_amount_of_external_allocated_memory(bytes);
-    }
-}
-
 /// As [`add_resource`], for a capability that keeps `weight` bytes elsewhere.
 pub fn add_heavy_resource(
     scope: &mut v8::PinScope<'_, '_>,
@@ -399,7 +466,7 @@ pub fn add_heavy_resource(
     capability: Capability,
     weight: i64,
 ) -> Handle {
-    weigh(scope, weight);
+    heap::weigh(scope, weight);
     let contexts = contexts(scope);
     // Numbers come round again after four thousand million; those in use are passed over.
     let handle = loop {
@@ -443,6 +510,17 @@ pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextI
         .any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
 }
 
+/// The resources of this type that a context owns.
+pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Vec<(Handle, Arc<T>)> {
+    let contexts = contexts(scope);
+    let Some(context) = contexts.table.get(&id) else { return Vec::new() };
+    let found = context.resources.iter().filter_map(|handle| {
+        let capability = contexts.resources.get(handle)?.capability.clone();
+        Some((*handle, capability.downcast().ok()?))
+    });
+    found.collect()
+}
+
 /// Lets a handle go.
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
     let contexts = contexts(scope);
@@ -452,7 +530,7 @@ pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capab
         None if resource.owner == 0 => contexts.own_handles -= 1,
         None => {}
     }
-    weigh(scope, -resource.weight);
+    heap::weigh(scope, -resource.weight);
     Some(resource.capability)
 }
 
@@ -475,16 +553,20 @@ impl Completion {
             v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
         let promise = resolver.get_promise(scope);
         let resolver = v8::Global::new(scope, resolver);
+        let operation = next_operation(scope);
         let contexts = contexts(scope);
-        contexts.next_operation = contexts.next_operation.wrapping_add(1);
-        let operation = contexts.next_operation;
         let isolate = contexts.environment.as_ref().map(|e| e.isolate.clone());
         let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
             return Err(JsError::error(GLOBAL_SCOPE));
         };
-        context.pending.insert(operation, resolver);
+        context.pending.insert(operation, Pending { resolver, work: None });
         let completion = Self { isolate, meter: context.meter.clone(), context: id, operation };
         Ok((promise, completion))
+    }
+
+    /// Its number, for [`keep`].
+    pub fn operation(&self) -> Operation {
+        Operation { context: self.context, number: self.operation }
     }
 
     /// Settles the promise in a later message: with the value that `make` gives, or the exception.
@@ -503,7 +585,7 @@ impl Completion {
                 return;
             }
             let resolver = contexts(scope).table.get_mut(&context).and_then(|c| c.pending.remove(&operation));
-            let Some(resolver) = resolver else { return };
+            let Some(Pending { resolver, .. }) = resolver else { return };
             let resolver = v8::Local::new(scope, resolver);
             match make(scope) {
                 Ok(value) => resolver.resolve(scope, value),
@@ -511,104 +593,44 @@ impl Completion {
             };
         }));
     }
+}
 
-    /// Settles with what a fallible operation gave, through a conversion.
-    pub fn settle_with<T: Send + 'static>(
-        self,
-        outcome: Result<T, JsError>,
-        convert: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, T) -> v8::Local<'s, v8::Value>
-        + Send
-        + 'static,
-    ) {
-        self.settle(move |scope| match outcome {
-            Ok(value) => Ok(convert(scope, value)),
-            Err(error) => Err(error.to_value(scope)),
-        });
+/// A promise of a context that is not settled yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    context: ContextId,
+    number: u32,
+}
+
+/// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.
+pub fn keep(scope: &mut v8::PinScope<'_, '_>, operation: Operation, work: impl Send + 'static) {
+    let context = contexts(scope).table.get_mut(&operation.context);
+    if let Some(pending) = context.and_then(|c| c.pending.get_mut(&operation.number)) {
+        pending.work = Some(Box::new(work));
     }
 }
 
-/// Runs a future on the lane's tokio runtime; its outcome settles the returned promise.
+/// Runs a future on the lane's tokio runtime; what `convert` makes of its outcome, a value or an exception, settles the
+/// returned promise. The future is dropped with the context.
 ///
 /// # Errors
 /// At module top level.
 pub fn spawn<'s, T: Send + 'static>(
     scope: &mut v8::PinScope<'s, '_>,
-    future: impl Future<Output = Result<T, JsError>> + Send + 'static,
-    convert: impl for<'a, 'i> FnOnce(&mut v8::PinScope<'a, 'i>, T) -> v8::Local<'a, v8::Value> + Send + 'static,
+    future: impl Future<Output = T> + Send + 'static,
+    convert: impl for<'a, 'i> FnOnce(
+        &mut v8::PinScope<'a, 'i>,
+        T,
+    ) -> Result<v8::Local<'a, v8::Value>, v8::Local<'a, v8::Value>>
+    + Send
+    + 'static,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     let (promise, completion) = Completion::new(scope)?;
-    tokio::spawn(async move { completion.settle_with(future.await, convert) });
-    Ok(promise)
-}
-
-/// Starts a timer of the current context.
-pub(crate) fn start_timer(
-    scope: &mut v8::PinScope<'_, '_>,
-    delay_ms: f64,
-    repeat: bool,
-) -> Result<u32, JsError> {
-    let id = require(scope)?;
-    let depth = depth(scope);
-    let contexts = contexts(scope);
-    let environment = contexts.environment.as_ref().ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    let (isolate, clock, limit) =
-        (environment.isolate.clone(), environment.clock.clone(), environment.max_timers);
-    let context = contexts.table.get_mut(&id).ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    if context.timers.len() >= limit {
-        return Err(JsError::dom(
-            "QuotaExceededError",
-            format!("You have exceeded the number of active timeouts you may set. The limit is {limit}."),
-        ));
-    }
-    contexts.next_operation = contexts.next_operation.wrapping_add(1);
-    let timer = contexts.next_operation;
-    let meter = context.meter.clone();
-    // A timer is no call within a call, but what it starts was led to by the same invocations.
-    let depth = Depth { calls: 0, ..depth };
-    let delay = std::time::Duration::from_secs_f64((delay_ms.max(0.0) / 1000.0).min(3.2e9));
-    let task = tokio::spawn(async move {
-        loop {
-            clock.sleep(if repeat { delay.max(std::time::Duration::from_millis(1)) } else { delay }).await;
-            let Some(isolate) = isolate.upgrade() else { return };
-            // A repeating timer waits for its own turn, so that a busy isolate does not pile them up.
-            let (done, turn) = tokio::sync::oneshot::channel::<()>();
-            isolate.send(Envelope::new(meter.clone(), move |scope| {
-                fire_timer(scope, id, depth, timer, repeat);
-                drop(done);
-            }));
-            if !repeat {
-                return;
-            }
-            let _ = turn.await;
-        }
+    let operation = completion.operation();
+    let task = Task::spawn(async move {
+        let outcome = future.await;
+        completion.settle(move |scope| convert(scope, outcome));
     });
-    context.timers.insert(timer, task.abort_handle());
-    Ok(timer)
-}
-
-fn fire_timer(
-    scope: &mut v8::PinScope<'_, '_>,
-    context: ContextId,
-    depth: Depth,
-    timer: u32,
-    repeat: bool,
-) {
-    if !enter_at(scope, context, depth) {
-        return;
-    }
-    let Some(owner) = contexts(scope).table.get_mut(&context) else { return };
-    let active =
-        if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
-    if active {
-        let timer = v8::Integer::new_from_unsigned(scope, timer);
-        realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);
-    }
-}
-
-/// Stops a timer of the current context.
-pub(crate) fn stop_timer(scope: &mut v8::PinScope<'_, '_>, timer: u32) {
-    let current = current(scope);
-    if let Some(task) = contexts(scope).table.get_mut(&current).and_then(|c| c.timers.remove(&timer)) {
-        task.abort();
-    }
+    keep(scope, operation, task);
+    Ok(promise)
 }
