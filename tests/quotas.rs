@@ -169,8 +169,13 @@ fn requests_in_flight_are_counted() {
 
 #[test]
 fn bytes_on_their_way_are_counted() {
-    let refused = "Worker \\\"dynamic\\\" has too much waiting for it: at most 256 MiB of messages";
+    let refused = "Worker \\\"dynamic\\\" has too many messages to it under way: at most 256 MiB may be.";
     assert_answer("tooManyBytes", &["\"taken\":", refused]);
+}
+
+#[test]
+fn bodies_that_nobody_reads_are_counted() {
+    assert_answer("tooManyBodies", &["\"kept\"", "under way: at most 256 MiB may be."]);
 }
 
 #[test]

@@ -73,6 +73,13 @@ export default class extends WorkerEntrypoint {
         }
     }
 
+    async post(count) {
+        const body = "x".repeat(3e7);
+        const post = async () => (await this.env.PARENT.fetch("http://parent/", { method: "POST", body })).text();
+        const answers = Array.from({ length: count }, () => post().catch((error) => error.message));
+        return [...new Set(await Promise.all(answers))];
+    }
+
     send(host, count) { return outcome(host.echo(Array.from({ length: count }, () => () => 1))); }
     sendTargets(host, count) { return outcome(host.echo(Array.from({ length: count }, () => new Target()))); }
     duplicate(count) {

@@ -18,7 +18,11 @@ export class Tail extends WorkerEntrypoint {
 let named;
 export class Parent extends WorkerEntrypoint {
     back(depth) { return named().back(depth + 1); }
-    async fetch() { return new Response(await named().out()); }
+    async fetch(request) {
+        if (request.method !== "POST") return new Response(await named().out());
+        await scheduler.wait(3000);
+        return new Response("kept");
+    }
 }
 
 // How often each outcome came.
@@ -91,6 +95,7 @@ function ways(env, ctx) {
             await busy;
             return counts;
         },
+        tooManyBodies: () => load().post(12),
         capabilities: () => load().send(new Host(), 10_000),
         tooManyCapabilities: () => load().send(new Host(), 10_001),
         muchTooManyCapabilities: () => load().send(new Host(), 1_000_000),

@@ -513,7 +513,10 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
     let status = arguments::integer(scope, &args, 0) as u16;
     let status_text = arguments::text(scope, &args, 1);
     let headers = arguments::texts(scope, args.get(2));
-    let body = body::argument(scope, args.get(3));
+    let body = match body::argument(scope, args.get(3)) {
+        Ok(body) => body,
+        Err(error) => return error.throw(scope),
+    };
     let id = context::current(scope);
     if let Some(invocation) = context::data::<Invocation>(scope, id) {
         invocation.traced(|trace| trace.responded(status));

@@ -69,6 +69,8 @@ pub const UNDER_WAY: usize = 20_000;
 pub const INBOX_BYTES: usize = 256 << 20;
 /// Messages on their way to one Worker.
 pub const INBOX_MESSAGES: usize = 100_000;
+/// Bytes of bodies and streams of one dynamic Worker that lie in no heap.
+pub const BODY_BYTES: usize = 256 << 20;
 /// Handles and exported objects of one invocation.
 pub const HANDLES: usize = 50_000;
 /// Streams that one invocation writes to others at the same time.
@@ -148,6 +150,12 @@ pub const TABLE: &[Limit] = &[
         "256 MiB and 100,000 messages to each Worker",
         LoweredBy::Nobody,
         "the call that sends one more, or whose result it is, rejects",
+    ),
+    row(
+        "bodies under way",
+        "256 MiB of each dynamic Worker that nobody has read yet, or that it is collecting",
+        LoweredBy::Nobody,
+        "what would send or collect more throws or rejects",
     ),
     row(
         "capabilities",

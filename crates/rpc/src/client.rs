@@ -224,7 +224,10 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
         return JsError::type_error("This object cannot be fetched from.").throw(scope);
     };
-    let request = fetch::request_argument(scope, &args, 1);
+    let request = match fetch::request_argument(scope, &args, 1) {
+        Ok(request) => request,
+        Err(error) => return error.throw(scope),
+    };
     let fetcher = service.0.clone().as_fetcher();
     match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
         Ok(promise) => rv.set(promise.into()),
