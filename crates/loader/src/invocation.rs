@@ -270,9 +270,15 @@ pub fn test_event(
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
 pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, depth: Depth) {
+    let charge = match worker.inbox().take(events.len()) {
+        Ok(charge) => charge,
+        // Nobody waits for it who could be told.
+        Err(error) => return tracing::debug!(error = error.message, "a tail event is left out"),
+    };
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
     begin(worker, target, worker.limits(), depth, answer, Value::Null, move |scope, entrypoint, props| {
         let events = string(scope, &events);
+        drop(charge);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }

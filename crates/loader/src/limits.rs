@@ -187,7 +187,12 @@ pub const TABLE: &[Limit] = &[
         LoweredBy::Nobody,
         "the rest is left out and truncated is true",
     ),
-    row("path length", "65,536 characters in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),
+    row(
+        "path length",
+        "65,536 characters in one RPC path",
+        LoweredBy::Nobody,
+        "TypeError when the path is made",
+    ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),
     row("requests waiting for a start", "10,000 for each Worker", LoweredBy::Nobody, "the request fails"),

@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use crate::context::{self, Counted, Handle};
 use crate::fetch;
+use crate::fetcher::{CONNECTION_LOST, RemoteError};
 use crate::held;
 use crate::inbox::{Charge, Inbox};
-use crate::fetcher::{CONNECTION_LOST, RemoteError};
 
 /// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
 const PIPE_BYTES: usize = 256 * 1024;
