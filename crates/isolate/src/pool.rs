@@ -170,6 +170,7 @@ impl Pool {
             _ => drop(state),
         }
         match step {
+            Step::Give(heap, take) => take(Some(heap)),
             Step::Serve(take) => take(Some(self.make())),
             Step::Refuse(take) => take(None),
             Step::Dispose(heap) => drop(heap),

@@ -48,6 +48,11 @@ impl Message {
         }
     }
 
+    /// Whether there are only primitives in it.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self.body, Body::Passes(_))
+    }
+
     /// The capabilities that travel with it.
     pub fn capabilities(&self) -> &[Capability] {
         &self.caps

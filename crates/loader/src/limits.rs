@@ -101,7 +101,7 @@ pub const TABLE: &[Limit] = &[
         "limits.memoryMb",
         "128 MiB of heap for each isolate, at least 8",
         LoweredBy::Code,
-        "the isolate ends; a named child loads again on its next call",
+        "the isolate ends; its next call starts it again, unless its env holds something live",
     ),
     row(
         "buffers",

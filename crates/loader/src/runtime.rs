@@ -79,8 +79,8 @@ impl Runtime {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(runtime) = weak.upgrade() else { return };
-                let now = runtime.host.clock.monotonic().as_millis() as u64;
-                runtime.evict(now.saturating_sub(limits::IDLE.as_millis() as u64), false, usize::MAX);
+                let now = runtime.host.clock.monotonic().as_micros() as u64;
+                runtime.evict(now.saturating_sub(limits::IDLE.as_micros() as u64), false, usize::MAX);
             }
         });
         runtime
@@ -113,7 +113,7 @@ impl Runtime {
         evicted + self.put_to_sleep(most - evicted)
     }
 
-    /// Lets go of at most `most` named children that nobody holds and that are idle since before `before` (milliseconds
+    /// Lets go of at most `most` named children that nobody holds and that are idle since before `before` (microseconds
     /// of the monotonic clock), the longest idle first. `live`: only those that have an isolate. Gives how many.
     fn evict(&self, before: u64, live: bool, most: usize) -> usize {
         let loaders: Vec<_> = {

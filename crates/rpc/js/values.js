@@ -185,11 +185,25 @@ function hasFunction(args) {
   return false;
 }
 
-// Writes an argument list through `write`. Stubs in it move to the callee or are duplicated, by compatibility flag.
-exports.encodeArguments = (args, write) => {
-  if (args === undefined) return write(undefined);
-  const moves = natives.hasFlag("rpc_params_dup_stubs") ? undefined : [];
-  const result = withMode(RPC, moves, () => write(hasFunction(args) ? clones.prepare(args) : args));
+// Whether stubs among arguments are duplicated (by compatibility flag), or move to the callee.
+let duplicates;
+
+// Sends an argument list, or none: `native(handle, path, arguments, context)`.
+exports.encodeArguments = (args, native, handle, path, context) => {
+  if (args === undefined) return native(handle, path, undefined, context);
+  duplicates ??= natives.hasFlag("rpc_params_dup_stubs");
+  const modeBefore = mode;
+  const movedBefore = moved;
+  const moves = duplicates ? undefined : [];
+  mode = RPC;
+  moved = moves;
+  let result;
+  try {
+    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context);
+  } finally {
+    mode = modeBefore;
+    moved = movedBefore;
+  }
   if (moves !== undefined) disposeAll(moves);
   return result;
 };

@@ -9,12 +9,14 @@ use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
 use atoll_web::inbox::Charge;
 
 use crate::budget::Landing;
-use crate::object::CONTEXT_GONE;
+use crate::object::{CONTEXT_GONE, ObjectRef};
+use crate::paths::Names;
+use crate::service::ServiceCap;
 
 /// One call, or the reading of one property.
 pub struct Call {
     /// Property names from the target on; empty: the target itself.
-    pub path: Vec<String>,
+    pub path: Arc<Names>,
     /// Serialised argument list; none: the property is read, not called.
     pub arguments: Option<Message>,
     /// Takes the outcome.
@@ -65,8 +67,29 @@ impl Drop for Reply {
 /// Work to do where a call was sent, after it.
 pub type Followup = Box<dyn for<'s, 'i> FnOnce(Option<&mut atoll_isolate::v8::PinScope<'s, 'i>>) + Send>;
 
-/// Sends work the way that a call went, behind it; with the place where that landed, where it is known.
-pub type Route = Box<dyn Fn(Option<&Landing>, Followup) + Send + Sync>;
+/// The way that a call went.
+pub enum Route {
+    /// To an address.
+    Service(Arc<ServiceCap>),
+    /// To a live object.
+    Object(Arc<ObjectRef>),
+    /// To the answer of an earlier call.
+    Answer(Arc<Question>),
+    /// To what cannot be called.
+    Nowhere,
+}
+
+impl Route {
+    /// Sends work behind the call; with the place where that landed, where it is known.
+    fn follow(&self, landing: Option<&Landing>, work: Followup) {
+        match self {
+            Self::Service(service) => service.0.follow(landing, work),
+            Self::Object(object) => object.follow(work),
+            Self::Answer(question) => question.follow(work),
+            Self::Nowhere => work(None),
+        }
+    }
+}
 
 const PENDING: u8 = 0;
 const PIPELINED: u8 = 1;
@@ -122,7 +145,7 @@ impl Question {
 
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
-        (self.route)(self.landing.get(), work);
+        self.route.follow(self.landing.get(), work);
     }
 
     /// What a call on the result gets when nobody has it: the call's own error, or else why nobody answers there.

@@ -80,7 +80,7 @@ struct Context {
 struct Pending {
     resolver: v8::Global<v8::PromiseResolver>,
     /// Work for it, which ends when this is dropped.
-    work: Option<Box<dyn Send>>,
+    work: Option<Box<dyn Any + Send>>,
 }
 
 /// Subrequests that an invocation may make.
@@ -316,7 +316,7 @@ pub fn is_open(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
 pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError> {
     let id = require(scope)?;
     let contexts = contexts(scope);
-    let name = contexts.environment.as_ref().map(|e| e.name.clone()).unwrap_or_default();
+    let name = contexts.environment.as_ref().map_or("", |e| &e.name);
     let Some(context) = contexts.table.get_mut(&id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
     let counted = &mut context.sub_requests;
     match counted.limit {
@@ -414,7 +414,7 @@ pub fn check_handles(scope: &mut v8::PinScope<'_, '_>, owner: ContextId) -> Resu
     let contexts = contexts(scope);
     let Some(environment) = &contexts.environment else { return Ok(()) };
     let used = match contexts.table.get(&owner) {
-        Some(context) => context.handles + context.objects.load(Ordering::Relaxed),
+        Some(context) => context.handles + context.pending.len() + context.objects.load(Ordering::Relaxed),
         None => contexts.own_handles,
     };
     if used < environment.max_handles {
@@ -602,6 +602,19 @@ impl Completion {
 pub struct Operation {
     context: ContextId,
     number: u32,
+}
+
+impl Operation {
+    /// Its number in its context, for scripts.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+}
+
+/// What was given to [`keep`] for an operation of the current context that is not settled yet.
+pub fn kept<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, number: u32) -> Option<&'a T> {
+    let id = current(scope);
+    contexts(scope).table.get(&id)?.pending.get(&number)?.work.as_ref()?.downcast_ref()
 }
 
 /// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.
