@@ -59,8 +59,6 @@ pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
 
-/// Least heap that a Worker can be given: below it, V8 cannot start one.
-pub const MIN_MEMORY_MB: u32 = 8;
 /// Invocations that may start each other, one because of the other.
 pub const DEPTH: u32 = 32;
 /// Invocations under way at once in one Worker.
