@@ -14,7 +14,7 @@ use crate::ending::{memory_text, process_memory_text, startup_text};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::{invocation, limits};
 
-use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_inbox};
+use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_bodies, new_inbox};
 
 impl Worker {
     /// Gives it its code: takes a blank isolate and starts in it.
@@ -100,6 +100,7 @@ impl Worker {
                 max_handles: limits::HANDLES,
                 max_streams: limits::STREAMS,
                 inbox: worker.inbox(),
+                bodies: new_bodies(&worker.0.name, code.dynamic),
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
