@@ -98,7 +98,7 @@ fn children_that_hold_on_to_things_leave_nothing() {
         ("call", attack("globalThis.kept = host.dup(); return new Promise(() => {});")),
         ("race", attack("return host.never();")),
         ("drop", attack("await scheduler.wait(50); return host;")),
-        ("stub", class("", "make() { return { attack() { return new Promise(() => {}); } }; }")),
+        ("dispose", class("", "make() { return { wait() { return new Promise(() => {}); } }; }")),
     ]);
 }
 

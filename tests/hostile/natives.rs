@@ -4,7 +4,7 @@
 use crate::*;
 
 fn hoard(expression: &str) -> Child {
-    attack(&format!("const all = []; for (;;) all.push({expression});")).cpu_ms(10_000)
+    attack(&format!("const all = []; for (;;) all.push({expression});")).cpu_ms(5000)
 }
 
 fn long(body: &str) -> Child {
@@ -35,7 +35,6 @@ hostile! {
     a_long_text_joined: "call", attack("return new Array(2 ** 28).join('ab').length;") => Answer;
     a_long_text_that_is_read: "call", long("return long.charCodeAt(long.length - 1);") => Answer;
     a_long_text_returned: "call", long("return long;") => Error("");
-    a_long_text_thrown: "call", long("throw long;") => Error("");
     a_long_text_in_an_error: "call", attack("throw new Error('x'.repeat(2 ** 28));").cpu_ms(2000) => Error("");
     a_long_text_logged: "call", long("console.log(long); return 'logged';") => Answer;
     a_long_text_in_an_address: "call", long("return new URL('http://a/' + long).href.length;") => Error("");
@@ -47,7 +46,6 @@ hostile! {
     a_long_text_in_a_response: "fetch", module(
         "export default { fetch() { return new Response('x'.repeat(2 ** 29 - 25)); } }"
     ).cpu_ms(2000) => Answer;
-    a_long_text_as_a_method: "call", long("return host[long]();") => Error("");
     a_long_text_as_a_timer: "call", long("return setTimeout(long, 1);") => Answer;
     a_long_text_as_json: "call", long("return JSON.stringify({ long }).length;") => Answer;
     a_long_text_as_a_regular_expression: "call", long("return new RegExp(long).test('x');") => Error("");
@@ -86,7 +84,7 @@ hostile! {
              all.push(memory);
              for (;;) { memory.grow(1000); new Uint8Array(memory.buffer, memory.buffer.byteLength - 6e7).fill(1); }
          } catch {}"
-    ).cpu_ms(10_000) => MEMORY;
+    ).cpu_ms(3000) => MEMORY;
     wasm_tables: "call", hoard("new WebAssembly.Table({ element: 'anyfunc', initial: 1e6 })") => MEMORY;
     a_wasm_table_that_grows: "call", attack(
         "const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 }); for (;;) table.grow(1e5);"
