@@ -3,8 +3,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use support::http::Connection;
 use support::upstream::Upstream;
@@ -21,7 +23,7 @@ const PARENT: &str = r#"
         export default class extends WorkerEntrypoint {
             async loop(begun) { await begun(); for (;;); }
             async busy(begun) { await begun(); for (;;) { spin(3e5); await scheduler.wait(0); } }
-            async work(rounds) { for (let i = 0; i < rounds; i++) { spin(3e5); await scheduler.wait(0); } }
+            async work(rounds) { for (let i = 0; i < rounds; i++) { spin(1e6); await scheduler.wait(0); } }
             echo(value) { return value; }
             async wait(milliseconds) { await scheduler.wait(milliseconds); return "waited"; }
         }`;
@@ -46,7 +48,7 @@ const PARENT: &str = r#"
         "/new": (env) => load(env).echo("new"),
         async "/fetch"(env) { return (await fetch(env.UPSTREAM)).text(); },
         async "/work"(env) {
-            await Promise.all(Array.from({ length: 16 }, () => load(env).work(100)));
+            await Promise.all(Array.from({ length: 16 }, () => load(env).work(50)));
             return "worked";
         },
     };
@@ -208,29 +210,47 @@ fn children_move_to_lanes_that_are_free() {
         return;
     }
     let running = start();
-    let before = lane_ticks(&running.server);
-    assert_eq!(json(&running.server.get("/work")), "worked");
-    let spent: BTreeMap<_, _> = lane_ticks(&running.server)
-        .into_iter()
-        .map(|(lane, ticks)| (lane.clone(), ticks - before.get(&lane).copied().unwrap_or(0)))
-        .collect();
-    let all: i64 = spent.values().sum();
-    let most = spent.values().max().copied().unwrap_or(0);
+    let server = &running.server;
+    let mut threads = BTreeMap::new();
+    look_at_lanes(server, &mut threads);
+    let before = by_lane(&threads);
+    thread::scope(|scope| {
+        let work = scope.spawn(|| json(&server.get("/work")));
+        // Threads of lanes may end meanwhile, and what they had is to be seen before.
+        while !work.is_finished() {
+            look_at_lanes(server, &mut threads);
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(work.join().expect("an answer"), "worked");
+    });
+    let mut spent = by_lane(&threads);
+    for (lane, time) in &mut spent {
+        *time -= before.get(lane).copied().unwrap_or_default();
+    }
+    let all: Duration = spent.values().sum();
+    let most = spent.values().max().copied().unwrap_or_default();
     assert!(most * 10 < all * 9, "one lane did nearly all of the work: {spent:?}");
 }
 
-/// Clock ticks of processor time that the threads of each lane have had, by the name of the lane.
-fn lane_ticks(server: &Server) -> BTreeMap<String, i64> {
-    let mut lanes = BTreeMap::new();
+/// Thread id to the name of its lane and the processor time that it has had.
+type LaneThreads = BTreeMap<OsString, (String, Duration)>;
+
+fn look_at_lanes(server: &Server, threads: &mut LaneThreads) {
     let tasks = format!("/proc/{}/task", server.process());
     for thread in fs::read_dir(tasks).expect("list the server's threads").flatten() {
         // A thread may end at any time.
-        let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { continue };
-        // "id (name) state ... utime stime ...", the 14th and 15th field (proc(5)).
-        let Some((name, rest)) = stat.rsplit_once(')') else { continue };
-        let Some((_, name)) = name.split_once("(atoll-lane-") else { continue };
-        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<i64>().ok());
-        *lanes.entry(name.to_owned()).or_default() += ticks.sum::<i64>();
+        let read = |file| fs::read_to_string(thread.path().join(file)).ok();
+        let (Some(name), Some(statistics)) = (read("comm"), read("schedstat")) else { continue };
+        let Some(lane) = name.trim().strip_prefix("atoll-lane-") else { continue };
+        let Some(Ok(nanoseconds)) = statistics.split_whitespace().next().map(str::parse) else { continue };
+        threads.insert(thread.file_name(), (lane.to_owned(), Duration::from_nanos(nanoseconds)));
+    }
+}
+
+fn by_lane(threads: &LaneThreads) -> BTreeMap<String, Duration> {
+    let mut lanes = BTreeMap::new();
+    for (lane, time) in threads.values() {
+        *lanes.entry(lane.clone()).or_default() += *time;
     }
     lanes
 }
