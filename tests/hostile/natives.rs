@@ -33,10 +33,8 @@ hostile! {
     a_long_text_repeated: "call", attack("return 'x'.repeat(2 ** 29).length;") => Error("Invalid string length");
     a_long_text_padded: "call", attack("return 'x'.padEnd(2 ** 29, 'ab').length;") => Error("Invalid string");
     a_long_text_joined: "call", attack("return new Array(2 ** 28).join('ab').length;") => Answer;
-    a_long_text_that_is_read: "call", long("return long.charCodeAt(long.length - 1);") => Answer;
     a_long_text_returned: "call", long("return long;") => Error("");
     a_long_text_in_an_error: "call", attack("throw new Error('x'.repeat(2 ** 28));").cpu_ms(2000) => Error("");
-    a_long_text_logged: "call", long("console.log(long); return 'logged';") => Answer;
     a_long_text_in_an_address: "call", long("return new URL('http://a/' + long).href.length;") => Error("");
     a_long_text_in_parameters: "call", long("return new URLSearchParams(long).size;") => Answer;
     a_long_text_from_base64: "call", long("return atob(long.slice(1)).length;") => Answer;

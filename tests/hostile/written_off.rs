@@ -61,6 +61,8 @@ needs_a_process_boundary! {
     text_in_a_blob: greedy("return (await new Blob(['x'.repeat(5e8)]).text()).length;") => MEMORY;
     a_long_method_name: greedy("return host['x'.repeat(5e8)]();") => Error("");
     a_long_text_thrown: greedy("throw 'x'.repeat(5e8);") => Error("");
+    a_long_text_that_is_read: greedy("const s = 'x'.repeat(5e8); return s.charCodeAt(s.length - 1);") => Answer;
+    a_long_text_logged: greedy("console.log('x'.repeat(5e8)); return 'logged';") => Answer;
     text_in_a_header: greedy(
         "const h = new Headers(); h.set('x', 'y'.repeat(5e8)); return new Headers(h).get('x').length;"
     ) => Error("");
