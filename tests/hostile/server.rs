@@ -1,6 +1,8 @@
 //! Servers that cases take over from each other: to start one takes longer than most cases. A case has its server to
 //! itself, and a server that any case has harmed is not used again.
 
+#![allow(clippy::print_stderr, reason = "what a failed test shows")]
+
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;

@@ -63,6 +63,7 @@ needs_a_process_boundary! {
     a_long_text_thrown: greedy("throw 'x'.repeat(5e8);") => Error("");
     a_long_text_that_is_read: greedy("const s = 'x'.repeat(5e8); return s.charCodeAt(s.length - 1);") => Answer;
     a_long_text_logged: greedy("console.log('x'.repeat(5e8)); return 'logged';") => Answer;
+    a_long_text_in_parameters: greedy("return new URLSearchParams('x'.repeat(5e8)).size;") => Answer;
     text_in_a_header: greedy(
         "const h = new Headers(); h.set('x', 'y'.repeat(5e8)); return new Headers(h).get('x').length;"
     ) => Error("");
