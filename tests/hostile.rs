@@ -89,6 +89,7 @@ use Outcome::{Answer, Error, Value};
 
 const CPU: Outcome = Error("exceeded its CPU time limit");
 const MEMORY: Outcome = Error("exceeded its memory limit");
+const NO_BUFFER: Outcome = Error("RangeError: Array buffer allocation failed");
 const STACK: Outcome = Error("Maximum call stack size exceeded");
 
 impl Outcome {

@@ -102,7 +102,6 @@ fn children_that_hold_on_to_things_leave_nothing() {
 
 /// The child holds an object of its parent's context, which holds one of the child's.
 #[test]
-#[ignore = "contexts that hold each other stay, and an isolate with each"]
 fn children_and_parents_that_hold_each_other_leave_nothing() {
     leaves_nothing(&[
         ("call", attack("host.dup(); return () => 1;")),
@@ -113,7 +112,6 @@ fn children_and_parents_that_hold_each_other_leave_nothing() {
 
 /// The parent's context waits for the call, whose argument holds the context.
 #[test]
-#[ignore = "a call that never ends holds its caller's context, and that the call"]
 fn calls_that_never_end_leave_nothing() {
     leaves_nothing(&[
         ("race", attack("return host.never();")),

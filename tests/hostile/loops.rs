@@ -60,7 +60,8 @@ hostile! {
     in_a_thrown_error: "call", attack(
         "throw Object.defineProperty(new Error('x'), 'message', { get() { for (;;); } });"
     ) => CPU;
-    in_to_string_of_what_is_thrown: "call", attack("throw { toString() { for (;;); } };") => CPU;
+    in_to_string_of_what_is_thrown: "call", attack("throw { toString() { for (;;); } };")
+        => Error("#<Object>");
     in_inspection: "call", attack(
         "console.log({ [Symbol.for('nodejs.util.inspect.custom')]() { for (;;); } });"
     ) => CPU;

@@ -50,8 +50,8 @@ hostile! {
         "return new RegExp('a{1,1000}'.repeat(300)).test('aaa'.repeat(1e4));"
     ) => Answer;
 
-    a_buffer_of_8_gigabytes: "call", attack("return new ArrayBuffer(2 ** 33).byteLength;") => MEMORY;
-    a_shared_buffer: "call", hoard("new SharedArrayBuffer(1e6)") => MEMORY;
+    a_buffer_of_8_gigabytes: "call", attack("return new ArrayBuffer(2 ** 33).byteLength;") => NO_BUFFER;
+    a_shared_buffer: "call", hoard("new SharedArrayBuffer(1e6)") => NO_BUFFER;
     a_buffer_that_grows: "call", attack(
         "const b = new ArrayBuffer(1, { maxByteLength: 2 ** 31 });
          for (let i = 1; ; i += 1e6) { b.resize(i); new Uint8Array(b).fill(1); }"
@@ -60,7 +60,7 @@ hostile! {
         => Error("");
     copies_of_a_buffer: "call", attack(
         "const a = new Uint8Array(6e7), all = []; for (;;) all.push(a.slice());"
-    ) => MEMORY;
+    ) => NO_BUFFER;
 
     wasm_memories: "call", hoard("new WebAssembly.Memory({ initial: 1 })") => MEMORY;
     large_wasm_memories: "call", hoard("new WebAssembly.Memory({ initial: 1000 })") => MEMORY;

@@ -45,7 +45,7 @@ needs_a_process_boundary! {
     a_filled_array: greedy("return new Array(1e8).fill().length;") => MEMORY;
     resizable_buffers: greedy(
         "const all = []; for (;;) all.push(new ArrayBuffer(8, { maxByteLength: 1e6 }));"
-    ) => MEMORY;
+    ) => NO_BUFFER;
     growable_buffers: greedy(
         "const all = []; for (;;) all.push(new SharedArrayBuffer(8, { maxByteLength: 1e6 }));"
     ) => MEMORY;

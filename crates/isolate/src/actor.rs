@@ -80,6 +80,11 @@ pub struct Isolate(Arc<Inner>);
 pub struct WeakIsolate(Weak<Inner>);
 
 impl WeakIsolate {
+    /// Whether two handles mean the same isolate.
+    pub fn same(&self, other: &Self) -> bool {
+        Weak::ptr_eq(&self.0, &other.0)
+    }
+
     /// The isolate, where it still exists.
     pub fn upgrade(&self) -> Option<Isolate> {
         self.0.upgrade().map(Isolate)
@@ -111,6 +116,11 @@ impl Isolate {
             return;
         }
         self.send(Envelope::unmetered(move |scope| heap::lower_limit(scope, bytes)));
+    }
+
+    /// When the process is out of memory, it is ended only if there is nobody else to end.
+    pub fn spare(&self) {
+        self.0.state.spare();
     }
 
     /// Its memory limit in bytes: heap and buffers together.
@@ -232,6 +242,15 @@ impl Isolate {
 
     fn end_for_memory(&self) {
         self.end(End::Memory(self.0.state.memory_end().unwrap_or(MemoryEnd::Isolate)));
+    }
+
+    /// Ends for the process's memory at once, unless it is in a turn: then it ends with that. Not to be called inside a
+    /// turn of another.
+    pub(crate) fn reap(&self) {
+        let Ok(mut heap) = self.0.heap.try_lock() else { return };
+        let Some(heap) = heap.take() else { return };
+        self.end_for_memory();
+        drop(heap);
     }
 
     /// The thread that runs its turn is lost inside V8, which could not have the memory that it needed: callers are told,

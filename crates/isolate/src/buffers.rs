@@ -9,7 +9,7 @@ use crate::heap::MemoryEnd;
 use crate::memory;
 
 /// Bytes of buffers of one isolate.
-pub(crate) struct Budget {
+pub struct Budget {
     used: AtomicUsize,
     /// Bytes of the JavaScript heap, which count against the same limit.
     heap: AtomicUsize,
@@ -107,6 +107,25 @@ pub(crate) fn make_room(scope: &mut v8::PinScope<'_, '_>, length: usize) -> bool
         state.exceed(MemoryEnd::Isolate);
     }
     room
+}
+
+/// Memory that a native keeps for a guest, counted like a buffer until this is dropped.
+pub struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+/// Counts `bytes` of memory that a native is about to take. None: the isolate has not so much left, after a collection too,
+/// and is ended for its memory.
+pub fn charge(scope: &mut v8::PinScope<'_, '_>, bytes: usize) -> Option<Charge> {
+    let budget = scope.get_slot::<Guard>().map(|guard| guard.budget.clone())?;
+    (make_room(scope, bytes) && budget.take(bytes)).then(|| Charge { budget, bytes })
 }
 
 unsafe extern "C" {

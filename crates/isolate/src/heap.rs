@@ -1,6 +1,6 @@
 //! A V8 isolate with its context, made from the startup snapshot, and its memory limit.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::actor::{Envelope, WeakIsolate};
@@ -43,6 +43,10 @@ pub struct HeapState {
     budget: Arc<buffers::Budget>,
     /// Bytes elsewhere that the collector was told of, to make it look sooner: not this heap's own.
     elsewhere: AtomicI64,
+    /// Ended for the process's sake only when there is nobody else.
+    spared: AtomicBool,
+    /// Objects made so far that keep memory which V8 does not count.
+    foreign: AtomicUsize,
     actor: OnceLock<WeakIsolate>,
 }
 
@@ -94,6 +98,21 @@ impl HeapState {
 
     pub(crate) fn adopted_by(&self, actor: WeakIsolate) {
         let _ = self.actor.set(actor);
+    }
+
+    /// Takes it away now, unless it is in a turn.
+    pub(crate) fn reap(&self) {
+        if let Some(isolate) = self.actor.get().and_then(WeakIsolate::upgrade) {
+            isolate.reap();
+        }
+    }
+
+    pub(crate) fn spare(&self) {
+        self.spared.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_spared(&self) -> bool {
+        self.spared.load(Ordering::Relaxed)
     }
 
     /// Stops what runs in the heap, from any thread.
@@ -175,6 +194,8 @@ impl Heap {
             used: AtomicUsize::new(0),
             budget: budget.clone(),
             elsewhere: AtomicI64::new(0),
+            spared: AtomicBool::new(false),
+            foreign: AtomicUsize::new(0),
             actor: OnceLock::new(),
         });
         memory::register(Arc::downgrade(&state));
@@ -271,35 +292,42 @@ unsafe extern "C" fn looked_at(isolate: v8::UnsafeRawIsolatePtr, data: *mut std:
     // SAFETY: as in `collected`.
     let (state, mut isolate) =
         unsafe { (&*data.cast::<HeapState>(), v8::Isolate::from_raw_isolate_ptr(isolate)) };
-    state.collected(figures(&mut isolate), false);
-}
-
-fn figures(isolate: &mut v8::Isolate) -> HeapFigures {
-    let figures = isolate.get_heap_statistics();
-    HeapFigures {
-        used: figures.used_heap_size(),
-        committed: figures.total_heap_size(),
-        large: large_object_spaces(isolate)
-            .iter()
-            .filter_map(|space| isolate.get_heap_space_statistics(*space))
-            .map(|space| space.space_size())
-            .sum(),
-        // No change, but the sum: buffers, Wasm memories and code, and what `weigh` told of.
-        external: isolate.adjust_amount_of_external_allocated_memory(0).max(0) as usize,
+    let figures = figures(&mut isolate);
+    state.collected(figures, false);
+    // V8 collects before a heap of small objects grows past its limit, but lets single large ones through.
+    if figures.used > state.limit() + SLACK {
+        state.exceed(MemoryEnd::Isolate);
     }
 }
 
-/// The heap spaces, by number, whose every object has pages of its own in the cage. The same in every isolate.
-fn large_object_spaces(isolate: &mut v8::Isolate) -> &'static [usize] {
-    static SPACES: OnceLock<Vec<usize>> = OnceLock::new();
+/// What a heap may have beyond its limit while garbage is in it: V8's young generation.
+const SLACK: usize = 64 << 20;
+
+fn figures(isolate: &mut v8::Isolate) -> HeapFigures {
+    let used = isolate.get_heap_statistics().used_heap_size();
+    let (mut committed, mut large) = (0, 0);
+    for (space, is_large) in cage_spaces(isolate) {
+        let size = isolate.get_heap_space_statistics(*space).map_or(0, |space| space.space_size());
+        committed += size;
+        large += if *is_large { size } else { 0 };
+    }
+    // No change, but the sum: buffers, Wasm memories and code, and what `weigh` told of.
+    let external = isolate.adjust_amount_of_external_allocated_memory(0).max(0) as usize;
+    HeapFigures { used, committed, large, external }
+}
+
+/// The heap spaces that lie in the cage, by number, and whether each of their objects has pages of its own. The same in
+/// every isolate.
+fn cage_spaces(isolate: &mut v8::Isolate) -> &'static [(usize, bool)] {
+    static SPACES: OnceLock<Vec<(usize, bool)>> = OnceLock::new();
     SPACES.get_or_init(|| {
-        (0..isolate.number_of_heap_spaces())
-            .filter(|space| {
-                isolate.get_heap_space_statistics(*space).is_some_and(|space| {
-                    matches!(space.space_name().to_bytes(), b"large_object_space" | b"new_large_object_space")
-                })
-            })
-            .collect()
+        let mut space = |number| match isolate.get_heap_space_statistics(number)?.space_name().to_bytes() {
+            b"new_space" | b"old_space" => Some((number, false)),
+            b"new_large_object_space" | b"large_object_space" => Some((number, true)),
+            _ => None,
+        };
+        // More than there are; those beyond give nothing.
+        (0..64).filter_map(&mut space).collect()
     })
 }
 
@@ -315,7 +343,7 @@ fn configure(isolate: &mut v8::Isolate) {
 pub struct HeapFigures {
     /// Bytes in use.
     pub used: usize,
-    /// Bytes reserved from the system.
+    /// Bytes of the cage that all heaps share.
     pub committed: usize,
     /// Those of them that are in large objects.
     pub large: usize,
@@ -341,6 +369,29 @@ pub fn weigh(scope: &mut v8::PinScope<'_, '_>, bytes: i64) {
     }
     scope.adjust_amount_of_external_allocated_memory(bytes);
 }
+
+/// An object was made that keeps memory of about [`FOREIGN_BYTES`] which V8 does not count. Each of them has a global handle,
+/// so that their number is known after a collection: looked at after every thousand.
+pub fn count_foreign(scope: &mut v8::PinScope<'_, '_>) {
+    let Some(state) = scope.get_slot::<buffers::Guard>().map(|guard| guard.state.clone()) else { return };
+    let made = state.foreign.fetch_add(1, Ordering::Relaxed) + 1;
+    if made % FOREIGN_AT_ONCE != 0 {
+        return;
+    }
+    scope.low_memory_notification();
+    let statistics = scope.get_heap_statistics();
+    // Promises that wait have global handles too: the guess is on the low side.
+    let alive = made.min(statistics.used_global_handles_size() / GLOBAL_HANDLE);
+    if statistics.used_heap_size() + state.buffer_bytes() + alive * FOREIGN_BYTES > state.limit() {
+        state.exceed(MemoryEnd::Isolate);
+    }
+}
+
+/// What an object of `Intl` keeps, at least.
+const FOREIGN_BYTES: usize = 20 << 10;
+const FOREIGN_AT_ONCE: usize = 1_000;
+/// Bytes of one of V8's global handles.
+const GLOBAL_HANDLE: usize = 32;
 
 /// Makes the memory limit of the isolate that runs here smaller; a larger one changes nothing.
 pub(crate) fn lower_limit(scope: &mut v8::PinScope<'_, '_>, bytes: usize) {

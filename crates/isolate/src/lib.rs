@@ -18,7 +18,7 @@
 
 pub mod actor;
 pub mod arguments;
-mod buffers;
+pub mod buffers;
 pub mod engine;
 pub mod error;
 pub mod extension;

@@ -197,6 +197,7 @@ impl Pool {
 
     /// Memory is short: idle heaps go, a few at a time, until it no longer is.
     fn ease(&self) {
+        memory::reap();
         while memory::is_pressing() && self.on_pressure.get().map_or(0, |action| action()) > 0 {
             // What was let go of ends in turns of its own, and is dropped there.
             std::thread::sleep(PRESSED);

@@ -404,9 +404,10 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         }
         return;
     }
+    let answered = v8::Boolean::new(scope, answer.is_given());
     let number = v8::Integer::new_from_unsigned(scope, id);
-    let hosts =
-        realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]).is_some_and(|v| v.is_true());
+    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
+        .is_some_and(|v| v.is_true());
     if !hosts {
         // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
         let owes_body = body::fail_pipes(scope, id, HUNG);
@@ -437,7 +438,9 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
             let (done, ended) = tokio::sync::oneshot::channel();
             isolate.send(Envelope::unmetered(move |scope| {
                 let number = v8::Integer::new_from_unsigned(scope, id);
-                let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
+                let answered = v8::Boolean::new(scope, true);
+                let hosts =
+                    realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()]);
                 let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
                 if context::is_open(scope, id) && !needed {
                     context::close(scope, id);

@@ -149,10 +149,10 @@ const answers = new SafeMap([[0, new Answer(0, undefined, undefined, false)]]);
 const LATER = {};
 
 // The result of a call. A primitive that is there at once is what the runtime replies with.
-function answer(result, question, isEvent = false) {
+function answer(result, question, isEvent = false, keeps = true) {
   const params = values.endReceive();
   if (params === undefined && isPrimitive(result)) return result;
-  return later(PromiseResolve(unwrap(result)), question, params, isEvent);
+  return later(PromiseResolve(unwrap(result)), question, params, isEvent, keeps);
 }
 
 function isPrimitive(value) {
@@ -163,9 +163,10 @@ function failure(error, question, isEvent = false) {
   return later(primordials.PromiseReject(error), question, values.endReceive(), isEvent);
 }
 
-function later(promise, question, params, isEvent) {
+// `keeps`: the call keeps its context open, as its invocation's own does, and one on an object that does.
+function later(promise, question, params, isEvent, keeps = true) {
   const reply = natives.rpcTakeReply();
-  const release = hold();
+  const release = keeps ? hold() : () => {};
   // Should the caller let go before the call has ended, it no longer keeps its context open.
   answers.set(question, new Answer(natives.currentContext(), promise, release, isEvent));
   PromisePrototypeThen(
@@ -225,8 +226,9 @@ exports.forgetAnswer = (question) => {
 };
 
 // Whether others can still reach into the context: through objects of it that they hold, or results that they ask for.
-exports.isReachable = (context) => {
-  if (values.hasExports(context)) return true;
+// `answered`: once the invocation has answered, only what keeps its context open counts.
+exports.isReachable = (context, answered) => {
+  if (values.hasExports(context, answered)) return true;
   let found = false;
   answers.forEach((known) => {
     if (known.kept && known.context === context) found = true;
@@ -240,15 +242,15 @@ exports.answerContext = (question) => {
 };
 
 exports.callExport = (id, path, args, question) => {
+  const entry = values.exportedValue(id);
   let result;
   try {
-    const entry = values.exportedValue(id);
     if (entry === undefined) throw new Error("RPC stub used after being disposed.");
     result = perform(entry.value, path, args, undefined);
   } catch (error) {
     return failure(error, question);
   }
-  return answer(result, question);
+  return answer(result, question, false, entry.release !== undefined);
 };
 
 exports.callAnswer = (on, path, args, question) => {

@@ -23,6 +23,8 @@ const LIVE_ENV = 3;
 let mode = CLONE;
 // Stubs whose ownership moves with the message that is being written; disposed of once it is written.
 let moved;
+// A result is being written.
+let answering = false;
 // Stubs of the message that is being read.
 let received;
 
@@ -38,22 +40,44 @@ function live() {
 const exported = new SafeMap();
 let nextExport = 0;
 
+class Export {
+  value;
+  context;
+  // Lets go of the context, where this keeps it open: objects in results do, for as long as a caller holds them. Those
+  // given out as arguments or in an env end with the invocation that gave them.
+  release = undefined;
+  constructor(value, context) {
+    this.value = value;
+    this.context = context;
+  }
+}
+
 function addExport(value) {
   const id = ++nextExport;
-  // What a child holds in its env ends with this context; only what went out in calls keeps it open.
-  const release = mode === LIVE_ENV ? () => {} : hold();
-  exported.set(id, { value, context: natives.currentContext(), release });
+  const entry = new Export(value, natives.currentContext());
+  if (answering) entry.release = hold();
+  exported.set(id, entry);
   return id;
 }
 
-exports.hasExports = (context) => {
+// A stub of this isolate's own goes out with a result.
+function keepOpen(id) {
+  const entry = exported.get(id);
+  if (entry !== undefined && entry.release === undefined && entry.context === natives.currentContext()) {
+    entry.release = hold();
+  }
+}
+
+// Whether others hold objects of the context; `lasting`: such as keep it open.
+exports.hasExports = (context, lasting) => {
   let found = false;
   exported.forEach((entry) => {
-    if (entry.context === context) found = true;
+    if (entry.context === context && (!lasting || entry.release !== undefined)) found = true;
   });
   return found;
 };
 onDrop((context) => {
+  if (exported.size === 0) return;
   exported.forEach((entry, id) => {
     if (entry.context === context) exported.delete(id);
   });
@@ -66,7 +90,7 @@ exports.releaseExport = (id) => {
   try {
     disposeTarget(entry.value);
   } finally {
-    entry.release();
+    if (entry.release !== undefined) entry.release();
   }
 };
 
@@ -113,6 +137,7 @@ function stubDescriptor(value, state) {
   }
   if (mode === ENV) throw clones.dataCloneError(STUB_IN_ENV);
   if (state.disposed) throw new Error("RPC stub used after being disposed.");
+  if (answering) keepOpen(natives.ownExport(state.handle));
   const index = natives.attach(state.handle);
   if (moved !== undefined) ArrayPrototypePush(moved, value);
   return ["stub", index];
@@ -213,8 +238,13 @@ exports.encodeArguments = (args, native, handle, path, context) => {
 exports.encodeResult = (value, write) => {
   const moves = [];
   const disposable = exports.withDisposer(value);
-  const kept = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : disposable));
-  return { kept, moves };
+  answering = true;
+  try {
+    const kept = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : disposable));
+    return { kept, moves };
+  } finally {
+    answering = false;
+  }
 };
 
 exports.encodeEnv = (allowLive, write) => withMode(allowLive ? LIVE_ENV : ENV, undefined, write);
@@ -308,6 +338,24 @@ exports.takeResult = (value) => {
   return value;
 };
 
+function collectItems(list, queue) {
+  let before;
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i];
+    // The same stub again and again is one.
+    if ((typeof item === "object" || typeof item === "function") && item !== before) ArrayPrototypePush(queue, item);
+    before = item;
+  }
+}
+
+function collectMembers(object, queue) {
+  const keys = ObjectKeys(object);
+  for (let i = 0; i < keys.length; i++) {
+    const member = object[keys[i]];
+    if (typeof member === "object" || typeof member === "function") ArrayPrototypePush(queue, member);
+  }
+}
+
 // The stubs in a value, however deep.
 function collect(root, held, seen) {
   const queue = [root];
@@ -317,9 +365,9 @@ function collect(root, held, seen) {
       if (stubs.stateOf(value) !== undefined) ArrayPrototypePush(held, value);
     } else if (typeof value === "object" && value !== null && !seen.has(value)) {
       seen.add(value);
-      if (stubs.stateOf(value) !== undefined || !(ArrayIsArray(value) || isPlain(value))) continue;
-      const keys = ObjectKeys(value);
-      for (let i = 0; i < keys.length; i++) ArrayPrototypePush(queue, value[keys[i]]);
+      if (stubs.stateOf(value) !== undefined) continue;
+      if (ArrayIsArray(value)) collectItems(value, queue);
+      else if (isPlain(value)) collectMembers(value, queue);
     }
   }
 }
@@ -327,6 +375,7 @@ exports.resetAfterStop = () => {
   mode = CLONE;
   moved = undefined;
   received = undefined;
+  answering = false;
 };
 exports.isPlain = isPlain;
 exports.isTarget = isTarget;

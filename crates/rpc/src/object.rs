@@ -82,6 +82,7 @@ pub(crate) fn natives() -> Vec<Native> {
     natives![
         "exportObject" => export_object,
         "localStub" => local_stub,
+        "ownExport" => own_export,
         "adoptObject" => adopt_object,
         "adoptService" => adopt_service,
     ]
@@ -116,6 +117,17 @@ fn export_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
         Ok(None) => {}
         Err(error) => error.throw(scope),
     }
+}
+
+/// `ownExport(handle)`: the export number of an object of the current context, or 0.
+fn own_export<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let handle = arguments::integer(scope, &args, 0);
+    let current = context::current(scope);
+    let own = context::environment(scope).isolate.clone();
+    let export = context::resource_as::<ObjectRef>(scope, handle)
+        .filter(|object| object.context == current && object.isolate.same(&own))
+        .map_or(0, |object| object.export);
+    rv.set_uint32(export);
 }
 
 fn adopt_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {

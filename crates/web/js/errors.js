@@ -62,7 +62,7 @@ function encodeError(error, depth, whole) {
 }
 
 function described(text, more = undefined) {
-  return ["Error", text, false, more];
+  return ["Error", primordials.StringPrototypeSlice(text, 0, MAX_ERROR_TEXT), false, more];
 }
 
 // What is thrown and no error, as text, without asking it.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use atoll_isolate::buffers::{self, Charge};
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
 use flate2::Compression;
 use flate2::write::{DeflateDecoder, DeflateEncoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder};
@@ -83,13 +84,18 @@ impl Codec {
     }
 }
 
-struct CodecCell(Mutex<Codec>);
+struct CodecCell(Mutex<Codec>, #[expect(dead_code, reason = "counts")] Charge);
+
+/// What the state of a codec takes, about.
+const STATE_BYTES: usize = 320 << 10;
 
 fn zlib_new<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let format = arguments::text(scope, &args, 0);
     match Codec::new(&format, args.get(1).is_true()) {
         Some(codec) => {
-            let handle = context::add_resource(scope, 0, Arc::new(CodecCell(Mutex::new(codec))));
+            let Some(charge) = buffers::charge(scope, STATE_BYTES) else { return };
+            let owner = context::current(scope);
+            let handle = context::add_resource(scope, owner, Arc::new(CodecCell(Mutex::new(codec), charge)));
             rv.set_uint32(handle);
         }
         None => JsError::type_error(format!(

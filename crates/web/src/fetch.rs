@@ -123,6 +123,9 @@ pub fn error_value<'s>(scope: &mut v8::PinScope<'s, '_>, error: RemoteError) -> 
     }
 }
 
+/// Own properties of an error that cross with it, in serialised bytes.
+const MAX_PROPERTIES: usize = 1 << 20;
+
 /// What crosses of an exception.
 pub fn error_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) -> RemoteError {
     v8::tc_scope!(let scope, scope);
@@ -137,6 +140,8 @@ pub fn error_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value
     let dom = parts.get_index(scope, 2).is_some_and(|v| v.is_true());
     let properties = parts.get_index(scope, 3).filter(|p| p.is_object());
     let properties = properties.and_then(|p| atoll_isolate::values::write(scope, p));
+    // An error is no place for data: without what is too much it still says what went wrong.
+    let properties = properties.filter(|properties| properties.size() <= MAX_PROPERTIES);
     RemoteError { name, message, dom, properties, remote: true }
 }
 

@@ -39,6 +39,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "clone", eager),
     script!("web", "date", eager),
     script!("web", "array-buffer", eager),
+    script!("web", "intl", eager),
     script!("web", "global", eager),
     script!("web", "webidl"),
     script!("web", "headers"),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use atoll_isolate::{Native, natives, v8};
+use atoll_isolate::{Native, heap, natives, v8};
 
 /// In one isolate.
 pub const IN_ISOLATE: usize = 250;
@@ -23,11 +23,16 @@ impl Drop for Held {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["holdResizable" => hold, "releaseResizable" => release]
+    natives!["holdResizable" => hold, "releaseResizable" => release, "countForeign" => count_foreign]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
 type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+
+/// `countForeign()`: an object was made that keeps memory which V8 does not count.
+fn count_foreign<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, _rv: Return<'_>) {
+    heap::count_foreign(scope);
+}
 
 fn held<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Held {
     if scope.get_slot::<Held>().is_none() {

@@ -70,6 +70,9 @@ impl Worker {
             _ => return isolate.close(),
         }
         isolate.set_memory_limit(code.limits.memory);
+        if !code.dynamic {
+            isolate.spare();
+        }
         let weak = self.downgrade();
         let actor = isolate.downgrade();
         isolate.on_end(move |end| {
