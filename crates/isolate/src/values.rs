@@ -5,6 +5,8 @@
 //! is read, the descriptors are read first and turned into objects before the value that refers to them, because V8
 //! runs no JavaScript while it reads. Capabilities (what a descriptor refers to by index) travel beside the bytes.
 
+mod format;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -407,6 +409,16 @@ fn deserialize<'s>(
     hosts: Hosts,
 ) -> Option<v8::Local<'s, v8::Value>> {
     use v8::ValueDeserializerHelper as _;
+    match format::check(bytes) {
+        Ok(()) => {}
+        Err(format::Refusal::Malformed) => return refuse(scope),
+        Err(format::Refusal::Holes) => {
+            let message =
+                format!("The arrays of a value may have {} empty slots together.", format::MAX_HOLES);
+            JsError::dom("DataCloneError", message).throw(scope);
+            return None;
+        }
+    }
     let read = {
         v8::tc_scope!(let scope, scope);
         let context = scope.get_current_context();

@@ -2,7 +2,6 @@
 //! includes this file.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,9 +69,7 @@ impl Reader {
 
     /// Reads a message. A value is written once more: whatever came out of the bytes must be fit for use.
     pub(crate) fn read(&self, message: Message) -> Outcome {
-        let _entered = self.runtime.enter();
-        let outcome = self.heap.enter(|scope| {
-            context::enter(scope, self.context);
+        let outcome = self.inside(|scope| {
             v8::tc_scope!(let scope, scope);
             let outcome = match values::read(scope, message) {
                 Some(value) => {
@@ -99,50 +96,18 @@ impl Reader {
         });
     }
 
-    /// Writes the values that this expression gives as a list, each as an argument of a call.
-    pub(crate) fn write(&self, expression: &str) -> Vec<Message> {
+    /// Does something inside the isolate and its context.
+    pub(crate) fn inside<R>(&self, body: impl FnOnce(&mut v8::PinScope<'_, '_>) -> R) -> R {
         let _entered = self.runtime.enter();
         self.heap.enter(|scope| {
             context::enter(scope, self.context);
-            v8::tc_scope!(let scope, scope);
-            let source = atoll_isolate::error::string(scope, expression);
-            let list = v8::Script::compile(scope, source, None).and_then(|script| script.run(scope));
-            let list = list.and_then(|list| v8::Local::<v8::Array>::try_from(list).ok());
-            let Some(list) = list else { panic!("not a list: {:?}", refusal(scope)) };
-            let mut messages = Vec::new();
-            for index in 0..list.length() {
-                let value = list.get_index(scope, index).expect("an element");
-                messages.push(write_argument(scope, value));
-            }
-            messages
+            body(scope)
         })
     }
 }
 
 fn open(scope: &mut v8::PinScope<'_, '_>) -> u32 {
     context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Box::new(()))
-}
-
-thread_local! {
-    static WRITTEN: RefCell<Option<Message>> = const { RefCell::new(None) };
-}
-
-fn write_argument<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Message {
-    let arguments = v8::Array::new_with_elements(scope, &[value]);
-    let write = v8::Function::new(scope, keep_written).expect("a function");
-    let done = realm::call(scope, "rpc/values", "encodeArguments", &[arguments.into(), write.into()]);
-    match done.and(WRITTEN.take()) {
-        Some(message) => message,
-        None => panic!("{} cannot be written", value.to_rust_string_lossy(scope)),
-    }
-}
-
-fn keep_written<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    args: v8::FunctionCallbackArguments<'s>,
-    _rv: v8::ReturnValue<'_, v8::Value>,
-) {
-    WRITTEN.set(values::write(scope, args.get(0)));
 }
 
 fn use_value<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) {
