@@ -39,6 +39,15 @@ fn v8_flags() -> Arg {
         .help("Flags for V8, for example \"--expose-gc\"")
 }
 
+fn max_isolates() -> Arg {
+    Arg::new("max-isolates")
+        .long("max-isolates")
+        .value_name("N")
+        .default_value("3000")
+        .value_parser(value_parser!(u32).range(2..))
+        .help("Isolates in the process at once, blank ones included; above 3000 vm.max_map_count must be raised")
+}
+
 /// The command line's definition.
 pub(crate) fn command() -> Command {
     Command::new("atoll")
@@ -69,6 +78,7 @@ pub(crate) fn command() -> Command {
                         .value_parser(value_parser!(u16))
                         .help("Port to listen on; 0 picks a free one and prints it"),
                 )
+                .arg(max_isolates())
                 .arg(v8_flags()),
         )
         .subcommand(
@@ -96,6 +106,7 @@ pub(crate) fn command() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("One JSON object a line on stdout"),
                 )
+                .arg(max_isolates())
                 .arg(v8_flags()),
         )
 }

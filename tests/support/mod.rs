@@ -202,8 +202,18 @@ impl Server {
 
     /// Serves several projects together; the first one answers HTTP.
     pub(crate) fn start_all(projects: &[&Path]) -> Self {
-        let mut child =
-            atoll().arg("serve").args(projects).args(["--port", "0"]).spawn().expect("start atoll serve");
+        Self::start_with(projects, &[])
+    }
+
+    /// As [`Server::start_all`], with further options.
+    pub(crate) fn start_with(projects: &[&Path], options: &[&str]) -> Self {
+        let mut child = atoll()
+            .arg("serve")
+            .args(projects)
+            .args(["--port", "0"])
+            .args(options)
+            .spawn()
+            .expect("start atoll serve");
         let stdout = Captured::from(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Captured::from(child.stderr.take().expect("stderr is a pipe"));
         let begun = Instant::now();

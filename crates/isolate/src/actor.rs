@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::heap::{Heap, HeapState};
+use crate::heap::{self, Heap, HeapState, MemoryEnd};
 use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
@@ -54,8 +54,8 @@ pub struct Hooks {
 pub enum End {
     /// Nobody holds it any more, or its owner closed it.
     Closed,
-    /// Its heap reached the limit.
-    Memory,
+    /// A memory limit was reached.
+    Memory(MemoryEnd),
     /// A turn panicked: a defect of ours.
     Crashed,
 }
@@ -100,8 +100,22 @@ impl Isolate {
             pool,
             on_end: OnceLock::new(),
         }));
+        isolate.0.state.adopted_by(isolate.downgrade());
         engine::adopt(id, isolate.downgrade());
         isolate
+    }
+
+    /// Makes its memory limit smaller, from its next message on; a larger one changes nothing.
+    pub fn set_memory_limit(&self, bytes: usize) {
+        if bytes >= self.memory_limit() {
+            return;
+        }
+        self.send(Envelope::unmetered(move |scope| heap::lower_limit(scope, bytes)));
+    }
+
+    /// Its memory limit in bytes: heap and buffers together.
+    pub fn memory_limit(&self) -> usize {
+        self.0.state.limit()
     }
 
     /// A weak handle.
@@ -125,6 +139,11 @@ impl Isolate {
 
     pub(crate) fn state(&self) -> &Arc<HeapState> {
         &self.0.state
+    }
+
+    /// Whether its heap reached its limit: it ends with the turn that runs.
+    pub fn is_over_memory(&self) -> bool {
+        self.0.state.is_over_memory()
     }
 
     /// Whether two handles mean the same isolate.
@@ -179,18 +198,19 @@ impl Isolate {
     pub(crate) fn run_turn(&self, thread: &Watched) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
-        let started = Instant::now();
         heap.enter(|scope| {
+            let started = Instant::now();
+            let mut now = started;
             loop {
                 match self.next_message() {
-                    Next::Message(envelope) => self.deliver(scope, thread, envelope),
+                    Next::Message(envelope) => now = self.deliver(scope, thread, envelope, now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
                 }
                 if self.0.state.is_over_memory() {
                     break Turn::OverMemory;
                 }
-                if started.elapsed() > TURN_SLICE {
+                if now.saturating_duration_since(started) > TURN_SLICE {
                     break Turn::Yield;
                 }
             }
@@ -204,10 +224,21 @@ impl Isolate {
             Turn::Yield => self.0.scheduler.enqueue(self.clone()),
             Turn::Closed => self.dispose(),
             Turn::OverMemory => {
-                self.end(End::Memory);
+                self.end_for_memory();
                 self.dispose();
             }
         }
+    }
+
+    fn end_for_memory(&self) {
+        self.end(End::Memory(self.0.state.memory_end().unwrap_or(MemoryEnd::Isolate)));
+    }
+
+    /// The thread that runs its turn is lost inside V8, which could not have the memory that it needed: callers are told,
+    /// the heap is never used again.
+    pub(crate) fn lose(&self) {
+        self.0.state.exceed(MemoryEnd::Isolate);
+        self.end_for_memory();
     }
 
     /// A turn panicked: the isolate cannot be trusted any more and ends, its heap with it.
@@ -225,14 +256,21 @@ impl Isolate {
         }
     }
 
-    fn deliver(&self, scope: &mut v8::PinScope<'_, '_>, thread: &Watched, envelope: Envelope) {
+    /// Delivers a message, at `now`. Gives the time after it.
+    fn deliver(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        thread: &Watched,
+        envelope: Envelope,
+        now: Instant,
+    ) -> Instant {
         let Envelope { meter, deliver } = envelope;
         if meter.as_ref().is_some_and(|m| m.is_over()) {
             // The invocation has ended; its callers have their error.
-            return;
+            return now;
         }
         v8::scope!(let scope, scope);
-        thread.begin(self, meter.clone());
+        thread.begin(self, meter.clone(), now);
         let uncaught = {
             v8::tc_scope!(let scope, scope);
             deliver(scope);
@@ -259,7 +297,8 @@ impl Isolate {
             }
             (self.0.hooks.rejected)(scope, rejections);
         }
-        let stopped = thread.finish(meter.as_deref()) || scope.is_execution_terminating();
+        let now = Instant::now();
+        let stopped = thread.finish(meter.as_deref(), now) || scope.is_execution_terminating();
         if stopped && !self.0.state.is_over_memory() {
             self.drop_microtasks(scope);
         }
@@ -267,6 +306,7 @@ impl Isolate {
             v8::tc_scope!(let scope, scope);
             (self.0.hooks.after_message)(scope, stopped);
         }
+        now
     }
 
     fn is_stopped(&self, scope: &mut v8::PinScope<'_, '_>) -> bool {

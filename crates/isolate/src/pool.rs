@@ -1,12 +1,13 @@
 //! The warm pool: blank heaps made ahead of need, each used once; and the place where ended heaps are disposed of.
 //! Both cost V8 fractions of a millisecond to some milliseconds, which no turn should wait for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::extension::Startup;
 use crate::heap::{Heap, HeapLimits, live};
+use crate::memory;
 use stock::{PRESSED, Step, Stock};
 
 pub mod stock;
@@ -18,6 +19,7 @@ pub struct Pool {
     on_pressure: OnceLock<OnPressure>,
     state: Mutex<State>,
     wake: Condvar,
+    pressed: AtomicBool,
     figures: Figures,
 }
 
@@ -56,6 +58,7 @@ impl Pool {
             on_pressure: OnceLock::new(),
             state: Mutex::new(State { stock: Stock::new(target, room), closed: false }),
             wake: Condvar::new(),
+            pressed: AtomicBool::new(false),
             figures: Figures::default(),
         });
         let worker = pool.clone();
@@ -63,7 +66,17 @@ impl Pool {
             .name("atoll-pool".into())
             .spawn(move || worker.serve())
             .expect("the system can start a thread at start-up");
+        memory::register_pool(Arc::downgrade(&pool));
         pool
+    }
+
+    /// Memory is short: whoever can is asked to let go of heaps. Any thread.
+    pub(crate) fn press(&self) {
+        if !self.pressed.swap(true, Ordering::AcqRel) {
+            // Under the lock, or the pool's thread could miss it on its way to sleep.
+            let _state = self.lock();
+            self.wake.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -103,7 +116,8 @@ impl Pool {
     /// pile up. Not to be called inside a turn.
     pub fn dispose(&self, heap: Heap) {
         let mut state = self.lock();
-        let left = if state.closed { Some(heap) } else { state.stock.end(heap) };
+        let at_once = state.closed || memory::is_pressing();
+        let left = if at_once { Some(heap) } else { state.stock.end(heap) };
         drop(state);
         match left {
             Some(heap) => drop(heap),
@@ -130,6 +144,12 @@ impl Pool {
     fn serve(&self) {
         let mut state = self.lock();
         while !state.closed {
+            if self.pressed.swap(false, Ordering::AcqRel) {
+                drop(state);
+                self.ease();
+                state = self.lock();
+                continue;
+            }
             let step = state.stock.next(Instant::now(), live());
             state = self.take_step(state, step);
         }
@@ -172,6 +192,14 @@ impl Pool {
 
     fn wait<'a>(&'a self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
         self.wake.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Memory is short: idle heaps go, a few at a time, until it no longer is.
+    fn ease(&self) {
+        while memory::is_pressing() && self.on_pressure.get().map_or(0, |action| action()) > 0 {
+            // What was let go of ends in turns of its own, and is dropped there.
+            std::thread::sleep(PRESSED);
+        }
     }
 
     fn make(&self) -> Heap {

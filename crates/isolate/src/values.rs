@@ -75,6 +75,12 @@ const SCRIPT: &str = "web/clone";
 /// Descriptors may describe host objects themselves (a Request holds a signal); deeper is refused.
 const MAX_PASSES: usize = 16;
 
+/// Capabilities that one message may carry. Those who read it make an object for each.
+pub const MAX_CAPABILITIES: usize = 10_000;
+
+/// Host objects in one message, whether they are capabilities or not.
+const MAX_HOSTS: usize = 100_000;
+
 /// Capabilities collected while a message is written, or waiting while one is read. A stack: writing can nest.
 #[derive(Default)]
 struct Frames(Vec<Vec<Option<Capability>>>);
@@ -86,11 +92,27 @@ fn frames<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Vec<Vec<Option<Cap
     &mut scope.get_slot_mut::<Frames>().expect("set above").0
 }
 
-/// Adds a capability to the message that is being written; gives its index in the message.
-pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Option<u32> {
-    let frame = frames(scope).last_mut()?;
+/// Adds a capability to the message that is being written; gives its index in the message, or nothing where none is
+/// being written.
+///
+/// # Errors
+/// A `DataCloneError` when the message has [`MAX_CAPABILITIES`].
+pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Result<Option<u32>, JsError> {
+    let Some(frame) = frames(scope).last_mut() else { return Ok(None) };
+    if frame.len() >= MAX_CAPABILITIES {
+        return Err(too_many_capabilities());
+    }
     frame.push(Some(capability));
-    Some(frame.len() as u32 - 1)
+    Ok(Some(frame.len() as u32 - 1))
+}
+
+fn too_many_capabilities() -> JsError {
+    JsError::dom(
+        "DataCloneError",
+        format!(
+            "A message can carry at most {MAX_CAPABILITIES} functions, stubs and streams; this one has more of them."
+        ),
+    )
 }
 
 /// Takes a capability of type `T` out of the message that is being read, once.
@@ -320,6 +342,11 @@ impl v8::ValueSerializerImpl for Writer {
     ) -> Option<bool> {
         let object: v8::Local<v8::Value> = object.into();
         let mut hosts = self.state.hosts.borrow_mut();
+        if hosts.len() >= MAX_HOSTS {
+            let text = format!("A message can hold at most {MAX_HOSTS} objects that are not plain data.");
+            JsError::dom("DataCloneError", text).throw(scope);
+            return None;
+        }
         serializer.write_uint32(hosts.len() as u32);
         hosts.push(v8::Global::new(scope, object));
         Some(true)

@@ -6,12 +6,12 @@
 
 const {
   ArrayPrototypePush, Error, ObjectDefineProperty, ObjectKeys, PromisePrototypeThen, PromiseReject, PromiseResolve,
-  ReflectApply, TypeError, JSONParse,
+  ReflectApply, SafeMap, TypeError, JSONParse,
 } = primordials;
 const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const dispatch = require("rpc/dispatch");
-const { hold } = require("web/context");
+const { hold, onDrop } = require("web/context");
 
 let namespace;
 // The same object in handlers and as an import.
@@ -161,11 +161,29 @@ function callHandler(instance, name, argument) {
 
 // ---- Events ----------------------------------------------------------------------------------------------------
 
+// Requests being handled: context -> { request, release }.
+const handled = new SafeMap();
+onDrop((context) => handled.delete(context));
+
+// Whoever sent the request is gone: the handler no longer keeps the context open.
+exports.cancel = (context) => {
+  const event = handled.get(context);
+  if (event === undefined) return;
+  abortIncoming(event.request);
+  event.release();
+};
+
+function abortIncoming(request) {
+  if (natives.hasFlag("enable_request_signal")) require("web/request").abortIncoming(request);
+}
+
 exports.fetch = (name, props, method, url, headers, body, cf) => {
   const release = hold();
   let promise;
+  let request;
   try {
-    const request = require("web/request").requestFromNative(method, url, headers, body, cf);
+    request = require("web/request").requestFromNative(method, url, headers, body, cf);
+    handled.set(natives.currentContext(), { __proto__: null, request, release });
     promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
   } catch (error) {
     promise = PromiseReject(error);
@@ -174,7 +192,7 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
     promise,
     (response) => {
       try {
-        answer(response, method === "HEAD");
+        answer(response, method === "HEAD", request);
       } catch (error) {
         natives.respondError(error);
       }
@@ -187,12 +205,15 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
   );
 };
 
-function answer(response, headOnly) {
+function answer(response, headOnly, request) {
   const { detachResponse, isResponse } = require("web/response");
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }
-  const parts = detachResponse(response);
+  const parts = detachResponse(response, (cancel) => {
+    cancel(undefined);
+    abortIncoming(request);
+  });
   if (headOnly && typeof parts[3] === "number") natives.bodyCancel(parts[3]);
   natives.respond(parts[0], parts[1], parts[2], headOnly ? null : parts[3]);
 }

@@ -7,18 +7,22 @@ use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
 use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
 use atoll_web::context::{self, ContextId};
+use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
+use atoll_web::task::Task;
 
 use serde_json::{Map, Value, json};
 
 use crate::code::CodeLimits;
+use crate::ending::{UnderWay, WallTimer, cpu_text};
 use crate::limits;
 use crate::tail::Trace;
-use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
+use crate::worker::{Admission, HOOKS_SCRIPT, Own, WeakWorker, Work, Worker};
 
 /// Hooks of every Worker's isolate.
 pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
@@ -44,7 +48,13 @@ pub enum Props {
 }
 
 /// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
-pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool, OnceLock<Weak<Trace>>);
+pub(crate) struct Answer {
+    waiting: Mutex<Option<Waiting>>,
+    given: AtomicBool,
+    trace: OnceLock<Weak<Trace>>,
+    /// Where it is worked on, once that has begun.
+    place: OnceLock<(WeakWorker, ContextId)>,
+}
 
 enum Waiting {
     Fetch(Responder),
@@ -65,16 +75,42 @@ pub struct Failure {
 
 impl Answer {
     fn new(waiting: Waiting) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false), OnceLock::new()))
+        Arc::new(Self {
+            waiting: Mutex::new(Some(waiting)),
+            given: AtomicBool::new(false),
+            trace: OnceLock::new(),
+            place: OnceLock::new(),
+        })
     }
 
     fn take(&self) -> Option<Waiting> {
-        self.1.store(true, Ordering::Release);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.given.store(true, Ordering::Release);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn is_given(&self) -> bool {
-        self.1.load(Ordering::Acquire)
+        self.given.load(Ordering::Acquire)
+    }
+
+    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
+    fn give_up(&self) {
+        drop(self.take());
+        // Not begun yet: it will see that the answer is given.
+        let Some((worker, id)) = self.place.get() else { return };
+        let (Some(worker), id) = (worker.upgrade(), *id) else { return };
+        let cancel: Work = Box::new(move |admission| {
+            if let Admission::Inside(scope) = admission {
+                cancel(scope, id);
+            }
+        });
+        worker.deliver(None, cancel);
+    }
+
+    /// How its invocation ended, for the trace.
+    pub(crate) fn outcome(&self, outcome: &'static str) {
+        if let Some(trace) = self.trace.get().and_then(Weak::upgrade) {
+            trace.outcome(outcome);
+        }
     }
 
     pub(crate) fn fail(&self, error: RemoteError) {
@@ -86,6 +122,12 @@ impl Answer {
             }
             None => {}
         }
+    }
+
+    /// A limit ended the invocation: its tails are told which, its caller gets the error.
+    pub(crate) fn exceeded(&self, outcome: &'static str, error: RemoteError) {
+        self.outcome(outcome);
+        self.fail(error);
     }
 
     fn respond(&self, response: FetchResponse) {
@@ -114,8 +156,11 @@ struct Invocation {
     waiting: u64,
     trace: Option<Arc<Trace>>,
     limits: CodeLimits,
-    /// Whether somebody looks after it since its answer.
-    lingers: bool,
+    /// Looks after it since its answer.
+    lingers: Option<Task>,
+    #[expect(dead_code, reason = "gives its place back when the invocation ends")]
+    under_way: UnderWay,
+    wall: Option<WallTimer>,
 }
 
 impl Invocation {
@@ -145,10 +190,21 @@ pub(crate) fn fetch_event(
     request: FetchRequest,
     respond: Responder,
 ) {
+    let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
+    let given_up = Arc::downgrade(&answer);
+    work.on_given_up(move || {
+        if let Some(answer) = given_up.upgrade() {
+            answer.give_up();
+        }
+    });
     let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
-    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
-        let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
+    let charge = match worker.inbox().take(request.size()) {
+        Ok(charge) => charge,
+        Err(error) => return answer.fail(error),
+    };
+    begin(worker, target, limits, request.depth, answer, event, move |scope, entrypoint, props| {
+        let FetchRequest { method, url, headers, body, cf, redirect: _, depth: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
         let method = string(scope, &method);
@@ -158,6 +214,7 @@ pub(crate) fn fetch_event(
             Some(cf) => string(scope, &cf).into(),
             None => v8::undefined(scope).into(),
         };
+        drop(charge);
         let arguments = [entrypoint, props, method.into(), url.into(), headers.into(), body, cf];
         realm::call(scope, HOOKS_SCRIPT, "fetch", &arguments);
     });
@@ -171,16 +228,23 @@ fn describe(request: &FetchRequest) -> Value {
 
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
-    let Call { path, arguments, reply, question } = call;
-    let answer = Answer::new(Waiting::Call(reply));
+    let inbox = worker.inbox();
+    let charge = match inbox.take(call.size()) {
+        Ok(charge) => Some(charge),
+        Err(error) => return call.reply.settle(Err(error)),
+    };
+    let answer = Answer::new(Waiting::Call(call.reply));
     let settled = answer.clone();
     let reply = Reply::new(move |outcome| settled.settle(outcome));
-    let event = if worker.may_be_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
-    let call = Call { path, arguments, reply, question };
-    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
+    let event =
+        if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
+    let (question, depth) = (call.question.clone(), call.depth);
+    let call = Call { reply, charge, ..call };
+    let meter = begin(worker, target, limits, depth, answer, event, move |scope, entrypoint, props| {
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
         atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
     });
+    question.land(Landing { meter, inbox });
 }
 
 /// Runs the `test` handler of an entrypoint.
@@ -191,42 +255,54 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(worker, target, worker.limits(), answer, Value::Null, |scope, entrypoint, props| {
-        realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
-    });
+    begin(
+        worker,
+        target,
+        worker.limits(),
+        Depth::default(),
+        answer,
+        Value::Null,
+        |scope, entrypoint, props| {
+            realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+        },
+    );
 }
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
-pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>) {
+pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, depth: Depth) {
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
-    begin(worker, target, worker.limits(), answer, Value::Null, move |scope, entrypoint, props| {
+    begin(worker, target, worker.limits(), depth, answer, Value::Null, move |scope, entrypoint, props| {
         let events = string(scope, &events);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
-/// Opens a context for an event and runs `body` in it.
+/// Opens a context for an event and runs `body` in it. Gives the invocation's meter.
 fn begin(
     worker: &Worker,
     target: Target,
     limits: CodeLimits,
+    depth: Depth,
     answer: Arc<Answer>,
     event: Value,
     body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
     + Send
     + 'static,
-) {
+) -> Arc<Meter> {
     let meter = Arc::new(Meter::new(limits.cpu));
+    let under_way = match UnderWay::take(worker, depth) {
+        Ok(under_way) => under_way,
+        Err(error) => {
+            answer.fail(error);
+            return meter;
+        }
+    };
     let over = answer.clone();
     let name = worker.name().to_owned();
     meter.on_over(move |meter| {
-        if let Some(trace) = over.2.get().and_then(Weak::upgrade) {
-            trace.outcome("exceededCpu");
-        }
-        over.fail(RemoteError::error(format!(
-            "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
-            meter.limit().as_millis()
-        )));
+        let text = cpu_text(&name, meter.limit());
+        meter.set_reason(&text);
+        over.exceeded("exceededCpu", RemoteError::error(text));
     });
     let holder = worker.clone();
     let charged = meter.clone();
@@ -245,16 +321,34 @@ fn begin(
         let tails = holder.tails();
         let trace = (!tails.is_empty()).then(|| {
             let now = holder.runtime().host.clock.now_ms();
-            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event)
+            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event, depth)
         });
         if let Some(trace) = &trace {
-            let _ = answer.2.set(Arc::downgrade(trace));
+            let _ = answer.trace.set(Arc::downgrade(trace));
         }
         let waiting = holder.expect(&answer);
-        let invocation =
-            Invocation { worker: holder, answer: answer.clone(), waiting, trace, limits, lingers: false };
-        let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
+        let (worker, timed) = (holder.clone(), meter.clone());
+        let place = holder.downgrade();
+        let invocation = Invocation {
+            worker: holder,
+            answer: answer.clone(),
+            waiting,
+            trace,
+            limits,
+            lingers: None,
+            under_way,
+            wall: None,
+        };
+        let id = context::open(scope, meter, limits.sub_requests, depth, Box::new(invocation));
+        if let (Some(limit), Some(invocation)) = (limits.wall, context::data::<Invocation>(scope, id)) {
+            invocation.wall = Some(WallTimer::start(&worker, limit, answer.clone(), timed, id));
+        }
         context::enter(scope, id);
+        let _ = answer.place.set((place, id));
+        if answer.is_given() {
+            // Given up a moment ago, by somebody who did not know the place yet.
+            return context::finish(scope, id);
+        }
         let entrypoint = match &target.entrypoint {
             Some(name) => string(scope, name).into(),
             None => v8::undefined(scope).into(),
@@ -282,7 +376,8 @@ fn begin(
             context::finish(scope, id);
         }
     });
-    worker.deliver(Some(charged), work);
+    worker.deliver(Some(charged.clone()), work);
+    charged
 }
 
 fn rejected(scope: &mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>) {
@@ -324,7 +419,14 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let hosts =
         realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]).is_some_and(|v| v.is_true());
     if !hosts {
-        // After an answer: what `waitUntil` waits for will never come.
+        // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
+        let owes_body = body::fail_pipes(scope, id, HUNG);
+        if owes_body || !answer.is_given() {
+            let now = context::environment(scope).clock.now_ms();
+            if let Some(invocation) = context::data::<Invocation>(scope, id) {
+                invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
+            }
+        }
         answer.fail(RemoteError::error(HUNG));
         context::close(scope, id);
     }
@@ -334,11 +436,11 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
 /// its streams.
 fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    if std::mem::replace(&mut invocation.lingers, true) {
+    if invocation.lingers.is_some() {
         return;
     }
     let worker = invocation.worker.downgrade();
-    tokio::spawn(async move {
+    invocation.lingers = Some(Task::spawn(async move {
         loop {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
             let Some(worker) = worker.upgrade() else { return };
@@ -361,7 +463,21 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
                 return;
             }
         }
-    });
+    }));
+}
+
+/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
+fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if !context::enter(scope, id) {
+        return;
+    }
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
+    if context::is_finished(scope, id)
+        && let Some(invocation) = context::data::<Invocation>(scope, id)
+    {
+        invocation.traced(|trace| trace.outcome("canceled"));
+    }
 }
 
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
@@ -484,10 +600,12 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     context::finish(scope, id);
 }
 
-/// Does work in a Worker outside of any invocation.
-pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
-    // Guest code may run in it: a call on an answer. Bounded like an invocation; at the limit the call gets no answer.
-    let meter = Arc::new(Meter::new(worker.limits().cpu));
+/// Does work in a Worker behind a call that it got, on the account of the invocation where that call landed.
+pub(crate) fn follow(worker: &Worker, landing: Option<&Landing>, work: atoll_rpc::call::Followup) {
+    let meter = match landing {
+        Some(landing) => landing.meter.clone(),
+        None => Arc::new(Meter::new(worker.limits().cpu)),
+    };
     worker.deliver(
         Some(meter),
         Box::new(move |admission| match admission {

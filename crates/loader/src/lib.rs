@@ -7,7 +7,8 @@
 //! | [`limits`] | the table of limits |
 //! | [`compatibility`] | compatibility dates and flags |
 //! | [`code`] | a Worker's code, bindings and limits as values |
-//! | [`worker`] | a Worker: loading, live, failed, gone |
+//! | [`worker`] | a Worker: loading, live, failed, gone; how it starts |
+//! | [`loader`] | a loader's named children |
 //! | [`invocation`] | one event in a Worker: its context, its answer, its end |
 //! | [`entrypoint`] | an entrypoint with props as a service |
 //! | `tail` | traces for tail Workers |
@@ -16,18 +17,20 @@
 pub mod binding;
 pub mod code;
 pub mod compatibility;
+mod ending;
 pub mod entrypoint;
 pub mod invocation;
 pub mod limits;
+pub mod loader;
 pub mod runtime;
 mod tail;
 pub mod worker;
 
 mod manifest;
 
-pub use binding::Loader;
 pub use code::{Binding, EnvSource, WorkerCode};
 pub use entrypoint::Entrypoint;
+pub use loader::Loader;
 pub use manifest::EXTENSION;
 pub use runtime::{Host, Runtime};
 pub use worker::Worker;

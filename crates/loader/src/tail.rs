@@ -6,6 +6,7 @@ use std::time::Instant;
 use atoll_isolate::Meter;
 use atoll_isolate::error::ExceptionReport;
 use atoll_rpc::Service;
+use atoll_web::depth::Depth;
 use serde_json::{Value, json};
 
 /// A trace holds this much of logs and exceptions; what comes after is counted as truncated.
@@ -18,6 +19,7 @@ pub(crate) struct Trace {
     started: Instant,
     started_ms: f64,
     entrypoint: Option<String>,
+    depth: Depth,
     state: Mutex<State>,
 }
 
@@ -38,9 +40,10 @@ impl Trace {
         started_ms: f64,
         entrypoint: Option<String>,
         event: Value,
+        depth: Depth,
     ) -> Arc<Self> {
         let state = Mutex::new(State { event, ..State::default() });
-        Arc::new(Self { tails, meter, started: Instant::now(), started_ms, entrypoint, state })
+        Arc::new(Self { tails, meter, started: Instant::now(), started_ms, entrypoint, depth, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,8 +109,10 @@ impl Drop for Trace {
             "wallTime": self.started.elapsed().as_secs_f64() * 1000.0,
         });
         let events: Arc<str> = Value::Array(vec![item]).to_string().into();
+        // What a tail does is because of what it hears of: traced Workers that tails call do not go round for ever.
+        let depth = Depth { invocations: self.depth.invocations + 1, calls: 0 };
         for tail in &self.tails {
-            tail.clone().tail(events.clone());
+            tail.clone().tail(events.clone(), depth);
         }
     }
 }

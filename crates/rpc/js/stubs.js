@@ -5,7 +5,7 @@
 //
 // natives.rpcCall(handle, path, arguments or undefined) -> [promise, question]
 // natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
-// natives.serviceFetch(handle, method, url, headers, body, cf, redirect) -> as natives.fetch
+// natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
 
 const {
   ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, PromisePrototypeThen, PromiseReject, Proxy,
@@ -14,6 +14,7 @@ const {
 const { CROSS_REQUEST } = require("web/context");
 
 const MAX_PATH = 64;
+const MAX_PATH_TEXT = 65_536;
 const states = new SafeWeakMap();
 // On the functions and objects behind the proxies, which nobody else can reach.
 const kState = primordials.Symbol("state");
@@ -163,6 +164,11 @@ function propertyOf(root, path, name) {
   const state = new State("property");
   state.root = root;
   state.context = root.context;
+  let length = name.length;
+  for (let i = 0; i < path.length; i++) length += path[i].length;
+  if (length > MAX_PATH_TEXT) {
+    throw new TypeError(`RPC property path is too long: its names have ${length} characters (max ${MAX_PATH_TEXT}).`);
+  }
   const longer = ArrayPrototypeSlice(path);
   ArrayPrototypePush(longer, name);
   state.path = longer;
@@ -338,7 +344,8 @@ function fetchService(state, input, init) {
     const request = new Request(input, init);
     const handle = handleOf(state);
     return require("web/fetch").send(
-      (method, url, headers, body, cf, redirect) => natives.serviceFetch(handle, method, url, headers, body, cf, redirect),
+      (method, url, headers, body, cf, redirect, canceller) =>
+        natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller),
       request,
     );
   } catch (error) {

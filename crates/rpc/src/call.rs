@@ -1,10 +1,14 @@
 //! A call as a message, and the reply that it must settle.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use atoll_isolate::values::Message;
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
+use atoll_web::inbox::Charge;
+
+use crate::budget::Landing;
 
 /// One call, or the reading of one property.
 pub struct Call {
@@ -16,6 +20,18 @@ pub struct Call {
     pub reply: Reply,
     /// The question that it answers, for calls on its result before it is there.
     pub question: Arc<Question>,
+    /// How deep it will be in calls that led to it.
+    pub depth: Depth,
+    /// Its place among the messages on their way to the callee, until its arguments are read.
+    pub charge: Option<Charge>,
+}
+
+impl Call {
+    /// Bytes that it takes while it is on its way.
+    pub fn size(&self) -> usize {
+        let names: usize = self.path.iter().map(String::len).sum();
+        names + self.arguments.as_ref().map_or(0, Message::size)
+    }
 }
 
 type TakeOutcome = Box<dyn FnOnce(Result<Message, RemoteError>) + Send>;
@@ -48,8 +64,8 @@ impl Drop for Reply {
 /// Work to do where a call was sent, after it.
 pub type Followup = Box<dyn for<'s, 'i> FnOnce(Option<&mut atoll_isolate::v8::PinScope<'s, 'i>>) + Send>;
 
-/// Sends work the way that a call went, behind it.
-pub type Route = Box<dyn Fn(Followup) + Send + Sync>;
+/// Sends work the way that a call went, behind it; with the place where that landed, where it is known.
+pub type Route = Box<dyn Fn(Option<&Landing>, Followup) + Send + Sync>;
 
 const PENDING: u8 = 0;
 const PIPELINED: u8 = 1;
@@ -61,6 +77,7 @@ pub struct Question {
     id: u64,
     state: AtomicU8,
     route: Route,
+    landing: OnceLock<Landing>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +85,12 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 impl Question {
     /// A new question; `route` leads to where the call is sent.
     pub fn new(route: Route) -> Arc<Self> {
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: AtomicU8::new(PENDING), route })
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            state: AtomicU8::new(PENDING),
+            route,
+            landing: OnceLock::new(),
+        })
     }
 
     /// Its number, unique in the process.
@@ -91,7 +113,17 @@ impl Question {
 
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
-        (self.route)(work);
+        (self.route)(self.landing.get(), work);
+    }
+
+    /// Notes where the call landed.
+    pub fn land(&self, landing: Landing) {
+        let _ = self.landing.set(landing);
+    }
+
+    /// Where the call landed, where it did.
+    pub fn landing(&self) -> Option<&Landing> {
+        self.landing.get()
     }
 }
 

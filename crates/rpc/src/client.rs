@@ -5,8 +5,10 @@ use std::sync::Arc;
 use atoll_isolate::values::{self, Capability, Message};
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
 use atoll_web::context::{self, Completion, Handle};
+use atoll_web::depth::{self, Depth};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::Charge;
 
 use crate::call::{Asked, Call, Question, Reply};
 use crate::object::{CONTEXT_GONE, ObjectRef};
@@ -71,7 +73,11 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     }
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let sent = send(scope, path, arguments, |call| dispatch(&target, call), route(&target));
+    let depth =
+        if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
+    let sent = depth.and_then(|depth| {
+        send(scope, Path { names: path, depth }, arguments, |call| dispatch(&target, call), route(&target))
+    });
     match sent {
         Ok(value) => rv.set(value),
         Err(error) => error.throw(scope),
@@ -80,24 +86,29 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
 
 fn route(target: &Capability) -> crate::call::Route {
     if let Ok(service) = target.clone().downcast::<ServiceCap>() {
-        return Box::new(move |work| service.0.follow(work));
+        return Box::new(move |landing, work| service.0.follow(landing, work));
     }
     match target.clone().downcast::<ObjectRef>() {
-        Ok(object) => Box::new(move |work| object.follow(work)),
-        Err(_) => Box::new(|work| work(None)),
+        Ok(object) => Box::new(move |_, work| object.follow(work)),
+        Err(_) => Box::new(|_, work| work(None)),
     }
 }
 
-fn dispatch(target: &Capability, call: Call) {
+fn dispatch(target: &Capability, mut call: Call) {
     if let Some(service) = target.downcast_ref::<ServiceCap>() {
         return service.0.call(call);
     }
     match target.downcast_ref::<ObjectRef>() {
         Some(object) => {
+            let landing = object.landing().clone();
+            if let Err(error) = landing.charge(&mut call) {
+                return call.reply.settle(Err(error));
+            }
+            call.question.land(landing.clone());
             let export = object.export();
             object.follow(Box::new(move |scope| match scope {
                 Some(scope) => server::call_export(scope, export, call),
-                None => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+                None => call.reply.settle(Err(landing.gone())),
             }));
         }
         None => call.reply.settle(Err(RemoteError::type_error("This object cannot be called over RPC."))),
@@ -116,17 +127,29 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     let path = arguments::texts(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
     let (id, onward) = (question.id(), question.clone());
+    let depth = match depth_of_call(scope) {
+        Ok(depth) => depth,
+        Err(error) => return error.throw(scope),
+    };
     let sent = send(
         scope,
-        path,
+        Path { names: path, depth },
         arguments,
-        |call| {
-            question.follow(Box::new(move |scope| match scope {
-                Some(scope) => server::call_answer(scope, id, call),
-                None => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+        |mut call| {
+            let landing = question.landing().cloned();
+            if let Some(landing) = &landing {
+                if let Err(error) = landing.charge(&mut call) {
+                    return call.reply.settle(Err(error));
+                }
+                call.question.land(landing.clone());
+            }
+            question.follow(Box::new(move |scope| match (scope, landing) {
+                (Some(scope), _) => server::call_answer(scope, id, call),
+                (None, Some(landing)) => call.reply.settle(Err(landing.gone())),
+                (None, None) => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
             }));
         },
-        Box::new(move |work| onward.follow(work)),
+        Box::new(move |_, work| onward.follow(work)),
     );
     match sent {
         Ok(value) => rv.set(value),
@@ -134,28 +157,50 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
 }
 
+fn depth_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Depth, JsError> {
+    Depth::of_call(scope).ok_or_else(|| {
+        JsError::error(format!(
+            "Worker \"{}\" has calls on stubs that lead to each other without end: at most {} may.",
+            context::environment(scope).name,
+            depth::MAX_CALLS
+        ))
+    })
+}
+
+/// What a call is for, from its target on, and how deep it is.
+struct Path {
+    names: Vec<String>,
+    depth: Depth,
+}
+
 fn send<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    path: Vec<String>,
+    path: Path,
     arguments: Option<Message>,
     dispatch: impl FnOnce(Call),
     route: crate::call::Route,
 ) -> Result<v8::Local<'s, v8::Value>, JsError> {
+    let owner = context::current(scope);
+    context::check_handles(scope, owner)?;
+    let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
-    let owner = context::current(scope);
     let handle = context::add_resource(scope, owner, Arc::new(Asked(question.clone())));
-    let reply = Reply::new(move |outcome| settle(completion, handle, outcome));
-    dispatch(Call { path, arguments, reply, question });
+    let reply = Reply::new(move |outcome| {
+        let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
+        settle(completion, handle, outcome);
+    });
+    let Path { names, depth } = path;
+    dispatch(Call { path: names, arguments, reply, question, depth, charge: None });
     let handle = v8::Integer::new_from_unsigned(scope, handle);
     Ok(v8::Array::new_with_elements(scope, &[promise.into(), handle.into()]).into())
 }
 
-fn settle(completion: Completion, question: Handle, outcome: Result<Message, RemoteError>) {
+fn settle(completion: Completion, question: Handle, outcome: Result<(Charge, Message), RemoteError>) {
     completion.settle(move |scope| {
         drop(context::release(scope, question));
         match outcome {
-            Ok(message) => {
+            Ok((_read_now, message)) => {
                 v8::tc_scope!(let scope, scope);
                 match values::read(scope, message) {
                     Some(value) => Ok(value),
@@ -170,7 +215,7 @@ fn settle(completion: Completion, question: Handle, outcome: Result<Message, Rem
     });
 }
 
-/// `serviceFetch(handle, method, url, headers, body, cf, redirect)`, as `fetch`, to a service.
+/// `serviceFetch(handle, method, url, headers, body, cf, redirect, canceller)`, as `fetch`, to a service.
 fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
@@ -178,7 +223,7 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     };
     let request = fetch::request_argument(scope, &args, 1);
     let fetcher = service.0.clone().as_fetcher();
-    match fetch::start(scope, fetcher.as_ref(), request) {
+    match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }
@@ -199,6 +244,9 @@ fn dup_handle<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     let handle = arguments::integer(scope, &args, 0);
     if let Some((_, capability)) = context::resource(scope, handle) {
         let owner = context::current(scope);
+        if let Err(error) = context::check_handles(scope, owner) {
+            return error.throw(scope);
+        }
         rv.set_uint32(context::add_resource(scope, owner, capability));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use atoll_isolate::{Envelope, Meter, Native, WeakIsolate, arguments, natives, realm, v8, values};
+use atoll_isolate::{Envelope, JsError, Native, WeakIsolate, arguments, natives, realm, v8, values};
 use atoll_web::clone::adopt;
-use atoll_web::context::{self, ContextId};
+use atoll_web::context::{self, ContextId, Counted};
 
+use crate::budget::Landing;
 use crate::call::Followup;
 use crate::service::ServiceCap;
 
@@ -13,9 +14,11 @@ use crate::service::ServiceCap;
 /// its disposer runs, in a later turn of its own isolate.
 pub struct ObjectRef {
     isolate: WeakIsolate,
-    meter: Arc<Meter>,
+    landing: Landing,
     context: ContextId,
     export: u32,
+    #[expect(dead_code, reason = "counts while the object is held")]
+    counted: Option<Counted>,
 }
 
 /// What callers get when the context that hosts an object has ended.
@@ -28,10 +31,15 @@ impl ObjectRef {
         let context = self.context;
         // If the isolate closes before it is delivered, the guard still gives the work its nothing.
         let mut guard = Guard(Some(work));
-        isolate.send(Envelope::new(self.meter.clone(), move |scope| {
+        isolate.send(Envelope::new(self.landing.meter.clone(), move |scope| {
             let Some(work) = guard.0.take() else { return };
             if context::enter(scope, context) { work(Some(scope)) } else { work(None) }
         }));
+    }
+
+    /// Where calls on it land.
+    pub fn landing(&self) -> &Landing {
+        &self.landing
     }
 
     /// Its number in its isolate.
@@ -74,18 +82,31 @@ pub(crate) fn natives() -> Vec<Native> {
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
 type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 
-fn new_object(scope: &mut v8::PinScope<'_, '_>, export: u32) -> Option<Arc<ObjectRef>> {
+fn new_object(
+    scope: &mut v8::PinScope<'_, '_>,
+    export: u32,
+) -> Option<(Arc<ObjectRef>, Result<(), JsError>)> {
     let context = context::current(scope);
     let meter = context::meter(scope, context)?;
-    let isolate = context::environment(scope).isolate.clone();
-    Some(Arc::new(ObjectRef { isolate, meter, context, export }))
+    let (counted, refused) = match context::count_object(scope) {
+        Ok(counted) => (counted, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let environment = context::environment(scope);
+    let landing = Landing { meter, inbox: environment.inbox.clone() };
+    let isolate = environment.isolate.clone();
+    // Made in any case: dropping it releases the export.
+    Some((Arc::new(ObjectRef { isolate, landing, context, export, counted }), refused))
 }
 
 /// The object with this export number joins the message that is being written; gives its index there.
 fn export_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let export = arguments::integer(scope, &args, 0);
-    if let Some(index) = new_object(scope, export).and_then(|object| values::attach(scope, object)) {
-        rv.set_uint32(index);
+    let Some((object, counted)) = new_object(scope, export) else { return };
+    match counted.and_then(|()| values::attach(scope, object)) {
+        Ok(Some(index)) => rv.set_uint32(index),
+        Ok(None) => {}
+        Err(error) => error.throw(scope),
     }
 }
 
@@ -100,8 +121,10 @@ fn adopt_service<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Retur
 /// A handle of its own isolate to the object with this export number: `new RpcStub(target)`.
 fn local_stub<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let export = arguments::integer(scope, &args, 0);
-    if let Some(object) = new_object(scope, export) {
-        let owner = context::current(scope);
-        rv.set_uint32(context::add_resource(scope, owner, object));
+    let Some((object, counted)) = new_object(scope, export) else { return };
+    if let Err(error) = counted {
+        return error.throw(scope);
     }
+    let owner = context::current(scope);
+    rv.set_uint32(context::add_resource(scope, owner, object));
 }

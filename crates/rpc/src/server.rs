@@ -1,23 +1,41 @@
 //! The callee's side: a call that arrived goes to the dispatch script, its outcome back into the reply.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use atoll_isolate::meter::Waiter;
 use atoll_isolate::{Native, arguments, error::string, natives, realm, v8, values};
 use atoll_web::context;
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::Inbox;
 
 use crate::call::{Call, Question, Reply};
 use crate::client::check_size;
 
 const SCRIPT: &str = "rpc/dispatch";
 
-/// A call that a script is working on.
-struct Pending(Mutex<Option<Reply>>, Arc<Question>);
+/// A call that a script is working on. Should the invocation or the Worker end first, the caller is told why.
+struct Pending(Mutex<Option<Reply>>, Arc<Question>, Arc<Inbox>);
 
 impl Pending {
     fn take(&self) -> Option<Reply> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Waiter for Pending {
+    fn ended(&self, reason: &str) {
+        if let Some(reply) = self.take() {
+            reply.settle(Err(RemoteError::error(reason)));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(reason) = self.2.ended() {
+            self.ended(&reason);
+        }
     }
 }
 
@@ -31,6 +49,8 @@ type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 /// A call on an exported object, in its context.
 pub fn call_export(scope: &mut v8::PinScope<'_, '_>, export: u32, call: Call) {
     let target = v8::Integer::new_from_unsigned(scope, export);
+    let id = context::current(scope);
+    context::enter_at(scope, id, call.depth);
     run(scope, "callExport", target.into(), call);
 }
 
@@ -40,7 +60,9 @@ pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: u64, call: Call) 
     let context =
         realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
     match context {
-        Some(id) if id != 0 && context::enter(scope, id) => run(scope, "callAnswer", target.into(), call),
+        Some(id) if id != 0 && context::enter_at(scope, id, call.depth) => {
+            run(scope, "callAnswer", target.into(), call)
+        }
         _ => call.reply.settle(Err(RemoteError::error(crate::object::CONTEXT_GONE))),
     }
 }
@@ -64,23 +86,38 @@ pub fn run_in<'s>(
     target: v8::Local<'s, v8::Value>,
     call: Call,
 ) {
-    let Call { path, arguments, reply, question } = call;
+    let Call { path, arguments, reply, question, depth: _, charge } = call;
     v8::tc_scope!(let scope, scope);
     let path: Vec<v8::Local<v8::Value>> = path.iter().map(|p| string(scope, p).into()).collect();
     let path = v8::Array::new_with_elements(scope, &path);
+    let owner = context::current(scope);
+    if let Err(error) = context::check_handles(scope, owner) {
+        return reply.settle(Err(RemoteError::error(error.message)));
+    }
+    let id = v8::Number::new(scope, question.id() as f64);
+    let inbox = context::environment(scope).inbox.clone();
+    let pending = Arc::new(Pending(Mutex::new(Some(reply)), question, inbox));
+    if let Some(meter) = context::meter(scope, owner) {
+        meter.tell_when_ended(Arc::downgrade(&pending) as Weak<dyn Waiter>);
+    }
+    let handle = context::add_resource(scope, owner, pending.clone());
     let begun = realm::call(scope, SCRIPT, "beginArguments", &[]).is_some();
     let arguments = match arguments {
         Some(message) if begun => values::read(scope, message),
         _ => Some(v8::undefined(scope).into()),
     };
+    drop(charge);
     let Some(arguments) = arguments else {
-        let error = caught(scope);
-        return reply.settle(Err(error));
+        // Where it was stopped, whoever stopped it tells the caller why.
+        if !scope.has_terminated()
+            && let Some(reply) = pending.take()
+        {
+            let error = caught(scope);
+            reply.settle(Err(error));
+            context::release(scope, handle);
+        }
+        return;
     };
-    let id = v8::Number::new(scope, question.id() as f64);
-    let pending = Arc::new(Pending(Mutex::new(Some(reply)), question));
-    let owner = context::current(scope);
-    let handle = context::add_resource(scope, owner, pending.clone());
     let handle = v8::Integer::new_from_unsigned(scope, handle);
     let done = realm::call(scope, script, entry, &[target, path.into(), arguments, handle.into(), id.into()]);
     if done.is_none()

@@ -114,7 +114,15 @@ exports.register = register;
 
 // A copy of `value` in which functions and proxies are replaced by stand-ins. Follows what V8 itself would enumerate;
 // objects that V8 hands to `encodeHost` anyway are kept as they are.
-exports.prepare = (value) => copy(value, new SafeMap());
+exports.prepare = (value) => {
+  standInsMade = 0;
+  return copy(value, new SafeMap());
+};
+
+// As many as a message can carry (MAX_CAPABILITIES in isolate/src/values.rs): more are refused before the rest of a
+// huge value is copied.
+const MAX_STAND_INS = 10_000;
+let standInsMade = 0;
 
 function copy(value, seen) {
   if (typeof value !== "function" && (typeof value !== "object" || value === null)) return value;
@@ -136,6 +144,11 @@ function keep(seen, value, result) {
 
 // Encoded only when it is written: what it attaches belongs to the message under way then.
 function standIn(value) {
+  if (++standInsMade > MAX_STAND_INS) {
+    throw dataCloneError(
+      `A message can carry at most ${MAX_STAND_INS} functions, stubs and streams; this one has more of them.`,
+    );
+  }
   const object = natives.newStandIn();
   standIns.set(object, value);
   return object;

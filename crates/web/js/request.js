@@ -36,6 +36,8 @@ class Request {
   #cf = undefined;
   #cfText = undefined;
   #cache = undefined;
+  // Whether it was sent here: its signal says that the sender is gone.
+  #incoming = false;
 
   constructor(input, init = undefined) {
     if (input === internal) return;
@@ -50,7 +52,7 @@ class Request {
       this.#method = source.#method;
       this.#url = source.#url;
       this.#redirect = source.#redirect;
-      this.#signal = source.#signal;
+      this.#signal = source.#passedSignal();
       this.#cf = source.#cf;
       this.#cfText = source.#cfText;
       this.#cache = source.#cache;
@@ -95,6 +97,13 @@ class Request {
     } else if (body === undefined && source !== undefined && source.#body !== null) {
       this.#takeBody(source);
     }
+  }
+
+  // Without a flag, the signal of a request that was sent here does not go with it.
+  #passedSignal() {
+    if (!this.#incoming) return this.#signal;
+    const passed = natives.hasFlag("enable_request_signal") && natives.hasFlag("request_signal_passthrough");
+    return passed ? this.signal : undefined;
   }
 
   #headerListCopy() {
@@ -187,12 +196,17 @@ class Request {
       request.#body = bodies.fromHandle(handle);
       request.#cfText = cfText;
       request.#redirect = redirect;
+      request.#incoming = true;
       return request;
     };
     exports.signalOf = (request) => request.#signal;
+    exports.abortIncoming = (request) => {
+      const { DOMException } = require("web/dom-exception");
+      require("web/abort").signalAbort(request.signal, new DOMException("The client has disconnected", "AbortError"));
+    };
     // -> [method, url, headers, body for natives, cf as JSON, redirect]; consumes the body.
     exports.detachRequest = (request) => {
-      const body = bodies.detach(request.#body);
+      const body = bodies.detach(request.#body, connectionLost);
       return [request.#method, request.#url, headerList(request.#headers), body, cfText(request), request.#redirect];
     };
     const cfText = (request) => {
@@ -218,10 +232,15 @@ class Request {
         const handle = body === null ? null : natives.adoptBody(body);
         const request = exports.requestFromNative(method, url, headers, handle, cf, redirect);
         request.#signal = signal;
+        request.#incoming = false;
         return request;
       },
     });
   }
+}
+
+function connectionLost(cancel) {
+  cancel(new primordials.Error("Network connection lost."));
 }
 
 function checkSignal(signal) {

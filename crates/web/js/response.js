@@ -156,6 +156,7 @@ class Response {
       }
       return response.#body;
     };
+    exports.abortBody = (response, signal) => bodies.abortWith(response.#body, signal);
     exports.isResponse = (value) => typeof value === "object" && value !== null && #status in value;
     exports.responseFromNative = (status, statusText, list, handle, url = "", redirected = false) => {
       const response = new Response(internal);
@@ -167,10 +168,10 @@ class Response {
       response.#redirected = redirected;
       return response;
     };
-    // -> [status, statusText, headers, body for natives]; consumes the body.
-    exports.detachResponse = (response) => {
+    // -> [status, statusText, headers, body for natives]; consumes the body. `whenGone` as for detachStream.
+    exports.detachResponse = (response, whenGone) => {
       if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
-      const body = bodies.detach(response.#body);
+      const body = bodies.detach(response.#body, whenGone);
       return [response.#status, response.#statusText, headerList(response.#headers), body];
     };
     clones.register(Response.prototype, {

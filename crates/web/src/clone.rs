@@ -48,18 +48,21 @@ fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv
 /// The capability behind a handle joins the message that is being written; gives its index there.
 fn attach<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
-    let index =
-        context::resource(scope, handle).and_then(|(_, capability)| values::attach(scope, capability));
-    if let Some(index) = index {
-        rv.set_uint32(index);
-    }
+    let Some((_, capability)) = context::resource(scope, handle) else { return };
+    attach_capability(scope, capability, &mut rv);
 }
 
 /// A body (nothing, text, bytes or a handle) moves into the message that is being written.
 fn attach_body<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let body = body::argument(scope, args.get(0));
-    if let Some(index) = values::attach(scope, Arc::new(BodyCell::new(body))) {
-        rv.set_uint32(index);
+    attach_capability(scope, Arc::new(BodyCell::new(body)), &mut rv);
+}
+
+fn attach_capability(scope: &mut v8::PinScope<'_, '_>, capability: values::Capability, rv: &mut Return<'_>) {
+    match values::attach(scope, capability) {
+        Ok(Some(index)) => rv.set_uint32(index),
+        Ok(None) => {}
+        Err(error) => error.throw(scope),
     }
 }
 
@@ -72,9 +75,12 @@ pub fn adopt<'s, T: Any + Send + Sync>(
 ) {
     let index =
         v8::Local::<v8::Integer>::try_from(args.get(0)).ok().and_then(|i| u32::try_from(i.value()).ok());
+    let owner = context::current(scope);
+    if let Err(error) = context::check_handles(scope, owner) {
+        return error.throw(scope);
+    }
     match index.and_then(|index| values::adopt::<T>(scope, index)) {
         Some(capability) => {
-            let owner = context::current(scope);
             rv.set_uint32(context::add_resource(scope, owner, capability));
         }
         None => values::unreadable().throw(scope),

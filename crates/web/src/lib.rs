@@ -2,11 +2,15 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`context`] | I/O contexts, resources, promises that the outside settles, timers |
+//! | [`context`] | I/O contexts, resources, promises that the outside settles |
+//! | `timers` | timers of a context |
+//! | [`inbox`], [`depth`] | messages on their way to a Worker; how deep calls are in each other |
+//! | [`interest`] | whether somebody still waits for an answer |
+//! | [`task`] | tasks that end with whoever started them |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
-//! | [`basics`] | console, timers, clock, randomness |
+//! | [`basics`] | console, clock, randomness |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
 //! | [`clone`] | structured clone |
 //!
@@ -17,12 +21,19 @@ pub mod body;
 pub mod clone;
 pub mod compression;
 pub mod context;
+pub mod depth;
 pub mod encoding;
 pub mod fetch;
 pub mod fetcher;
+pub mod inbox;
 pub mod inspection;
+pub mod interest;
+pub mod resizable;
+pub mod task;
 pub mod url;
 
+mod lines;
 mod manifest;
+mod timers;
 
 pub use manifest::EXTENSION;

@@ -3,7 +3,7 @@
 use atoll_isolate::extension::LazyGlobal;
 use atoll_isolate::{Extension, Native, Script, modules, script, v8};
 
-use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, url};
+use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, resizable, timers, url};
 
 /// Web and Workers APIs.
 pub static EXTENSION: Extension =
@@ -19,6 +19,8 @@ fn natives() -> Vec<Native> {
         encoding::natives(),
         fetch::natives(),
         inspection::natives(),
+        resizable::natives(),
+        timers::natives(),
         url::natives(),
     ]
     .concat()
@@ -33,6 +35,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "context", eager),
     script!("web", "clone", eager),
     script!("web", "date", eager),
+    script!("web", "array-buffer", eager),
     script!("web", "global", eager),
     script!("web", "webidl"),
     script!("web", "headers"),

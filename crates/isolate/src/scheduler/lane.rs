@@ -111,6 +111,14 @@ impl<T> Lane<T> {
         self.take(lanes).map_or(Look::Nothing, Look::Run)
     }
 
+    /// The next item, unless it is time to look at the lane's I/O, or there is none.
+    pub(super) fn another(&self, lanes: &[Self]) -> Option<T> {
+        if self.turns.fetch_add(1, Ordering::Relaxed) >= TURNS_BEFORE_IO {
+            return None;
+        }
+        self.take(lanes)
+    }
+
     /// There was nothing to run: whoever pushes from now on wakes the thread.
     pub(crate) fn doze(&self, waker: &Waker) {
         self.turns.store(0, Ordering::Relaxed);

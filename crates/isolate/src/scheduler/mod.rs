@@ -13,7 +13,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use watchdog::Watched;
+pub(crate) use watchdog::{Watched, out_of_memory};
 
 use crate::actor::Isolate;
 use lane::Lane;
@@ -33,6 +33,28 @@ pub struct Scheduler {
     next_home: AtomicUsize,
     stopped: AtomicBool,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    on_exhausted: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// Threads that the process goes on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenOff {
+    /// In a call of V8 that cannot be stopped, at the lowest priority; some end after all.
+    pub stuck: usize,
+    /// Parked for ever, with their heaps, for V8 ran out of memory under them.
+    pub lost: usize,
+}
+
+impl WrittenOff {
+    /// A process with so many should end: stuck threads take processor time, lost ones memory of the cage that all
+    /// heaps share.
+    pub const MOST: usize = 16;
+    const WEIGHT_OF_LOST: usize = 4;
+
+    /// Whether there are too many.
+    pub fn is_too_many(self) -> bool {
+        self.stuck + Self::WEIGHT_OF_LOST * self.lost >= Self::MOST
+    }
 }
 
 impl Scheduler {
@@ -50,6 +72,7 @@ impl Scheduler {
             next_home: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             threads: Mutex::default(),
+            on_exhausted: Mutex::default(),
         });
         for index in 0..scheduler.lanes.len() {
             scheduler.serve(index)?;
@@ -67,6 +90,17 @@ impl Scheduler {
     /// A home for a new isolate that has no parent: the lanes in turn.
     pub fn next_home(&self) -> usize {
         self.next_home.fetch_add(1, Ordering::Relaxed) % self.lanes.len()
+    }
+
+    /// Threads that the process goes on without.
+    pub fn written_off(&self) -> WrittenOff {
+        let (stuck, lost) = self.watchdog.written_off();
+        WrittenOff { stuck, lost }
+    }
+
+    /// What happens, once, when too many threads are written off: the process should answer what it can and end.
+    pub fn on_exhausted(&self, action: impl FnOnce() + Send + 'static) {
+        *self.on_exhausted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
     }
 
     /// The tokio runtime of a lane.
@@ -112,27 +146,43 @@ impl Scheduler {
         CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
         while let Some(isolate) = runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
-            isolate.set_home(index);
             let _entered = runtime.enter();
-            // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
-            let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(&watched)));
-            let lost_lane = watched.rest();
-            if turn.is_err() {
-                isolate.abandon();
-            }
-            isolate.after_turn(turn.unwrap_or_default());
-            drop(isolate);
-            if lost_lane {
-                break;
+            let mut next = Some(isolate);
+            // One turn after the other, without a look at the I/O in between, for a while.
+            while let Some(isolate) = next {
+                if self.turn(index, isolate, &watched) {
+                    self.watchdog.unregister(&watched);
+                    return;
+                }
+                next = lane.another(&self.lanes);
             }
         }
         self.watchdog.unregister(&watched);
+    }
+
+    /// Runs one turn. True: it took so long that another thread serves the lane.
+    fn turn(&self, index: usize, isolate: Isolate, watched: &Watched) -> bool {
+        isolate.set_home(index);
+        // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
+        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(watched)));
+        let lost_lane = watched.rest();
+        if turn.is_err() {
+            isolate.abandon();
+        }
+        isolate.after_turn(turn.unwrap_or_default());
+        lost_lane
     }
 
     fn watch(self: Arc<Self>) {
         let mut orphaned = Vec::new();
         while !self.stopped.load(Ordering::Acquire) {
             orphaned.extend(self.watchdog.tick());
+            if self.written_off().is_too_many() {
+                let action = self.on_exhausted.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(action) = action {
+                    action();
+                }
+            }
             // A lane for which no thread can be had now gets one at the next look.
             orphaned.retain(|lane| match self.serve(*lane) {
                 Ok(()) => false,

@@ -32,8 +32,12 @@ exports.encodeReadable = (stream) => {
   if (!isReadableStream(stream)) throw unsupported("ReadableStream");
   requireCall("ReadableStream");
   if (isLocked(stream)) throw new TypeError("The ReadableStream has been locked to a reader.");
-  return natives.attachBody(detachStream(stream));
+  return natives.attachBody(detachStream(stream, released));
 };
+
+function released(cancel) {
+  cancel(new Error("ReadableStream sent over RPC was canceled or released by the remote execution context."));
+}
 
 exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), cutOff);
 
