@@ -72,6 +72,10 @@ const PARENT: &str = r#"
         tail(items) { for (const item of items) traces.push(item.outcome); }
     }
 
+    export class Service extends WorkerEntrypoint {
+        say(word) { return `${this.ctx.props.greeting} ${word}`; }
+    }
+
     // Fills the process with children that do nothing.
     async function crowd(env, children) {
         const stubs = [];
@@ -143,13 +147,15 @@ const PARENT: &str = r#"
             }
         },
 
-        // Idle children of which nobody holds a stub.
-        named(env, id) {
+        // Idle children of which nobody holds a stub. A moment later each is idle, and before the next.
+        async named(env, id) {
             const load = () => {
                 callbacks++;
                 return worker({ number: 0 });
             };
-            return env.LOADER.get(id, load).getEntrypoint().count();
+            const count = await env.LOADER.get(id, load).getEntrypoint().count();
+            await scheduler.wait(5);
+            return count;
         },
 
         callbacks: () => callbacks,
@@ -162,6 +168,52 @@ const PARENT: &str = r#"
             (await crowd(env, number)).forEach((stub) => stub[Symbol.dispose]());
             counts.push(await child.count(), await child.add(1));
             return counts;
+        },
+
+        // Whatever code and env are made of is there again after a sleep, as it was when it was given.
+        async kinds(env, number, ctx) {
+            const bytes = new Uint8Array([1, 2, 3]);
+            const wasm = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10,
+                6, 1, 4, 0, 65, 7, 11]);
+            const child = env.LOADER.load({
+                compatibilityDate: "2026-07-01",
+                mainModule: "main.js",
+                modules: {
+                    "main.js": `
+                        import text from "./a.txt";
+                        import data from "./a.bin";
+                        import value from "./a.json";
+                        import cjs from "./a.cjs";
+                        import wasm from "./a.wasm";
+                        const { exports } = new WebAssembly.Instance(wasm);
+                        let calls = 0;
+                        export default {
+                            async all(word, env) {
+                                return [text, [...new Uint8Array(data)], value, cjs.n, exports.f(), await env.SERVICE.say(word),
+                                    [...env.bytes], env.map.get("key"), ++calls];
+                            },
+                        };`,
+                    "a.txt": { text: "text" },
+                    "a.bin": { data: bytes.buffer },
+                    "a.json": { json: { a: 1 } },
+                    "a.cjs": { cjs: "exports.n = 5;" },
+                    "a.wasm": { wasm },
+                },
+                env: { SERVICE: ctx.exports.Service({ props: { greeting: "hello" } }), bytes, map: new Map([["key", "value"]]) },
+            }).getEntrypoint();
+            bytes.fill(9);
+            wasm.fill(9);
+            const before = await child.all("you");
+            await crowd(env, number);
+            return [before, await child.all("you")];
+        },
+
+        // A load that a limit ends at start-up, and the next one under the same id.
+        async startup(env, source) {
+            const failing = env.LOADER.get(source, () => worker({}, { modules: { "child.js": source } }));
+            const entrypoint = failing.getEntrypoint();
+            const errors = [await attempt(entrypoint.count()), await attempt(entrypoint.count())];
+            return { errors, count: await env.LOADER.get(source, () => worker()).getEntrypoint().count() };
         },
 
         async memory(env, _argument, ctx) {
@@ -233,6 +285,101 @@ fn a_child_whose_stream_is_read_does_not_sleep() {
 }
 
 #[test]
+fn a_child_starts_again_from_what_was_given() {
+    let (_project, server) = start("6");
+    let all = json!(["text", [1, 2, 3], { "a": 1 }, 5, 7, "hello you", [1, 2, 3], "value", 1]);
+    assert_eq!(ask(&server, "/kinds?of=12"), json!([all, all]));
+}
+
+/// Two Workers whose loaders are one. `race` asks for the same children from both at once; each tells how many of its
+/// callbacks ran. `end` leaves a load behind in a Worker that runs out of memory.
+const SHARING: &str = r#"
+    import { WorkerEntrypoint } from "cloudflare:workers";
+
+    let started;
+    let callbacks = 0;
+    const code = `let calls = 0; export default { async count() { return ++calls; } };`;
+    const count = (env, id, load) => env.LOADER.get(id, load).getEntrypoint().count(null);
+
+    export class Asked extends WorkerEntrypoint {
+        async race(ids) {
+            const load = async () => {
+                callbacks++;
+                await null;
+                return { code };
+            };
+            callbacks = 0;
+            const counts = await Promise.all(ids.map((id) => count(this.env, id, load)));
+            return { counts, callbacks };
+        }
+        async leave(id) {
+            this.env.LOADER.get(id, () => new Promise(() => {}));
+            await scheduler.wait(1);
+            started = id;
+            await scheduler.wait(100000);
+        }
+        started() { return started; }
+        hoard() { const all = []; for (;;) all.push({ number: all.length, text: `text ${all.length}` }); }
+    }
+
+    export default {
+        async fetch(request, env, ctx) {
+            const { pathname } = new URL(request.url);
+            if (pathname === "/race") {
+                const ids = Array.from({ length: 40 }, (_, i) => `child ${i}`);
+                return Response.json(await Promise.all([ctx.exports.Asked.race(ids), env.OTHER.race(ids)]));
+            }
+            const left = env.OTHER.leave("left").catch((error) => error.message);
+            while ((await env.OTHER.started()) !== "left") await scheduler.wait(1);
+            const waits = count(env, "left", () => ({ code })).catch((error) => error.message);
+            const hoards = env.OTHER.hoard().catch((error) => error.message);
+            const errors = await Promise.all([left, hoards, waits]);
+            return Response.json({ errors, count: await count(env, "left", () => ({ code })) });
+        },
+    };
+"#;
+
+fn start_sharing() -> (Project, Project, Server) {
+    let project = |name: &str, services: &str| {
+        let configuration = format!(
+            r#"{{ "name": "{name}", "main": "index.js", "compatibility_date": "2026-07-01", "services": [{services}],
+                "worker_loaders": [{{ "binding": "LOADER", "id": "shared" }}] }}"#
+        );
+        Project::new(&[("wrangler.jsonc", &configuration), ("index.js", SHARING)])
+    };
+    let one = project("one", r#"{ "binding": "OTHER", "service": "two", "entrypoint": "Asked" }"#);
+    let two = project("two", "");
+    let server = Server::start_all(&[one.path(), two.path()]);
+    (one, two, server)
+}
+
+#[test]
+fn two_workers_that_ask_at_once_share_each_load() {
+    let (_one, _two, server) = start_sharing();
+    let answer = ask(&server, "/race");
+    let of = |index: usize, key: &str| answer[index][key].clone();
+    let callbacks = of(0, "callbacks").as_u64().zip(of(1, "callbacks").as_u64());
+    assert_eq!(callbacks.map(|(one, two)| one + two), Some(40), "{answer}");
+    for id in 0..40 {
+        let mut counts = [of(0, "counts")[id].as_u64(), of(1, "counts")[id].as_u64()];
+        counts.sort_unstable();
+        assert_eq!(counts, [Some(1), Some(2)], "child {id}: {answer}");
+    }
+}
+
+#[test]
+fn a_load_ends_with_the_worker_that_was_to_give_its_code() {
+    let (_one, _two, server) = start_sharing();
+    let answer = ask(&server, "/leave");
+    let errors: Vec<&str> =
+        answer["errors"].as_array().expect("a list").iter().filter_map(|e| e.as_str()).collect();
+    let memory = "Worker \"two\" exceeded its memory limit of 128 MiB.";
+    let gone = "The execution context which hosts this callback is no longer running.";
+    assert_eq!(errors, [memory, memory, gone], "{answer}");
+    assert_eq!(answer["count"], json!(1), "{answer}");
+}
+
+#[test]
 fn no_busy_child_makes_room() {
     let (_project, server) = start("6");
     let answers = ask(&server, "/fill?of=8");
@@ -284,6 +431,27 @@ fn a_child_that_ran_out_of_memory_loads_again() {
         ask(&server, "/traces").as_array().into_iter().flatten().filter(|o| **o == "exceededMemory").count()
     };
     support::wait_until("both calls are traced", || ended() == 2);
+}
+
+#[track_caller]
+fn assert_forgotten(source: &str, limit: &str) {
+    let (_project, server) = start("40");
+    let answer = ask(&server, &format!("/startup?of={source}"));
+    for error in answer["errors"].as_array().expect("a list") {
+        assert_contains(error.as_str().unwrap_or_default(), &["Worker \"", limit]);
+    }
+    assert_eq!(answer["count"], json!(1), "{answer}");
+}
+
+#[test]
+fn a_load_that_took_too_much_processor_time_is_forgotten() {
+    assert_forgotten("for(;;);", "exceeded its start-up CPU time limit of 1000 ms.");
+}
+
+#[test]
+fn a_load_that_took_too_much_memory_is_forgotten() {
+    let source = "const%20all=[];for(;;)all.push(new%20Array(1e5).fill(1.5));";
+    assert_forgotten(source, "exceeded its memory limit of 128 MiB.");
 }
 
 #[test]

@@ -102,9 +102,9 @@ impl Pool {
                 state.stock.wait(now, Box::new(take));
             }
         }
-        let low = state.stock.is_low();
+        let short = state.stock.is_short();
         drop(state);
-        if low {
+        if short {
             self.wake.notify_one();
         }
         if let (Some(heap), Some(take)) = (heap, take) {
@@ -170,6 +170,7 @@ impl Pool {
             _ => drop(state),
         }
         match step {
+            Step::Give(heap, take) => take(Some(heap)),
             Step::Serve(take) => take(Some(self.make())),
             Step::Refuse(take) => take(None),
             Step::Dispose(heap) => drop(heap),

@@ -383,6 +383,12 @@ impl World {
         if detached {
             return;
         }
+        // Now and then the turns have lasted long enough for a look at the I/O.
+        if self.random.u8(..6) == 0 {
+            self.lanes[lane].look_at_io();
+            self.threads[index].state = State::Look;
+            return;
+        }
         match self.lanes[lane].another(&self.lanes) {
             Some(actor) => self.begin_turn(index, actor),
             None => self.threads[index].state = State::Look,

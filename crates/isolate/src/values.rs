@@ -50,6 +50,11 @@ impl Message {
         }
     }
 
+    /// Whether there are only primitives in it.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self.body, Body::Passes(_))
+    }
+
     /// The capabilities that travel with it.
     pub fn capabilities(&self) -> &[Capability] {
         &self.caps
@@ -126,13 +131,36 @@ pub fn unreadable() -> JsError {
     JsError::dom("DataCloneError", "Unable to deserialize cloned data.")
 }
 
+/// What becomes of instances of the guest's own classes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Instances {
+    /// A codec decides, or they are refused: in messages.
+    Hosts,
+    /// They are copied as plain objects: in `structuredClone()`.
+    Plain,
+}
+
 /// Writes a value. None: an exception is pending (a `DataCloneError`, or what a getter threw).
 pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    write_with(scope, value, Instances::Hosts, value.is_native_error())
+}
+
+/// As [`write`], for `structuredClone()`.
+pub fn write_clone<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    write_with(scope, value, Instances::Plain, false)
+}
+
+fn write_with<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
+) -> Option<Message> {
     if let Some(primitive) = Primitive::of(scope, value) {
         return Some(Message { body: Body::Primitive(primitive), caps: Vec::new() });
     }
     frames(scope).push(Vec::new());
-    let passes = write_passes(scope, value);
+    let passes = write_passes(scope, value, instances, has_error);
     let caps = frames(scope).pop().unwrap_or_default();
     Some(Message { body: Body::Passes(passes?), caps: caps.into_iter().flatten().collect() })
 }
@@ -147,7 +175,11 @@ pub fn write_list<'s>(scope: &mut v8::PinScope<'s, '_>, list: v8::Local<'s, v8::
             let item = array.get_index(scope, index)?;
             match Primitive::of(scope, item) {
                 Some(primitive) => values.push(primitive),
-                None => return write(scope, list),
+                None => {
+                    let rest = (index..array.length()).filter_map(|index| array.get_index(scope, index));
+                    let has_error = rest.into_iter().any(|item| item.is_native_error());
+                    return write_with(scope, list, Instances::Hosts, has_error);
+                }
             }
         }
         return Some(Message { body: Body::List(values), caps: Vec::new() });
@@ -226,11 +258,13 @@ impl Primitive {
 fn write_passes<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
 ) -> Option<Vec<Arc<[u8]>>> {
     let mut passes = Vec::with_capacity(1);
     let mut value = value;
     loop {
-        let (bytes, hosts) = write_pass(scope, value)?;
+        let (bytes, hosts) = write_pass(scope, value, instances, has_error && passes.is_empty())?;
         passes.push(bytes.into());
         if hosts.is_empty() {
             return Some(passes);
@@ -252,14 +286,19 @@ fn write_passes<'s>(
 type Hosts = Vec<v8::Global<v8::Value>>;
 
 /// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
-/// runtime script with stand-ins for them, and written again.
+/// runtime script with stand-ins for them, and written again. So is one that is known to be or have an error, of which V8
+/// would write no more than name and message.
 fn write_pass<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
 ) -> Option<(Vec<u8>, Hosts)> {
-    let refused = {
+    let refused = if has_error {
+        true
+    } else {
         v8::tc_scope!(let scope, scope);
-        let writer = Writer::default();
+        let writer = Writer::new(instances);
         let state = writer.state.clone();
         match serialize(scope, writer, value) {
             Some(bytes) => return Some((bytes, state.hosts.take())),
@@ -277,7 +316,7 @@ fn write_pass<'s>(
         return None;
     }
     let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
-    let writer = Writer::default();
+    let writer = Writer::new(instances);
     let state = writer.state.clone();
     let bytes = serialize(scope, writer, prepared)?;
     Some((bytes, state.hosts.take()))
@@ -301,9 +340,15 @@ struct WriterState {
     refused: Cell<bool>,
 }
 
-#[derive(Default)]
 struct Writer {
     state: std::rc::Rc<WriterState>,
+    instances: Instances,
+}
+
+impl Writer {
+    fn new(instances: Instances) -> Self {
+        Self { state: std::rc::Rc::default(), instances }
+    }
 }
 
 impl v8::ValueSerializerImpl for Writer {
@@ -315,6 +360,15 @@ impl v8::ValueSerializerImpl for Writer {
         self.state.refused.set(true);
         let message = message.to_rust_string_lossy(scope);
         JsError::dom("DataCloneError", message).throw(scope);
+    }
+
+    fn get_shared_array_buffer_id<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        _buffer: v8::Local<'s, v8::SharedArrayBuffer>,
+    ) -> Option<u32> {
+        JsError::dom("DataCloneError", "#<SharedArrayBuffer> could not be cloned.").throw(scope);
+        None
     }
 
     fn has_custom_host_object(&self, _isolate: &v8::Isolate) -> bool {
@@ -331,7 +385,13 @@ impl v8::ValueSerializerImpl for Writer {
             return Some(false);
         }
         let prototype = object.get_prototype(scope)?;
-        Some(!is_object_prototype(scope, prototype))
+        if is_object_prototype(scope, prototype) {
+            return Some(false);
+        }
+        if self.instances == Instances::Plain {
+            return realm::call(scope, SCRIPT, "isHost", &[object.into()]).map(|is| is.is_true());
+        }
+        Some(true)
     }
 
     fn write_host_object<'s>(

@@ -1,12 +1,14 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
+mod cancellation;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
-use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, arguments, natives, realm, v8};
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
@@ -90,20 +92,6 @@ impl Answer {
 
     fn is_given(&self) -> bool {
         self.given.load(Ordering::Acquire)
-    }
-
-    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
-    fn give_up(&self) {
-        drop(self.take());
-        // Not begun yet: it will see that the answer is given.
-        let Some((worker, id)) = self.place.get() else { return };
-        let (Some(worker), id) = (worker.upgrade(), *id) else { return };
-        let cancel: Work = Box::new(move |admission| {
-            if let Admission::Inside(scope) = admission {
-                cancel(scope, id);
-            }
-        });
-        worker.deliver(None, cancel);
     }
 
     /// How its invocation ended, for the trace.
@@ -192,12 +180,7 @@ pub(crate) fn fetch_event(
 ) {
     let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
-    let given_up = Arc::downgrade(&answer);
-    work.on_given_up(move || {
-        if let Some(answer) = given_up.upgrade() {
-            answer.give_up();
-        }
-    });
+    cancellation::watch(&work, &answer);
     let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
     let charge = match worker.inbox().take(request.size()) {
         Ok(charge) => charge,
@@ -439,44 +422,30 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     if invocation.lingers.is_some() {
         return;
     }
-    let worker = invocation.worker.downgrade();
-    invocation.lingers = Some(Task::spawn(async move {
+    // Not by way of the Worker: should it have started again, the number means another context there.
+    let isolate = context::environment(scope).isolate.clone();
+    let lingers = Task::spawn(async move {
         loop {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
-            let Some(worker) = worker.upgrade() else { return };
+            let Some(isolate) = isolate.upgrade() else { return };
             let (done, ended) = tokio::sync::oneshot::channel();
-            worker.deliver(
-                None,
-                Box::new(move |admission| {
-                    let Admission::Inside(scope) = admission else { return };
-                    let number = v8::Integer::new_from_unsigned(scope, id);
-                    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
-                    let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
-                    if context::is_open(scope, id) && !needed {
-                        context::close(scope, id);
-                    }
-                    let _ = done.send(context::is_open(scope, id));
-                }),
-            );
-            drop(worker);
+            isolate.send(Envelope::unmetered(move |scope| {
+                let number = v8::Integer::new_from_unsigned(scope, id);
+                let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
+                let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
+                if context::is_open(scope, id) && !needed {
+                    context::close(scope, id);
+                }
+                let _ = done.send(context::is_open(scope, id));
+            }));
+            drop(isolate);
             if !ended.await.unwrap_or(false) {
                 return;
             }
         }
-    }));
-}
-
-/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
-fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if !context::enter(scope, id) {
-        return;
-    }
-    let number = v8::Integer::new_from_unsigned(scope, id);
-    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
-    if context::is_finished(scope, id)
-        && let Some(invocation) = context::data::<Invocation>(scope, id)
-    {
-        invocation.traced(|trace| trace.outcome("canceled"));
+    });
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        invocation.lingers = Some(lingers);
     }
 }
 
@@ -497,6 +466,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "respondError" => respond_error,
         "testDone" => test_done,
         "abortContext" => abort_context,
+        "callerGone" => cancellation::caller_gone,
     ]
 }
 
@@ -587,16 +557,17 @@ fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'
     }));
 }
 
-/// `abortContext(exception)` ends the current context; its answers are the exception.
+/// `abortContext(exception)` ends the current context; its answer and those of calls on its objects are the exception.
 fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let id = context::current(scope);
     if id == 0 {
         return JsError::error(context::GLOBAL_SCOPE).throw(scope);
     }
+    let error = fetch::error_of(scope, args.get(0));
     if let Some(answer) = answer(scope) {
-        let error = fetch::error_of(scope, args.get(0));
-        answer.fail(error);
+        answer.fail(RemoteError { remote: false, ..error.clone() });
     }
+    atoll_rpc::server::fail_calls(scope, id, &error);
     context::finish(scope, id);
 }
 
@@ -606,7 +577,7 @@ pub(crate) fn follow(worker: &Worker, landing: Option<&Landing>, work: atoll_rpc
         Some(landing) => landing.meter.clone(),
         None => Arc::new(Meter::new(worker.limits().cpu)),
     };
-    worker.deliver(
+    worker.follow(
         Some(meter),
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => work(Some(scope)),

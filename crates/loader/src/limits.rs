@@ -93,7 +93,7 @@ pub const TABLE: &[Limit] = &[
         "heap",
         "128 MiB for each isolate",
         LoweredBy::Nobody,
-        "the isolate ends; a named child loads again on its next call",
+        "the isolate ends; its next call starts it again, unless its env holds something live",
     ),
     row(
         "buffers",

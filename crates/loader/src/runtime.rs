@@ -9,7 +9,7 @@ use atoll_isolate::pool::Room;
 use atoll_isolate::{HeapLimits, Pool, Scheduler, Startup};
 
 use crate::limits;
-use crate::loader::Loader;
+use crate::loader::{Loader, evict_longest_idle};
 use crate::worker::{WeakWorker, Worker};
 
 /// The outside, as far as Workers reach it without a capability.
@@ -79,8 +79,8 @@ impl Runtime {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(runtime) = weak.upgrade() else { return };
-                let now = runtime.host.clock.monotonic().as_millis() as u64;
-                runtime.evict(now.saturating_sub(limits::IDLE.as_millis() as u64), false, usize::MAX);
+                let now = runtime.host.clock.monotonic().as_micros() as u64;
+                runtime.evict(now.saturating_sub(limits::IDLE.as_micros() as u64), false, usize::MAX);
             }
         });
         runtime
@@ -113,21 +113,14 @@ impl Runtime {
         evicted + self.put_to_sleep(most - evicted)
     }
 
-    /// Lets go of at most `most` named children that nobody holds and that are idle since before `before` (milliseconds
+    /// Lets go of at most `most` named children that nobody holds and that are idle since before `before` (microseconds
     /// of the monotonic clock), the longest idle first. `live`: only those that have an isolate. Gives how many.
     fn evict(&self, before: u64, live: bool, most: usize) -> usize {
         let loaders: Vec<_> = {
             let loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
             loaders.iter().filter_map(Weak::upgrade).collect()
         };
-        let mut idle: Vec<_> = loaders
-            .iter()
-            .flat_map(|loader| {
-                loader.idle(before, live).into_iter().map(move |(since, id)| (since, id, loader))
-            })
-            .collect();
-        idle.sort_by_key(|(since, ..)| *since);
-        idle.into_iter().filter(|(_, id, loader)| loader.evict_idle(id)).take(most).count()
+        evict_longest_idle(&loaders, before, live, most)
     }
 
     /// Puts at most `most` idle children to sleep, the longest idle first. Gives how many.

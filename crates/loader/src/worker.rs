@@ -58,7 +58,7 @@ struct Inner {
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
     waiting: Mutex<HashMap<u64, Arc<Answer>>>,
     next: AtomicU64,
-    /// When it was last asked for, in milliseconds of the runtime's monotonic clock.
+    /// When it was last asked for, in microseconds of the runtime's monotonic clock.
     last_used: AtomicU64,
     settings: Mutex<Settings>,
     /// Messages on their way to it.
@@ -181,11 +181,11 @@ impl Worker {
 
     /// Notes that it was asked for.
     pub(crate) fn touch(&self) {
-        let now = self.0.runtime.host.clock.monotonic().as_millis() as u64;
+        let now = self.0.runtime.host.clock.monotonic().as_micros() as u64;
         self.0.last_used.store(now, Ordering::Relaxed);
     }
 
-    /// When it was last used, in milliseconds of the monotonic clock.
+    /// When it was last used, in microseconds of the monotonic clock.
     pub(crate) fn last_used(&self) -> u64 {
         self.0.last_used.load(Ordering::Relaxed)
     }
@@ -269,6 +269,15 @@ impl Worker {
         }
     }
 
+    /// As [`Worker::deliver`], for work that belongs to an event before it: where that went with its isolate, the work is
+    /// refused, and no isolate is started for it.
+    pub(crate) fn follow(&self, meter: Option<Arc<Meter>>, work: Work) {
+        if matches!(*self.state(), State::Asleep(_)) {
+            return work(Admission::Refused(gone()));
+        }
+        self.deliver(meter, work);
+    }
+
     fn started(&self) {
         // Events that come while the queue is worked off wait behind it, until it is empty.
         loop {
@@ -298,7 +307,6 @@ impl Worker {
     /// A limit ended it: whoever waits gets the error, their traces the outcome. Its next event starts it again, where
     /// that is possible.
     fn interrupt(&self, error: RemoteError, outcome: &'static str) {
-        tracing::warn!(worker = self.0.name, reason = error.message, "the Worker ended");
         let next = match self.0.code.get() {
             Some(code) => State::Asleep(code.clone()),
             None => State::Failed(error.clone()),

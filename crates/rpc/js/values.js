@@ -77,7 +77,7 @@ function disposeTarget(value) {
 
 exports.localStub = (target) => {
   if (!isTarget(target)) {
-    throw new TypeError("Failed to construct 'RpcStub': parameter 1 is not of type 'RpcTarget', function or plain object.");
+    throw new TypeError("RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives.");
   }
   natives.requireContext();
   return stubs.stubFromHandle(natives.localStub(addExport(target)));
@@ -97,17 +97,20 @@ function isPlain(value) {
 // ---- Writing -------------------------------------------------------------------------------------------------------
 
 function stubDescriptor(value, state) {
+  if (mode === CLONE) {
+    if (state.kind === "service") throw clones.dataCloneError("ServiceStub cannot be serialized in this context.");
+    const name = state.kind === "stub" ? "RpcStub" : state.kind === "promise" ? "RpcPromise" : "RpcProperty";
+    throw clones.dataCloneError(`#<${name}> could not be cloned.`);
+  }
   if (state.kind === "promise" || state.kind === "property") {
     throw clones.unsupported(state.kind === "promise" ? "RpcPromise" : "RpcProperty");
   }
   if (state.kind === "service") {
-    if (mode === CLONE) throw clones.unsupported("ServiceStub");
     if (state.isLoopback && mode !== RPC) throw clones.unsupported("LoopbackServiceStub");
     const handle = stubs.handleOf(state);
     natives.checkTransfer(handle);
     return ["service", natives.attach(handle)];
   }
-  if (mode === CLONE) throw clones.unsupported("RpcStub");
   if (mode === ENV) throw clones.dataCloneError(STUB_IN_ENV);
   if (state.disposed) throw new Error("RPC stub used after being disposed.");
   const index = natives.attach(state.handle);
@@ -139,8 +142,11 @@ function duplicate(value) {
 clones.setExoticEncoder((value) => {
   const state = stubs.stateOf(value);
   if (state !== undefined) return stubDescriptor(value, state);
-  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") return targetDescriptor(value);
-  if (mode === CLONE) return undefined;
+  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") {
+    if (mode !== RPC && stubs.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
+    return targetDescriptor(value);
+  }
+  if (mode === CLONE || mode === ENV) return undefined;
   // A proxy is judged by the prototype that it shows.
   const prototype = ObjectGetPrototypeOf(value);
   if (typeof value === "function" || prototype === objectPrototype || hasPrototype(value, RpcTarget.prototype)) {
@@ -151,12 +157,15 @@ clones.setExoticEncoder((value) => {
   );
 });
 
+clones.registerInterface(RpcTarget.prototype);
 clones.setInstanceEncoder((object) => {
-  if (hasPrototype(object, RpcTarget.prototype)) return targetDescriptor(object);
-  return undefined;
+  if (!hasPrototype(object, RpcTarget.prototype)) return undefined;
+  if (mode === CLONE) throw clones.dataCloneError(TARGET_IN_ENV);
+  return targetDescriptor(object);
 });
 
 clones.setCallCheck(() => mode === RPC);
+clones.setMessageCheck(() => mode !== CLONE);
 
 function withMode(wanted, moves, body) {
   const before = mode;
@@ -176,11 +185,25 @@ function hasFunction(args) {
   return false;
 }
 
-// Writes an argument list through `write`. Stubs in it move to the callee or are duplicated, by compatibility flag.
-exports.encodeArguments = (args, write) => {
-  if (args === undefined) return write(undefined);
-  const moves = natives.hasFlag("rpc_params_dup_stubs") ? undefined : [];
-  const result = withMode(RPC, moves, () => write(hasFunction(args) ? clones.prepare(args) : args));
+// Whether stubs among arguments are duplicated (by compatibility flag), or move to the callee.
+let duplicates;
+
+// Sends an argument list, or none: `native(handle, path, arguments, context)`.
+exports.encodeArguments = (args, native, handle, path, context) => {
+  if (args === undefined) return native(handle, path, undefined, context);
+  duplicates ??= natives.hasFlag("rpc_params_dup_stubs");
+  const modeBefore = mode;
+  const movedBefore = moved;
+  const moves = duplicates ? undefined : [];
+  mode = RPC;
+  moved = moves;
+  let result;
+  try {
+    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context);
+  } finally {
+    mode = modeBefore;
+    moved = movedBefore;
+  }
   if (moves !== undefined) disposeAll(moves);
   return result;
 };

@@ -9,11 +9,14 @@ use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
 use atoll_web::inbox::Charge;
 
 use crate::budget::Landing;
+use crate::object::ObjectRef;
+use crate::paths::Names;
+use crate::service::ServiceCap;
 
 /// One call, or the reading of one property.
 pub struct Call {
     /// Property names from the target on; empty: the target itself.
-    pub path: Vec<String>,
+    pub path: Arc<Names>,
     /// Serialised argument list; none: the property is read, not called.
     pub arguments: Option<Message>,
     /// Takes the outcome.
@@ -64,8 +67,29 @@ impl Drop for Reply {
 /// Work to do where a call was sent, after it.
 pub type Followup = Box<dyn for<'s, 'i> FnOnce(Option<&mut atoll_isolate::v8::PinScope<'s, 'i>>) + Send>;
 
-/// Sends work the way that a call went, behind it; with the place where that landed, where it is known.
-pub type Route = Box<dyn Fn(Option<&Landing>, Followup) + Send + Sync>;
+/// The way that a call went.
+pub enum Route {
+    /// To an address.
+    Service(Arc<ServiceCap>),
+    /// To a live object.
+    Object(Arc<ObjectRef>),
+    /// To the answer of an earlier call.
+    Answer(Arc<Question>),
+    /// To what cannot be called.
+    Nowhere,
+}
+
+impl Route {
+    /// Sends work behind the call; with the place where that landed, where it is known.
+    fn follow(&self, landing: Option<&Landing>, work: Followup) {
+        match self {
+            Self::Service(service) => service.0.follow(landing, work),
+            Self::Object(object) => object.follow(work),
+            Self::Answer(question) => question.follow(work),
+            Self::Nowhere => work(None),
+        }
+    }
+}
 
 const PENDING: u8 = 0;
 const PIPELINED: u8 = 1;
@@ -78,6 +102,8 @@ pub struct Question {
     state: AtomicU8,
     route: Route,
     landing: OnceLock<Landing>,
+    /// Why the call itself failed, for calls on its result that find nobody.
+    failure: OnceLock<RemoteError>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -90,7 +116,23 @@ impl Question {
             state: AtomicU8::new(PENDING),
             route,
             landing: OnceLock::new(),
+            failure: OnceLock::new(),
         })
+    }
+
+    /// The call failed; with calls on its result, so do they.
+    pub(crate) fn failed(&self, error: &RemoteError) {
+        let _ = self.failure.set(error.clone());
+    }
+
+    /// Why the call failed, where it did.
+    pub(crate) fn known_failure(&self) -> Option<RemoteError> {
+        self.failure.get().cloned()
+    }
+
+    /// What calls on the result get where nobody can take them.
+    pub(crate) fn failure(&self) -> RemoteError {
+        self.known_failure().unwrap_or_else(|| RemoteError::error(crate::object::CONTEXT_GONE))
     }
 
     /// Its number, unique in the process.
@@ -113,7 +155,7 @@ impl Question {
 
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
-        (self.route)(self.landing.get(), work);
+        self.route.follow(self.landing.get(), work);
     }
 
     /// Notes where the call landed.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use atoll_isolate::values::{self, Capability, Message};
-use atoll_isolate::{JsError, Native, arguments, natives, v8};
-use atoll_web::context::{self, Completion, Handle};
+use atoll_isolate::{JsError, Native, arguments, natives, realm, v8};
+use atoll_web::context::{self, Completion};
 use atoll_web::depth::{self, Depth};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Charge;
 
-use crate::call::{Asked, Call, Question, Reply};
-use crate::object::{CONTEXT_GONE, ObjectRef};
+use crate::call::{Asked, Call, Question, Reply, Route};
+use crate::object::ObjectRef;
+use crate::paths::{self, Names};
 use crate::server;
 use crate::service::ServiceCap;
 
@@ -60,9 +61,14 @@ fn write_arguments<'s>(
     }
 }
 
-/// `rpcCall(handle, path, arguments)` gives `[promise, question]`.
+/// `rpcCall(handle, path, arguments, context)` gives `[promise, question]`, and `false` when the running code is not of
+/// that context (0: of any). The path is a list of names, or the number of one that [`rpc_path`] knows.
 fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
+    let expected = arguments::integer(scope, &args, 3);
+    if expected != 0 && expected != context::current(scope) {
+        return rv.set_bool(false);
+    }
     let Some((_, target)) = context::resource(scope, handle) else {
         return JsError::error("RPC stub used after being disposed.").throw(scope);
     };
@@ -71,7 +77,7 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     {
         return error.throw(scope);
     }
-    let path = arguments::texts(scope, args.get(1));
+    let path = paths::argument(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
     let depth =
         if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
@@ -84,13 +90,10 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     }
 }
 
-fn route(target: &Capability) -> crate::call::Route {
-    if let Ok(service) = target.clone().downcast::<ServiceCap>() {
-        return Box::new(move |landing, work| service.0.follow(landing, work));
-    }
-    match target.clone().downcast::<ObjectRef>() {
-        Ok(object) => Box::new(move |_, work| object.follow(work)),
-        Err(_) => Box::new(|_, work| work(None)),
+fn route(target: &Capability) -> Route {
+    match target.clone().downcast::<ServiceCap>() {
+        Ok(service) => Route::Service(service),
+        Err(other) => other.downcast::<ObjectRef>().map_or(Route::Nowhere, Route::Object),
     }
 }
 
@@ -106,10 +109,10 @@ fn dispatch(target: &Capability, mut call: Call) {
             }
             call.question.land(landing.clone());
             let export = object.export();
-            object.follow(Box::new(move |scope| match scope {
+            object.send(move |scope| match scope {
                 Some(scope) => server::call_export(scope, export, call),
                 None => call.reply.settle(Err(landing.gone())),
-            }));
+            });
         }
         None => call.reply.settle(Err(RemoteError::type_error("This object cannot be called over RPC."))),
     }
@@ -118,15 +121,14 @@ fn dispatch(target: &Capability, mut call: Call) {
 /// `rpcPipeline(question, path, arguments)` gives `[promise, question]`, or undefined when the answer is already on
 /// its way here.
 fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let handle = arguments::integer(scope, &args, 0);
-    let Some(asked) = context::resource_as::<Asked>(scope, handle) else { return };
-    let question = asked.0.clone();
+    let number = arguments::integer(scope, &args, 0);
+    let Some(question) = context::kept::<Asked>(scope, number).map(|asked| asked.0.clone()) else { return };
     if !question.pipeline() {
         return;
     }
-    let path = arguments::texts(scope, args.get(1));
+    let path = paths::argument(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let (id, onward) = (question.id(), question.clone());
+    let (id, onward, failed) = (question.id(), question.clone(), question.clone());
     let depth = match depth_of_call(scope) {
         Ok(depth) => depth,
         Err(error) => return error.throw(scope),
@@ -145,11 +147,13 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
             }
             question.follow(Box::new(move |scope| match (scope, landing) {
                 (Some(scope), _) => server::call_answer(scope, id, call),
-                (None, Some(landing)) => call.reply.settle(Err(landing.gone())),
-                (None, None) => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+                (None, Some(landing)) => {
+                    call.reply.settle(Err(failed.known_failure().unwrap_or_else(|| landing.gone())))
+                }
+                (None, None) => call.reply.settle(Err(failed.failure())),
             }));
         },
-        Box::new(move |_, work| onward.follow(work)),
+        Route::Answer(onward),
     );
     match sent {
         Ok(value) => rv.set(value),
@@ -169,7 +173,7 @@ fn depth_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Depth, JsError> {
 
 /// What a call is for, from its target on, and how deep it is.
 struct Path {
-    names: Vec<String>,
+    names: Arc<Names>,
     depth: Depth,
 }
 
@@ -178,41 +182,50 @@ fn send<'s>(
     path: Path,
     arguments: Option<Message>,
     dispatch: impl FnOnce(Call),
-    route: crate::call::Route,
+    route: Route,
 ) -> Result<v8::Local<'s, v8::Value>, JsError> {
     let owner = context::current(scope);
     context::check_handles(scope, owner)?;
     let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
-    let handle = context::add_resource(scope, owner, Arc::new(Asked(question.clone())));
+    let operation = completion.operation();
+    context::keep(scope, operation, Asked(question.clone()));
+    let asked = question.clone();
     let reply = Reply::new(move |outcome| {
+        if let Err(error) = &outcome {
+            asked.failed(error);
+        }
         let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
-        settle(completion, handle, outcome);
+        settle(completion, outcome);
     });
     let Path { names, depth } = path;
     dispatch(Call { path: names, arguments, reply, question, depth, charge: None });
-    let handle = v8::Integer::new_from_unsigned(scope, handle);
+    let handle = v8::Integer::new_from_unsigned(scope, operation.number());
     Ok(v8::Array::new_with_elements(scope, &[promise.into(), handle.into()]).into())
 }
 
-fn settle(completion: Completion, question: Handle, outcome: Result<(Charge, Message), RemoteError>) {
-    completion.settle(move |scope| {
-        drop(context::release(scope, question));
-        match outcome {
-            Ok((_read_now, message)) => {
-                v8::tc_scope!(let scope, scope);
-                match values::read(scope, message) {
-                    Some(value) => Ok(value),
-                    None => match scope.exception() {
-                        Some(exception) => Err(exception),
-                        None => Err(v8::undefined(scope).into()),
-                    },
-                }
+fn settle(completion: Completion, outcome: Result<(Charge, Message), RemoteError>) {
+    completion.settle(move |scope| match outcome {
+        Ok((_read_now, message)) => {
+            v8::tc_scope!(let scope, scope);
+            let value = values::read(scope, message).and_then(|value| take_result(scope, value));
+            match (value, scope.exception()) {
+                (Some(value), _) => Ok(value),
+                (None, Some(exception)) => Err(exception),
+                (None, None) => Err(v8::undefined(scope).into()),
             }
-            Err(error) => Err(fetch::error_value(scope, error)),
         }
+        Err(error) => Err(fetch::error_value(scope, error)),
     });
+}
+
+/// What a caller gets: an object carries a disposer for the stubs in it.
+fn take_result<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<v8::Local<'s, v8::Value>> {
+    if value.is_object() { realm::call(scope, "rpc/values", "takeResult", &[value]) } else { Some(value) }
 }
 
 /// `serviceFetch(handle, method, url, headers, body, cf, redirect, canceller)`, as `fetch`, to a service.

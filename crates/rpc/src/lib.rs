@@ -9,6 +9,7 @@ pub mod budget;
 pub mod call;
 pub mod client;
 pub mod object;
+pub mod paths;
 pub mod server;
 pub mod service;
 

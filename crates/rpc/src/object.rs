@@ -25,8 +25,16 @@ pub struct ObjectRef {
 pub const CONTEXT_GONE: &str = "The execution context which hosts this callback is no longer running.";
 
 impl ObjectRef {
-    /// Does work in the object's isolate and context, in order. The work gets nothing where either is gone.
+    /// As [`ObjectRef::send`].
     pub fn follow(&self, work: Followup) {
+        self.send(work);
+    }
+
+    /// Does work in the object's isolate and context, in order. The work gets nothing where either is gone.
+    pub fn send<W>(&self, work: W)
+    where
+        W: for<'s, 'i> FnOnce(Option<&mut v8::PinScope<'s, 'i>>) + Send + 'static,
+    {
         let Some(isolate) = self.isolate.upgrade() else { return work(None) };
         let context = self.context;
         // If the isolate closes before it is delivered, the guard still gives the work its nothing.
@@ -48,9 +56,9 @@ impl ObjectRef {
     }
 }
 
-struct Guard(Option<Followup>);
+struct Guard<W: for<'s, 'i> FnOnce(Option<&mut v8::PinScope<'s, 'i>>)>(Option<W>);
 
-impl Drop for Guard {
+impl<W: for<'s, 'i> FnOnce(Option<&mut v8::PinScope<'s, 'i>>)> Drop for Guard<W> {
     fn drop(&mut self) {
         if let Some(work) = self.0.take() {
             work(None);

@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use atoll_isolate::meter::Waiter;
-use atoll_isolate::{Native, arguments, error::string, natives, realm, v8, values};
-use atoll_web::context;
+use atoll_isolate::values::Message;
+use atoll_isolate::{Native, arguments, natives, realm, v8, values};
+use atoll_web::context::{self, ContextId};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Inbox;
 
 use crate::call::{Call, Question, Reply};
 use crate::client::check_size;
+use crate::paths;
 
 const SCRIPT: &str = "rpc/dispatch";
 
@@ -40,7 +42,7 @@ impl Drop for Pending {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["rpcReply" => rpc_reply, "rpcReject" => rpc_reject]
+    natives!["rpcReply" => rpc_reply, "rpcReject" => rpc_reject, "rpcTakeReply" => rpc_take_reply]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
@@ -68,7 +70,8 @@ pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: u64, call: Call) 
 }
 
 /// A call on whatever `target` is, in the current context; `entry` is a function of the dispatch script
-/// `(target, path, arguments or undefined, reply, question)`.
+/// `(target, path, arguments or undefined, question)`. It gives a primitive, which is the result, or an object: then it
+/// has taken the reply.
 pub fn run<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     entry: &'static str,
@@ -88,8 +91,7 @@ pub fn run_in<'s>(
 ) {
     let Call { path, arguments, reply, question, depth: _, charge } = call;
     v8::tc_scope!(let scope, scope);
-    let path: Vec<v8::Local<v8::Value>> = path.iter().map(|p| string(scope, p).into()).collect();
-    let path = v8::Array::new_with_elements(scope, &path);
+    let path = paths::to_array(scope, &path);
     let owner = context::current(scope);
     if let Err(error) = context::check_handles(scope, owner) {
         return reply.settle(Err(RemoteError::error(error.message)));
@@ -100,33 +102,76 @@ pub fn run_in<'s>(
     if let Some(meter) = context::meter(scope, owner) {
         meter.tell_when_ended(Arc::downgrade(&pending) as Weak<dyn Waiter>);
     }
-    let handle = context::add_resource(scope, owner, pending.clone());
-    let begun = realm::call(scope, SCRIPT, "beginArguments", &[]).is_some();
-    let arguments = match arguments {
-        Some(message) if begun => values::read(scope, message),
-        _ => Some(v8::undefined(scope).into()),
-    };
+    let arguments = read_arguments(scope, arguments);
     drop(charge);
-    let Some(arguments) = arguments else {
-        // Where it was stopped, whoever stopped it tells the caller why.
-        if !scope.has_terminated()
-            && let Some(reply) = pending.take()
-        {
-            let error = caught(scope);
-            reply.settle(Err(error));
-            context::release(scope, handle);
+    let done = arguments.and_then(|arguments| {
+        scope.set_slot(Arrived(Some((owner, pending.clone()))));
+        let done = realm::call(scope, script, entry, &[target, path.into(), arguments, id.into()]);
+        drop(take_arrived(scope));
+        done
+    });
+    match done {
+        // It took the reply.
+        Some(result) if result.is_object() => {}
+        Some(result) => reply_now(scope, &pending, result),
+        // Whoever stopped it tells the caller why, before the context is dropped.
+        None if scope.has_terminated() => drop(context::add_resource(scope, owner, pending)),
+        None => {
+            if let Some(reply) = pending.take() {
+                let error = caught(scope);
+                reply.settle(Err(error));
+            }
         }
-        return;
-    };
-    let handle = v8::Integer::new_from_unsigned(scope, handle);
-    let done = realm::call(scope, script, entry, &[target, path.into(), arguments, handle.into(), id.into()]);
-    if done.is_none()
-        && !scope.has_terminated()
-        && let Some(reply) = pending.take()
-    {
-        let error = caught(scope);
-        reply.settle(Err(error));
     }
+}
+
+/// The argument list. Stubs in it belong to the call: the script notes them while they are read.
+fn read_arguments<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    arguments: Option<Message>,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let Some(message) = arguments else { return Some(v8::undefined(scope).into()) };
+    if message.is_plain() {
+        return values::read(scope, message);
+    }
+    realm::call(scope, SCRIPT, "beginArguments", &[])?;
+    values::read(scope, message)
+}
+
+/// The result was there at once, and is a primitive.
+fn reply_now<'s>(scope: &mut v8::PinScope<'s, '_>, pending: &Pending, result: v8::Local<'s, v8::Value>) {
+    let outcome = {
+        v8::tc_scope!(let scope, scope);
+        match values::write(scope, result) {
+            Some(message) => match check_size(&message) {
+                Ok(()) => Ok(message),
+                Err(error) => Err(RemoteError::error(error.message)),
+            },
+            None => Err(caught(scope)),
+        }
+    };
+    let keep = pending.1.replied();
+    if let Some(reply) = pending.take() {
+        reply.settle(outcome);
+    }
+    if keep {
+        // Calls on it are under way, and are to be told that there is nothing to call.
+        let id = v8::Number::new(scope, pending.1.id() as f64);
+        realm::call(scope, SCRIPT, "keepAnswer", &[id.into(), result]);
+    }
+}
+
+/// The call that arrived just now, in which context; lives in the isolate's slot.
+struct Arrived(Option<(ContextId, Arc<Pending>)>);
+
+fn take_arrived(scope: &mut v8::PinScope<'_, '_>) -> Option<(ContextId, Arc<Pending>)> {
+    scope.get_slot_mut::<Arrived>().and_then(|arrived| arrived.0.take())
+}
+
+/// `rpcTakeReply()`: a handle for the reply to the call that arrived just now.
+fn rpc_take_reply<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
+    let Some((owner, pending)) = take_arrived(scope) else { return };
+    rv.set_uint32(context::add_resource(scope, owner, pending));
 }
 
 fn caught(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>) -> RemoteError {
@@ -170,6 +215,19 @@ fn rpc_reject<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
         reply.settle(Err(error));
     }
     rv.set_bool(keep);
+}
+
+/// Fails the calls that context `id` has not answered yet.
+pub fn fail_calls(scope: &mut v8::PinScope<'_, '_>, id: ContextId, error: &RemoteError) {
+    let arrived = scope.get_slot::<Arrived>().and_then(|arrived| arrived.0.clone());
+    if let Some(reply) = arrived.filter(|(owner, _)| *owner == id).and_then(|(_, pending)| pending.take()) {
+        reply.settle(Err(error.clone()));
+    }
+    for (_, pending) in context::owned::<Pending>(scope, id) {
+        if let Some(reply) = pending.take() {
+            reply.settle(Err(error.clone()));
+        }
+    }
 }
 
 /// Forgets the result of a call that was kept for pipelining.

@@ -33,6 +33,8 @@ class Request {
   #body = null;
   #redirect = "follow";
   #signal = undefined;
+  // What `signal` shows of a request that was given none: nobody can abort it, and it never crosses.
+  #idleSignal = undefined;
   #cf = undefined;
   #cfText = undefined;
   #cache = undefined;
@@ -146,8 +148,9 @@ class Request {
   }
   get signal() {
     stateOf(this);
-    if (this.#signal === undefined || this.#signal === null) this.#signal = require("web/abort").createAbortSignal();
-    return this.#signal;
+    if (this.#signal !== undefined && this.#signal !== null) return this.#signal;
+    this.#idleSignal ??= require("web/abort").createAbortSignal();
+    return this.#idleSignal;
   }
   get cf() {
     if (this.#cf === undefined && this.#cfText !== undefined) this.#cf = JSONParse(this.#cfText);
@@ -217,6 +220,7 @@ class Request {
       __proto__: null,
       kind: "Request",
       encode: (request) => {
+        if (request.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.detach(request.#body);
         const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
           body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };

@@ -178,6 +178,7 @@ class Response {
       __proto__: null,
       kind: "Response",
       encode: (response) => {
+        if (response.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.detach(response.#body);
         return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url };

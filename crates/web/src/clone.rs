@@ -22,7 +22,7 @@ type Args<'s> = v8::FunctionCallbackArguments<'s>;
 type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 
 fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let copy = values::write(scope, args.get(0)).and_then(|message| values::read(scope, message));
+    let copy = values::write_clone(scope, args.get(0)).and_then(|message| values::read(scope, message));
     let Some(copy) = copy else { return };
     // Transferring means that the sender loses the buffers.
     if let Ok(transfer) = v8::Local::<v8::Array>::try_from(args.get(1)) {

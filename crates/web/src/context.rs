@@ -69,6 +69,8 @@ struct Context {
     objects: Arc<AtomicUsize>,
     streams: Arc<AtomicUsize>,
     written: Written,
+    /// Signals of others that may still abort.
+    signals: u32,
     data: Option<Box<dyn Any + Send>>,
 }
 
@@ -76,7 +78,7 @@ struct Context {
 struct Pending {
     resolver: v8::Global<v8::PromiseResolver>,
     /// Work for it, which ends when this is dropped.
-    work: Option<Box<dyn Send>>,
+    work: Option<Box<dyn Any + Send>>,
 }
 
 /// Subrequests that an invocation may make.
@@ -101,7 +103,7 @@ struct Resource {
 pub(crate) struct Contexts {
     environment: Option<Environment>,
     current: ContextId,
-    entered: Vec<u64>,
+    entered: Vec<v8::Global<v8::Value>>,
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
@@ -115,7 +117,7 @@ pub(crate) struct Contexts {
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["contextDone" => context_done]
+    natives!["contextDone" => context_done, "overrides" => overrides, "setOverrides" => set_overrides]
 }
 
 fn context_done<'s>(
@@ -165,6 +167,35 @@ pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
     carried(scope) as ContextId
 }
 
+/// `overrides()`: what `setOverrides` carries along with the running code, or undefined.
+fn overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    if let Ok(pair) = v8::Local::<v8::Array>::try_from(carried)
+        && let Some(value) = pair.get_index(scope, 1)
+    {
+        rv.set(value);
+    }
+}
+
+/// `setOverrides(value)`: an object that code started from here carries along, or undefined.
+fn set_overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = carried(scope);
+    if args.get(0).is_undefined() {
+        return carry(scope, carried);
+    }
+    let carried = v8::Number::new(scope, carried as f64);
+    let pair = v8::Array::new_with_elements(scope, &[carried.into(), args.get(0)]);
+    scope.set_continuation_preserved_embedder_data(pair.into());
+}
+
 /// How deep the running code is in calls that led to each other; carried along like the context.
 pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
     Depth::unpack(carried(scope) >> 32)
@@ -173,7 +204,12 @@ pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
 /// The context's number in the low half, the depth in the high one.
 fn carried(scope: &mut v8::PinScope<'_, '_>) -> u64 {
     let carried = scope.get_continuation_preserved_embedder_data();
-    v8::Local::<v8::Number>::try_from(carried).map_or(0, |data| data.value() as u64)
+    if let Ok(data) = v8::Local::<v8::Number>::try_from(carried) {
+        return data.value() as u64;
+    }
+    // Inside `withEnv()` and its like: the number, and what they put in place.
+    let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return 0 };
+    pair.get_index(scope, 0).and_then(|data| data.number_value(scope)).map_or(0, |data| data as u64)
 }
 
 fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
@@ -220,6 +256,7 @@ pub fn open(
             objects: Arc::default(),
             streams: Arc::default(),
             written: Written::default(),
+            signals: 0,
             data: Some(data),
         },
     );
@@ -255,11 +292,13 @@ pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
 /// Around the evaluation of module code: it runs in no context.
 pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
     if before {
-        let outer = carried(scope);
-        contexts(scope).entered.push(outer);
+        let carried = scope.get_continuation_preserved_embedder_data();
+        let carried = v8::Global::new(scope, carried);
+        contexts(scope).entered.push(carried);
         carry(scope, 0);
     } else if let Some(previous) = contexts(scope).entered.pop() {
-        carry(scope, previous);
+        let previous = v8::Local::new(scope, previous);
+        scope.set_continuation_preserved_embedder_data(previous);
     }
 }
 
@@ -275,7 +314,7 @@ pub fn is_open(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
 pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError> {
     let id = require(scope)?;
     let contexts = contexts(scope);
-    let name = contexts.environment.as_ref().map(|e| e.name.clone()).unwrap_or_default();
+    let name = contexts.environment.as_ref().map_or("", |e| &e.name);
     let Some(context) = contexts.table.get_mut(&id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
     let counted = &mut context.sub_requests;
     match counted.limit {
@@ -309,9 +348,19 @@ pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Mete
     contexts(scope).table.get(&id).map(|c| c.meter.clone())
 }
 
-/// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.
+/// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
+    contexts(scope)
+        .table
+        .get(&id)
+        .is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0)
+}
+
+/// A context listens to one signal more, or to one less.
+pub(crate) fn listen(scope: &mut v8::PinScope<'_, '_>, id: ContextId, change: i32) {
+    if let Some(context) = contexts(scope).table.get_mut(&id) {
+        context.signals = context.signals.saturating_add_signed(change);
+    }
 }
 
 /// The timers of a context, where it is still open.
@@ -363,7 +412,7 @@ pub fn check_handles(scope: &mut v8::PinScope<'_, '_>, owner: ContextId) -> Resu
     let contexts = contexts(scope);
     let Some(environment) = &contexts.environment else { return Ok(()) };
     let used = match contexts.table.get(&owner) {
-        Some(context) => context.handles + context.objects.load(Ordering::Relaxed),
+        Some(context) => context.handles + context.pending.len() + context.objects.load(Ordering::Relaxed),
         None => contexts.own_handles,
     };
     if used < environment.max_handles {
@@ -551,6 +600,19 @@ impl Completion {
 pub struct Operation {
     context: ContextId,
     number: u32,
+}
+
+impl Operation {
+    /// Its number in its context, for scripts.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+}
+
+/// What was given to [`keep`] for an operation of the current context that is not settled yet.
+pub fn kept<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, number: u32) -> Option<&'a T> {
+    let id = current(scope);
+    contexts(scope).table.get(&id)?.pending.get(&number)?.work.as_ref()?.downcast_ref()
 }
 
 /// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.

@@ -11,7 +11,18 @@ use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responde
 use crate::interest::Interest;
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["fetch" => fetch, "newCanceller" => new_canceller]
+    natives!["fetch" => fetch, "newCanceller" => new_canceller, "outboundRefusal" => outbound_refusal]
+}
+
+/// `outboundRefusal()`: what a Worker says that has no outbound, or undefined.
+fn outbound_refusal<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let Some(text) = context::environment(scope).outbound.refusal() {
+        rv.set(string(scope, text).into());
+    }
 }
 
 /// Natives' arguments from `first` on: method, url, flat headers, body, cf (JSON text), redirect mode.

@@ -146,6 +146,11 @@ impl Drop for Responder {
 pub trait Fetcher: Send + Sync + 'static {
     /// Starts a request. Never blocks; the answer may come on any thread. Ends its work when nobody waits any more.
     fn fetch(&self, request: FetchRequest, respond: Responder);
+
+    /// Why nothing can be reached through it at all; none: something may be.
+    fn refusal(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The network, as far as the host lets it through.
@@ -192,5 +197,9 @@ It must use capabilities (such as bindings in 'env') to talk to the outside worl
 impl Fetcher for NoOutbound {
     fn fetch(&self, _request: FetchRequest, respond: Responder) {
         respond.respond(Err(RemoteError::error(NO_OUTBOUND)));
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        Some(NO_OUTBOUND)
     }
 }

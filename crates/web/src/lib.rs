@@ -13,6 +13,7 @@
 //! | [`basics`] | console, clock, randomness |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
 //! | [`clone`] | structured clone |
+//! | `signal` | abort signals that crossed |
 //!
 //! The crate does not know who calls: a Worker, a test or a bundler.
 
@@ -34,6 +35,7 @@ pub mod url;
 
 mod lines;
 mod manifest;
+mod signal;
 mod timers;
 
 pub use manifest::EXTENSION;

@@ -3,7 +3,9 @@
 use atoll_isolate::extension::LazyGlobal;
 use atoll_isolate::{Extension, Native, Script, modules, script, v8};
 
-use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, resizable, timers, url};
+use crate::{
+    basics, body, clone, compression, context, encoding, fetch, inspection, resizable, signal, timers, url,
+};
 
 /// Web and Workers APIs.
 pub static EXTENSION: Extension =
@@ -21,6 +23,7 @@ fn natives() -> Vec<Native> {
         inspection::natives(),
         resizable::natives(),
         timers::natives(),
+        signal::natives(),
         url::natives(),
     ]
     .concat()

@@ -28,6 +28,8 @@ pub struct Stock<H, R> {
 /// What the pool's thread does next, without the lock.
 #[derive(Debug)]
 pub enum Step<H, R> {
+    /// Give this blank heap to this request.
+    Give(H, R),
     /// Make a heap for this request.
     Serve(R),
     /// Tell this request that there was no room in time.
@@ -80,14 +82,19 @@ impl<H, R> Stock<H, R> {
         None
     }
 
-    /// Whether blank heaps are missing.
-    pub fn is_low(&self) -> bool {
-        self.blank.len() < self.target
+    /// Whether the pool's thread is wanted: blank heaps are missing, or somebody waits.
+    pub fn is_short(&self) -> bool {
+        self.blank.len() < self.target || !self.waiting.is_empty()
     }
 
     /// Blank heaps.
     pub fn ready(&self) -> usize {
         self.blank.len()
+    }
+
+    /// Heaps that it has, blank and ended.
+    pub fn heaps(&self) -> usize {
+        self.blank.len() + self.ended.len()
     }
 
     /// Whether ended heaps wait.
@@ -102,6 +109,13 @@ impl<H, R> Stock<H, R> {
 
     /// What to do next, in a process with `live` heaps.
     pub fn next(&mut self, now: Instant, live: usize) -> Step<H, R> {
+        // One that was being made when the request came, and that may be the last for which there was room.
+        if !self.waiting.is_empty()
+            && let Some(heap) = self.blank.pop_front()
+            && let Some((_, request)) = self.waiting.pop_front()
+        {
+            return Step::Give(heap, request);
+        }
         // Whoever waits comes first, then the first half of the pool, then disposals, then the rest of the pool.
         let full = live >= self.room.heaps;
         let urgent = self.blank.len() < self.target / 2 && self.ended.len() < MAX_ENDED / 2;

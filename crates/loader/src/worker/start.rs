@@ -85,7 +85,7 @@ impl Worker {
             }
         });
         let weak = self.downgrade();
-        let (actor, own) = (isolate.downgrade(), isolate.downgrade());
+        let actor = isolate.downgrade();
         isolate.send(Envelope::new(meter, move |scope| {
             let Some(worker) = weak.upgrade() else { return };
             let environment = Environment {
@@ -114,9 +114,8 @@ impl Worker {
             match begin(scope, &code) {
                 Ok(()) => worker.started(),
                 Err(Some(error)) => worker.fail(error),
-                // Stopped: by the memory limit, of which the isolate's end tells, or else by the CPU limit.
-                Err(None) if own.upgrade().is_some_and(|isolate| isolate.is_over_memory()) => {}
-                Err(None) => worker.fail(RemoteError::error(startup_text(&worker.0.name))),
+                // Whoever stopped it says why: the meter's owner, or the isolate at its end.
+                Err(None) => {}
             }
         }));
     }
@@ -134,6 +133,13 @@ impl Worker {
             End::Closed => return,
         };
         self.inbox().end(&message);
+        if self.0.code.get().is_some_and(|code| !code.dynamic) {
+            tracing::warn!(
+                worker = self.0.name,
+                reason = message,
+                "the Worker ended and starts again when it is needed"
+            );
+        }
         let error = RemoteError::error(message);
         if live { self.interrupt(error, outcome) } else { self.fail(error) }
     }
@@ -174,42 +180,30 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Opti
         realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
     });
     if prepared.is_none() {
-        return Err(refusal(scope, "Failed to start Worker:\n"));
+        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+        return Err((!scope.has_terminated()).then(|| failed(&message)));
     }
-    let namespace = match modules::start(scope, bundle) {
-        Ok(namespace) => namespace,
-        Err(modules::StartError::NoMain) => {
-            return Err(Some(RemoteError::type_error(modules::StartError::NoMain.to_string())));
-        }
-        Err(modules::StartError::MainNotEsm) => {
-            return Err(Some(RemoteError::type_error(modules::StartError::MainNotEsm.to_string())));
-        }
-        Err(modules::StartError::Exception(report)) => {
-            return Err(Some(RemoteError::error(format!(
-                "Failed to start Worker:\nUncaught {}",
-                report.to_text()
-            ))));
-        }
-        Err(modules::StartError::Terminated) => return Err(None),
-        Err(error) => return Err(Some(RemoteError::error(format!("Failed to start Worker:\n{error}")))),
-    };
+    let namespace = modules::start(scope, bundle).map_err(start_error)?;
     modules::allow_code_generation(scope, false);
-    match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
-        Some(_) => Ok(()),
-        None => Err(refusal(scope, "Failed to start Worker:\nUncaught ")),
+    if realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]).is_none() {
+        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+        return Err((!scope.has_terminated()).then(|| failed(&format!("Uncaught {message}"))));
+    }
+    Ok(())
+}
+
+fn start_error(error: modules::StartError) -> Option<RemoteError> {
+    use modules::StartError;
+    match error {
+        StartError::NoMain | StartError::MainNotEsm => Some(RemoteError::type_error(error.to_string())),
+        StartError::Exception(report) => Some(failed(&format!("Uncaught {}", report.to_text()))),
+        StartError::Unsettled => Some(failed(&error.to_string())),
+        StartError::Terminated => None,
     }
 }
 
-/// What was thrown, as the reason why the Worker does not start; nothing where a limit stopped it.
-fn refusal(
-    scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>,
-    what: &str,
-) -> Option<RemoteError> {
-    if scope.has_terminated() {
-        return None;
-    }
-    let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-    Some(RemoteError::error(format!("{what}{message}")))
+fn failed(why: &str) -> RemoteError {
+    RemoteError::error(format!("Failed to start Worker:\n{why}"))
 }
 
 fn bindings_value<'s>(
