@@ -98,3 +98,32 @@ impl Loader {
         drop(forgotten);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Somebody takes hold of it once it has been looked at.
+    #[derive(Default)]
+    struct TakenMeanwhile(AtomicU32);
+
+    impl Child for TakenMeanwhile {
+        fn idle_since(&self) -> Option<u64> {
+            (self.0.fetch_add(1, Ordering::Relaxed) == 0).then_some(1)
+        }
+
+        fn is_live(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_child_that_was_taken_in_the_meantime_stays() {
+        let loader = Arc::new(Children::default());
+        loader.children().insert("id".into(), TakenMeanwhile::default());
+        assert_eq!(evict_longest_idle(&[loader.clone()], u64::MAX, true, 1), 0);
+        assert!(loader.children().contains_key("id"));
+    }
+}
