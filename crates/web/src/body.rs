@@ -12,6 +12,8 @@ use bytes::Bytes;
 use crate::context::{self, Counted, Handle};
 use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
+use crate::held;
+use crate::inbox::{Charge, Inbox};
 
 /// A body of at most so many bytes, all of them ASCII, is given to scripts as text at once: most answers of an API are.
 const SHORT: usize = 16 * 1024;
@@ -129,7 +131,7 @@ enum Next {
 }
 
 /// A body that is read whole while it stays in its cell.
-struct Whole(Arc<BodyCell>);
+struct Whole(Arc<BodyCell>, Charge);
 
 impl http_body::Body for Whole {
     type Data = Bytes;
@@ -139,8 +141,12 @@ impl http_body::Body for Whole {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
-        self.0.poll_chunk(context, usize::MAX).map(|next| match next {
-            Next::Chunk(chunk) => Some(Ok(http_body::Frame::data(chunk))),
+        let Self(cell, charge) = self.get_mut();
+        cell.poll_chunk(context, usize::MAX).map(|next| match next {
+            Next::Chunk(chunk) => Some(match charge.grow(chunk.len()) {
+                Ok(()) => Ok(http_body::Frame::data(chunk)),
+                Err(error) => Err(BodyError::Failed(error.message)),
+            }),
             Next::End => None,
             Next::Failed(error) => Some(Err(error)),
             Next::Taken => Some(Err(BodyError::Disconnected)),
@@ -178,17 +184,21 @@ pub(crate) fn natives() -> Vec<atoll_isolate::Native> {
 }
 
 /// Reads a body argument: nothing, text, bytes, or a handle whose body moves.
-pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Body {
+///
+/// # Errors
+/// When too many bytes of bodies are under way from this Worker.
+pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Result<Body, JsError> {
     if let Ok(text) = v8::Local::<v8::String>::try_from(value) {
-        return Body::Bytes(Bytes::from(text.to_rust_string_lossy(scope)));
+        let text = text.to_rust_string_lossy(scope);
+        return held::hold(scope, text.into_bytes()).map(Body::Bytes);
     }
     if value.is_uint32() {
         let handle = value.uint32_value(scope).unwrap_or(0);
-        return take(scope, handle).unwrap_or(Body::Empty);
+        return Ok(take(scope, handle).unwrap_or(Body::Empty));
     }
     match arguments::bytes_of(value) {
-        Some(bytes) => Body::Bytes(Bytes::from(bytes)),
-        None => Body::Empty,
+        Some(bytes) => held::hold(scope, bytes).map(Body::Bytes),
+        None => Ok(Body::Empty),
     }
 }
 
@@ -288,11 +298,14 @@ impl http_body::Body for Prefixed {
 /// Most bytes that one body may have when it is read as a whole.
 const MAX_COLLECTED: usize = 128 << 20;
 
-async fn collect(cell: Option<Arc<BodyCell>>) -> Result<Bytes, BodyError> {
+async fn collect(cell: Option<Arc<BodyCell>>, budget: Arc<Inbox>) -> Result<Bytes, BodyError> {
     let Some(cell) = cell else { return Ok(Bytes::new()) };
     match cell.take_bytes() {
         Some(bytes) => Body::Bytes(bytes).collect(MAX_COLLECTED).await,
-        None => ByteStream::from_http_body(Whole(cell)).collect(MAX_COLLECTED).await,
+        None => {
+            let charge = budget.take(0).map_err(|error| BodyError::Failed(error.message))?;
+            ByteStream::from_http_body(Whole(cell, charge)).collect(MAX_COLLECTED).await
+        }
     }
 }
 
@@ -302,7 +315,8 @@ fn body_read_all<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let promise = context::spawn(scope, collect(cell), |scope, bytes| match bytes {
+    let budget = held::budget(scope);
+    let promise = context::spawn(scope, collect(cell, budget), |scope, bytes| match bytes {
         Ok(bytes) => Ok(arguments::uint8_array(scope, &bytes)),
         Err(error) => Err(exception(scope, error)),
     });
@@ -315,7 +329,8 @@ fn body_read_text<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let promise = context::spawn(scope, collect(cell), |scope, bytes| {
+    let budget = held::budget(scope);
+    let promise = context::spawn(scope, collect(cell, budget), |scope, bytes| {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => return Err(exception(scope, error)),
@@ -388,7 +403,10 @@ fn pipe_write<'s>(
 ) {
     let Some(bytes) = arguments::bytes(&args, 1) else { return };
     let Some(cell) = sink(scope, &args) else { return rv.set_bool(false) };
-    let mut bytes = Bytes::from(bytes);
+    let mut bytes = match held::hold(scope, bytes) {
+        Ok(bytes) => bytes,
+        Err(error) => return error.throw(scope),
+    };
     if let Ok(mut guard) = cell.0.try_lock() {
         match guard.as_mut().map(|sink| sink.try_send(bytes)) {
             Some(Ok(())) => return,

@@ -33,6 +33,7 @@ pub mod resizable;
 pub mod task;
 pub mod url;
 
+mod held;
 mod lines;
 mod manifest;
 mod signal;
