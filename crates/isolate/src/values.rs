@@ -482,7 +482,19 @@ fn decode_host<'s>(
         }
         object
     };
-    decoded.or_else(|| refuse(scope))
+    if decoded.is_none() {
+        let limit = scope.get_slot_mut::<Limit>().and_then(|limit| limit.0.take());
+        limit.unwrap_or_else(unreadable).throw(scope);
+    }
+    decoded
+}
+
+/// The limit that a message was found to pass while it is read.
+struct Limit(Option<JsError>);
+
+/// The message that is being read is refused for a limit: its reader gets this error, when whoever calls this fails.
+pub fn refuse_for(scope: &mut v8::PinScope<'_, '_>, limit: JsError) {
+    scope.set_slot(Limit(Some(limit)));
 }
 
 fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {

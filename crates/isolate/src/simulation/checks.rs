@@ -34,7 +34,25 @@ impl World {
             let asleep = serving.iter().any(|thread| thread.is_asleep());
             let hint = self.pending.iter().any(|p| matches!(p, Pending::Rouse(l, _) if *l == lane));
             assert!(!asleep || queue.is_empty() || hint, "lane {lane} sleeps beside its queue");
+            self.check_sharing(&queues);
         }
+    }
+
+    /// While all that is under way are turns, the other lanes do not all sleep beside a long queue. One can, for
+    /// a turn: a lane that was woken to share the queue may have found mail of its own.
+    fn check_sharing(&self, queues: &[Vec<usize>]) {
+        let settled = |thread: &Thread| match thread.state {
+            State::Look | State::Doze | State::LookAgain => false,
+            State::Parked => thread.is_asleep(),
+            _ => true,
+        };
+        if !self.pending.is_empty() || !self.threads.iter().all(settled) {
+            return;
+        }
+        let asleep: Vec<_> = self.threads.iter().filter(|thread| thread.is_asleep()).collect();
+        let others_sleep = !asleep.is_empty() && asleep.len() + 1 == self.lanes.len();
+        let long = queues.iter().any(|queue| queue.len() > 1);
+        assert!(!others_sleep || !long, "all lanes sleep beside the long queue of one");
     }
 
     /// No more mail from outside: all that can end does.

@@ -272,6 +272,17 @@ fn a_capability_is_taken_once() {
 }
 
 #[test]
+fn a_limit_is_named_to_whoever_reads() {
+    let reader = Reader::with_handles(10);
+    let streams: Vec<_> = (0..11).map(|index| format!("['ReadableStream', {index}]")).collect();
+    let caps = (0..11).map(|_| reader::capability(0)).collect();
+    match described(&reader, &format!("[{}]", streams.join(",")), caps) {
+        Outcome::Other(text) => assert!(text.contains("10"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn messages_without_passes_or_with_too_many_are_refused() {
     let reader = Reader::new();
     assert_eq!(reader.read(reader::message_of(&[])), Outcome::DataCloneError);

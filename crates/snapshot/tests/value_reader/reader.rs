@@ -13,11 +13,14 @@ use atoll_isolate::actor::Hooks;
 use atoll_isolate::pool::Room;
 use atoll_isolate::values::{self, Capability, Message};
 use atoll_isolate::{Heap, HeapLimits, Isolate, Meter, Pool, Scheduler, realm, v8};
+use atoll_rpc::budget::Landing;
 use atoll_rpc::call::Followup;
 use atoll_rpc::{Call, Service, ServiceCap};
 use atoll_web::body::BodyCell;
 use atoll_web::context::{self, Environment};
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, Fetcher, NoOutbound, Responder};
+use atoll_web::inbox::{Inbox, InboxLimits};
 
 const LIMITS: HeapLimits = HeapLimits { heap_bytes: 128 << 20 };
 const ROOM: Room = Room { heaps: 8, wait: Duration::from_secs(10) };
@@ -42,6 +45,11 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new() -> Self {
+        Self::with_handles(1 << 20)
+    }
+
+    /// One that may have so many handles.
+    pub(crate) fn with_handles(handles: usize) -> Self {
         atoll_isolate::engine::initialize_unprotected("");
         let startup = atoll_snapshot::startup();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -49,6 +57,7 @@ impl Reader {
         let pool = Pool::new(startup, LIMITS, 0, ROOM);
         let hooks = Hooks { rejected: |_, _| {}, after_message: |_, _| {}, uncaught: |_, _| {} };
         let actor = Isolate::new(Heap::new(startup, LIMITS), hooks, scheduler, pool, 0);
+        let inbox = Inbox::new("reader".into(), InboxLimits { bytes: 1 << 30, messages: 1 << 20 });
         let environment = Environment {
             isolate: actor.downgrade(),
             name: "reader".into(),
@@ -58,6 +67,10 @@ impl Reader {
             log: Arc::new(TracingSink),
             flags: Arc::new(Vec::new()),
             max_timers: 100,
+            max_handles: handles,
+            max_streams: 100,
+            inbox: inbox.clone(),
+            bodies: inbox,
         };
         let heap = Heap::new(startup, LIMITS);
         let context = heap.enter(|scope| {
@@ -107,7 +120,7 @@ impl Reader {
 }
 
 fn open(scope: &mut v8::PinScope<'_, '_>) -> u32 {
-    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Box::new(()))
+    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Depth::default(), Box::new(()))
 }
 
 fn use_value<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) {
@@ -152,11 +165,11 @@ impl Service for Nobody {
         drop(call);
     }
 
-    fn follow(&self, work: Followup) {
+    fn follow(&self, _landing: Option<&Landing>, work: Followup) {
         work(None);
     }
 
-    fn tail(&self, _events: Arc<str>) {}
+    fn tail(&self, _events: Arc<str>, _depth: Depth) {}
 
     fn check_transfer(&self) -> Result<(), atoll_isolate::JsError> {
         Ok(())
