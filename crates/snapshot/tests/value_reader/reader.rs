@@ -25,6 +25,9 @@ use atoll_web::inbox::{Inbox, InboxLimits};
 const LIMITS: HeapLimits = HeapLimits { heap_bytes: 128 << 20 };
 const ROOM: Room = Room { heaps: 8, wait: Duration::from_secs(10) };
 
+/// Flags by which more can cross.
+const FLAGS: [&str; 2] = ["enable_abortsignal_rpc", "enhanced_error_serialization"];
+
 /// What came of reading a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -65,7 +68,7 @@ impl Reader {
             clock: Arc::new(SystemClock::new(runtime.handle().clone())),
             random: Arc::new(SystemRandom),
             log: Arc::new(TracingSink),
-            flags: Arc::new(Vec::new()),
+            flags: Arc::new(FLAGS.map(String::from).to_vec()),
             max_timers: 100,
             max_handles: handles,
             max_streams: 100,

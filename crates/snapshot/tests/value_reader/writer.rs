@@ -38,10 +38,11 @@ fn write_argument<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8:
     }
 }
 
+/// In the place of `natives.rpcCall(handle, path, arguments, context)`.
 fn keep_written<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, v8::Value>,
 ) {
-    WRITTEN.set(values::write(scope, args.get(0)));
+    WRITTEN.set(values::write(scope, args.get(2)));
 }
