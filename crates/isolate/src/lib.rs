@@ -30,6 +30,8 @@ pub mod modules;
 pub mod pool;
 pub mod realm;
 pub mod scheduler;
+#[cfg(test)]
+mod simulation;
 pub mod snapshot;
 pub mod values;
 

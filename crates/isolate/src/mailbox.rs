@@ -49,6 +49,16 @@ impl<M> Mailbox<M> {
         Some((std::mem::take(&mut self.queue), !std::mem::replace(&mut self.scheduled, true)))
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.scheduled
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(crate) fn next(&mut self) -> Next<M> {
         if self.closed {
             return Next::Closed;

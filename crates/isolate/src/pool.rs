@@ -102,9 +102,9 @@ impl Pool {
                 state.stock.wait(now, Box::new(take));
             }
         }
-        let low = state.stock.is_low();
+        let short = state.stock.is_short();
         drop(state);
-        if low {
+        if short {
             self.wake.notify_one();
         }
         if let (Some(heap), Some(take)) = (heap, take) {

@@ -5,6 +5,8 @@
 //! is read, the descriptors are read first and turned into objects before the value that refers to them, because V8
 //! runs no JavaScript while it reads. Capabilities (what a descriptor refers to by index) travel beside the bytes.
 
+mod format;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -480,7 +482,19 @@ fn decode_host<'s>(
         }
         object
     };
-    decoded.or_else(|| refuse(scope))
+    if decoded.is_none() {
+        let limit = scope.get_slot_mut::<Limit>().and_then(|limit| limit.0.take());
+        limit.unwrap_or_else(unreadable).throw(scope);
+    }
+    decoded
+}
+
+/// The limit that a message was found to pass while it is read.
+struct Limit(Option<JsError>);
+
+/// The message that is being read is refused for a limit: its reader gets this error, when whoever calls this fails.
+pub fn refuse_for(scope: &mut v8::PinScope<'_, '_>, limit: JsError) {
+    scope.set_slot(Limit(Some(limit)));
 }
 
 fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {
@@ -494,6 +508,16 @@ fn deserialize<'s>(
     hosts: Hosts,
 ) -> Option<v8::Local<'s, v8::Value>> {
     use v8::ValueDeserializerHelper as _;
+    match format::check(bytes) {
+        Ok(()) => {}
+        Err(format::Refusal::Malformed) => return refuse(scope),
+        Err(format::Refusal::Holes) => {
+            let message =
+                format!("The arrays of a value may have {} empty slots together.", format::MAX_HOLES);
+            JsError::dom("DataCloneError", message).throw(scope);
+            return None;
+        }
+    }
     let read = {
         v8::tc_scope!(let scope, scope);
         let context = scope.get_current_context();

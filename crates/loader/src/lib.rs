@@ -23,6 +23,8 @@ pub mod invocation;
 pub mod limits;
 pub mod loader;
 pub mod runtime;
+#[cfg(test)]
+mod simulation;
 mod tail;
 pub mod worker;
 

@@ -1,23 +1,65 @@
 //! A loader's named children: found by id, shared by all who ask, let go of when idle.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::worker::{WeakWorker, Worker};
 
 /// A loader: named children by id. Bindings with the same loader id share one.
-#[derive(Default)]
-pub struct Loader {
-    children: Mutex<HashMap<String, Worker>>,
+pub type Loader = Children<Worker>;
+
+/// What a loader must know of a child to let go of it. Times are in microseconds of a monotonic clock.
+pub trait Child {
+    /// When it was used last; none while anybody but the loader holds it.
+    fn idle_since(&self) -> Option<u64>;
+    /// Whether it has an isolate.
+    fn is_live(&self) -> bool;
 }
 
-impl Loader {
-    pub(crate) fn children(&self) -> MutexGuard<'_, HashMap<String, Worker>> {
+impl Child for Worker {
+    fn idle_since(&self) -> Option<u64> {
+        self.idle_since()
+    }
+
+    fn is_live(&self) -> bool {
+        self.is_live()
+    }
+}
+
+/// Children by id.
+pub struct Children<C> {
+    children: Mutex<HashMap<String, C>>,
+}
+
+impl<C> Default for Children<C> {
+    fn default() -> Self {
+        Self { children: Mutex::default() }
+    }
+}
+
+/// Lets go of at most `most` children that nobody holds and that are idle since before `before`, the longest idle first.
+/// `live`: only those that have an isolate. Gives how many.
+pub(crate) fn evict_longest_idle<C: Child>(
+    loaders: &[Arc<Children<C>>],
+    before: u64,
+    live: bool,
+    most: usize,
+) -> usize {
+    let mut idle: Vec<_> = loaders
+        .iter()
+        .flat_map(|loader| loader.idle(before, live).into_iter().map(move |(since, id)| (since, id, loader)))
+        .collect();
+    idle.sort_by_key(|(since, ..)| *since);
+    idle.into_iter().filter(|(_, id, loader)| loader.evict_idle(id)).take(most).count()
+}
+
+impl<C: Child> Children<C> {
+    pub(crate) fn children(&self) -> MutexGuard<'_, HashMap<String, C>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Children that nobody holds, idle since before `before`: (since, id). `live`: only those that have an isolate.
-    pub(crate) fn idle(&self, before: u64, live: bool) -> Vec<(u64, String)> {
+    fn idle(&self, before: u64, live: bool) -> Vec<(u64, String)> {
         let children = self.children();
         let wanted = children.iter().filter(|(_, worker)| !live || worker.is_live());
         let idle = wanted.filter_map(|(id, worker)| Some((worker.idle_since()?, id.clone())));
@@ -25,14 +67,16 @@ impl Loader {
     }
 
     /// Lets go of a child, unless somebody has taken hold of it in the meantime.
-    pub(crate) fn evict_idle(&self, id: &str) -> bool {
+    fn evict_idle(&self, id: &str) -> bool {
         let mut children = self.children();
         let idle = children.get(id).is_some_and(|worker| worker.idle_since().is_some());
         let evicted = idle.then(|| children.remove(id)).flatten();
         drop(children);
         evicted.is_some()
     }
+}
 
+impl Loader {
     /// Forgets a child at once; the next `get` of its id loads anew. Calls under way finish, and whoever holds a stub of it
     /// goes on with the old code.
     pub(crate) fn evict(&self, id: &str) -> bool {
@@ -52,5 +96,34 @@ impl Loader {
         let forgotten = same.then(|| children.remove(id)).flatten();
         drop(children);
         drop(forgotten);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Somebody takes hold of it once it has been looked at.
+    #[derive(Default)]
+    struct TakenMeanwhile(AtomicU32);
+
+    impl Child for TakenMeanwhile {
+        fn idle_since(&self) -> Option<u64> {
+            (self.0.fetch_add(1, Ordering::Relaxed) == 0).then_some(1)
+        }
+
+        fn is_live(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_child_that_was_taken_in_the_meantime_stays() {
+        let loader = Arc::new(Children::default());
+        loader.children().insert("id".into(), TakenMeanwhile::default());
+        assert_eq!(evict_longest_idle(&[loader.clone()], u64::MAX, true, 1), 0);
+        assert!(loader.children().contains_key("id"));
     }
 }

@@ -9,7 +9,7 @@ use atoll_isolate::pool::Room;
 use atoll_isolate::{HeapLimits, Pool, Scheduler, Startup};
 
 use crate::limits;
-use crate::loader::Loader;
+use crate::loader::{Loader, evict_longest_idle};
 use crate::worker::{WeakWorker, Worker};
 
 /// The outside, as far as Workers reach it without a capability.
@@ -120,14 +120,7 @@ impl Runtime {
             let loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
             loaders.iter().filter_map(Weak::upgrade).collect()
         };
-        let mut idle: Vec<_> = loaders
-            .iter()
-            .flat_map(|loader| {
-                loader.idle(before, live).into_iter().map(move |(since, id)| (since, id, loader))
-            })
-            .collect();
-        idle.sort_by_key(|(since, ..)| *since);
-        idle.into_iter().filter(|(_, id, loader)| loader.evict_idle(id)).take(most).count()
+        evict_longest_idle(&loaders, before, live, most)
     }
 
     /// Puts at most `most` idle children to sleep, the longest idle first. Gives how many.

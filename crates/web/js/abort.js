@@ -262,9 +262,10 @@ const remote = new SafeMap();
 let nextRemote = 0;
 
 function listenTo(signal, index) {
+  const link = natives.adoptSignal(index);
   const id = ++nextRemote;
   remote.set(id, { __proto__: null, signal, context: natives.currentContext() });
-  natives.signalListen(natives.adoptSignal(index), id);
+  natives.signalListen(link, id);
 }
 
 exports.remoteOutcome = (id, aborted, reason) => {

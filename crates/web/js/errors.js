@@ -39,9 +39,15 @@ function ownText(error, key) {
 // thrown, or { own: [key, value, ...], nested: [key, error or list, ...] }: own properties beyond name, message and stack,
 // and the errors that an error refers to, each without its stack. Without `enhanced_error_serialization` there are none,
 // and a name of the guest's own is a part of the message.
-exports.encodeError = (error, whole = false) => encodeError(error, 0, whole === true);
+exports.encodeError = (error, whole = false) => {
+  errorsLeft = MAX_ERRORS;
+  return encodeError(error, 0, whole === true);
+};
 
 const MAX_CAUSES = 32;
+// Errors within one: those that refer to the same ones twice at each depth would be without number.
+const MAX_ERRORS = 1_000;
+let errorsLeft;
 
 // `whole`: what cannot cross is not left out, but refused.
 function encodeError(error, depth, whole) {
@@ -119,7 +125,7 @@ function details(error, depth, whole) {
 function innerErrors(value, depth, whole) {
   if (typeof value !== "object" || value === null) return undefined;
   // Errors that refer to each other in a circle cross without what they refer to.
-  if (depth >= MAX_CAUSES) throw clones.dataCloneError("Unable to serialize an error with that many causes.");
+  if (depth >= MAX_CAUSES || errorsLeft-- <= 0) throw clones.dataCloneError("Unable to serialize an error with that many causes.");
   if (natives.valueKind(value) === "NativeError") return { error: encodeError(value, depth + 1, whole) };
   if (!ArrayIsArray(value)) return undefined;
   const list = [];
@@ -134,22 +140,48 @@ function innerErrors(value, depth, whole) {
 }
 
 function addDetails(error, { own, nested }) {
+  expectDetails(own);
+  expectDetails(nested);
   for (let i = 0; i < own.length; i += 2) define(error, own[i], own[i + 1]);
   for (let i = 0; i < nested.length; i += 2) define(error, nested[i], decodeInner(nested[i + 1]));
 }
 
+function expectDetails(pairs) {
+  clones.expect(ArrayIsArray(pairs) && pairs.length % 2 === 0 && pairs.length <= 2 * MAX_DETAILS);
+  for (let i = 0; i < pairs.length; i += 2) clones.expect(typeof pairs[i] === "string");
+}
+
 function decodeInner({ error, list, value }) {
-  if (error !== undefined) return exports.decodeError(error[0], error[1], error[2], error[3], false);
+  if (error !== undefined) return decodeParts(error);
   if (list === undefined) return value;
+  clones.expect(ArrayIsArray(list) && list.length <= MAX_DETAILS);
   const result = [];
   for (let i = 0; i < list.length; i++) define(result, i, decodeInner(list[i]));
   return result;
 }
 
+// The parts of an error within a message: they need not be what was written.
+function decodeParts(parts) {
+  clones.expect(errorsLeft-- > 0 && ArrayIsArray(parts) && parts.length === 4);
+  const name = parts[0];
+  const message = parts[1];
+  const dom = parts[2];
+  const more = parts[3];
+  clones.expectTexts([name, message]);
+  clones.expect(typeof dom === "boolean" && (more === undefined || (typeof more === "object" && more !== null)));
+  return decodeError(name, message, dom, more, false);
+}
+
 // The local object for an error that came from elsewhere; its stack starts here.
 exports.decodeError = (name, message, dom, more, remote) => {
+  errorsLeft = MAX_ERRORS;
+  return decodeError(name, message, dom, more, remote);
+};
+
+function decodeError(name, message, dom, more, remote) {
   let error;
   if (more !== undefined && more.thrown !== undefined) {
+    clones.expect(typeof more.thrown === "object" && more.thrown !== null);
     error = more.thrown;
   } else if (dom) {
     const { DOMException } = require("web/dom-exception");
@@ -165,10 +197,13 @@ exports.decodeError = (name, message, dom, more, remote) => {
     ObjectDefineProperty(error, "remote", { __proto__: null, value: true, writable: true, configurable: true, enumerable: true });
   }
   return error;
-};
+}
 
 clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "Error",
-  decode: (parts) => exports.decodeError(parts[0], parts[1], parts[2], parts[3], false),
+  decode: (parts) => {
+    errorsLeft = MAX_ERRORS;
+    return decodeParts(parts);
+  },
 });

@@ -80,7 +80,8 @@ pub fn adopt<'s, T: Any + Send + Sync>(
         v8::Local::<v8::Integer>::try_from(args.get(0)).ok().and_then(|i| u32::try_from(i.value()).ok());
     let owner = context::current(scope);
     if let Err(error) = context::check_handles(scope, owner) {
-        return error.throw(scope);
+        values::refuse_for(scope, error);
+        return values::unreadable().throw(scope);
     }
     match index.and_then(|index| values::adopt::<T>(scope, index)) {
         Some(capability) => {

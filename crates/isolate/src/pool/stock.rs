@@ -82,14 +82,19 @@ impl<H, R> Stock<H, R> {
         None
     }
 
-    /// Whether blank heaps are missing.
-    pub fn is_low(&self) -> bool {
-        self.blank.len() < self.target
+    /// Whether the pool's thread is wanted: blank heaps are missing, or somebody waits.
+    pub fn is_short(&self) -> bool {
+        self.blank.len() < self.target || !self.waiting.is_empty()
     }
 
     /// Blank heaps.
     pub fn ready(&self) -> usize {
         self.blank.len()
+    }
+
+    /// Heaps that it has, blank and ended.
+    pub fn heaps(&self) -> usize {
+        self.blank.len() + self.ended.len()
     }
 
     /// Whether ended heaps wait.

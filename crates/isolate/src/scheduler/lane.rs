@@ -39,11 +39,18 @@ impl<T> Default for Lane<T> {
 
 /// Adds an item to the queue of lane `home`. Where that is busy and has a queue, an idle lane is woken to steal.
 pub(crate) fn push<T>(lanes: &[Lane<T>], home: usize, item: T) {
-    if lanes[home].push(item) {
-        for lane in lanes.iter().filter(|l| !std::ptr::eq(*l, &lanes[home])) {
-            if lane.wake_if_idle() {
-                break;
-            }
+    let crowded = lanes[home].put(item);
+    rouse(lanes, home, crowded);
+}
+
+/// The second half of a push. `crowded`: others wait in the queue too.
+pub(crate) fn rouse<T>(lanes: &[Lane<T>], home: usize, crowded: bool) {
+    if lanes[home].wake_if_idle() || !crowded {
+        return;
+    }
+    for lane in lanes.iter().filter(|l| !std::ptr::eq(*l, &lanes[home])) {
+        if lane.wake_if_idle() {
+            break;
         }
     }
 }
@@ -51,12 +58,6 @@ pub(crate) fn push<T>(lanes: &[Lane<T>], home: usize, item: T) {
 impl<T> Lane<T> {
     fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds an item. True: the lane is busy and others wait in its queue too.
-    fn push(&self, item: T) -> bool {
-        let crowded = self.put(item);
-        !self.wake_if_idle() && crowded
     }
 
     /// The first half of a push. True: others wait in the queue too.
@@ -112,12 +113,12 @@ impl<T> Lane<T> {
     }
 
     /// The next item, where there is one.
-    pub(super) fn another(&self, lanes: &[Self]) -> Option<T> {
+    pub(crate) fn another(&self, lanes: &[Self]) -> Option<T> {
         self.take(lanes)
     }
 
     /// It is time for the lane's I/O.
-    pub(super) fn look_at_io(&self) {
+    pub(crate) fn look_at_io(&self) {
         self.turns.store(TURNS_BEFORE_IO, Ordering::Relaxed);
     }
 
@@ -140,6 +141,14 @@ impl<T> Lane<T> {
             }
             None => Look::Nothing,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        self.queue().iter().cloned().collect()
     }
 
     fn take(&self, lanes: &[Self]) -> Option<T> {

@@ -5,8 +5,8 @@
 //! that when a turn outlives its slice another thread can take over the lane, I/O and all. The long turn goes on at
 //! the lowest scheduling priority on the thread that it has, which ends with it.
 
-mod lane;
-mod watch;
+pub(crate) mod lane;
+pub(crate) mod watch;
 mod watchdog;
 
 use std::future::Future;

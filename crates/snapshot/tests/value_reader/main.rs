@@ -1,6 +1,7 @@
 //! Whatever the bytes of a message say, its reader gets a value or a `DataCloneError`.
 
 mod reader;
+mod writer;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ const CORPUS: &str = r#"[
   new Request("https://example.com/", { signal: AbortSignal.abort(new Error("why")) }),
   new Response("text", { status: 404, headers: { c: "d" } }), new Response(null, { status: 204 }),
   new Blob(["bytes"], { type: "text/plain" }), new File(["bytes"], "name.txt", { type: "text/plain", lastModified: 5 }),
-  AbortSignal.abort("reason"), new Response("stream").body, new WritableStream({}),
+  AbortSignal.abort("reason"), new AbortController().signal, new AggregateError([new Error("a"), 1], "m"), new Response("stream").body, new WritableStream({}),
   () => 1, { call() { return 1; }, deep: [() => 2, new Headers(), { blob: new Blob(["b"]) }] },
   [new Response("a"), new Response("b"), () => 3],
 ]"#;
@@ -65,7 +66,7 @@ const NUMBERS: [&[u8]; 7] = [
     &[0xff, 0xff, 0x03],
     &[0x80, 0x80, 0x80, 0x08],
     &[0xff, 0xff, 0xff, 0xff, 0x07],
-    &[0xff, 0xff, 0xff, 0xff, 0x0f],
+    &[0xff, 0xff, 0xff, 0xff, 0x10],
     &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
 ];
 
@@ -140,7 +141,7 @@ fn random_and_mutated_messages_do_no_more_than_a_data_clone_error() {
         if round % 500 == 0 {
             // Capabilities are taken by whoever reads them: each round of messages needs its own.
             reader.clear();
-            corpus = reader.write(CORPUS).iter().map(Case::of).collect();
+            corpus = writer::write(&reader, CORPUS).iter().map(Case::of).collect();
         }
         let mut case = corpus[random.usize(..corpus.len())].clone();
         let other = corpus[random.usize(..corpus.len())].clone();
@@ -149,7 +150,7 @@ fn random_and_mutated_messages_do_no_more_than_a_data_clone_error() {
             1 => {
                 // Behind a valid header more of the reader is reached.
                 let body = random_bytes(&mut random, 64);
-                case.passes = vec![[&[0xff, 0x0f][..], &body].concat()];
+                case.passes = vec![[&[0xff, 0x10][..], &body].concat()];
             }
             _ => (0..random.u32(1..6)).for_each(|_| mutate(&mut random, &mut case, &other)),
         }
@@ -161,17 +162,17 @@ fn random_and_mutated_messages_do_no_more_than_a_data_clone_error() {
 #[test]
 fn messages_that_were_written_are_read() {
     let reader = Reader::new();
-    for message in reader.write(CORPUS) {
+    for message in writer::write(&reader, CORPUS) {
         assert_eq!(reader.read(message), Outcome::Value);
     }
 }
 
 /// Descriptors `[kind, payload]` in a pass of their own, whose object the first pass refers to.
 fn described(reader: &Reader, descriptors: &str, caps: Vec<Capability>) -> Outcome {
-    let list = reader.write(&format!("[{descriptors}]"));
+    let list = writer::write(reader, &format!("[{descriptors}]"));
     // A list of arguments is `[descriptors]`; only the list itself is wanted.
     let pass = unwrapped(list[0].passes()[0].to_vec());
-    let value = vec![0xff, 0x0f, b'\\', 0];
+    let value = vec![0xff, 0x10, b'\\', 0];
     reader.read(Message::from_parts(vec![value.into(), pass.into()], caps))
 }
 
@@ -215,6 +216,14 @@ fn hostile_descriptors_are_refused() {
         "{ status: 'x', statusText: '', headers: [], body: null, url: '' }",
         "{ status: 200, statusText: '', headers: new Array(4e9), body: null, url: '' }",
         "{ status: 200, statusText: '', headers: [], body: -1, url: '' }",
+        "[true, 0]",
+        "[false, 0]",
+        "['a', 'b', false, { own: new Array(4e9), nested: [] }]",
+        "['a', 'b', false, { own: [], nested: ['c', { list: new Array(4e9) }] }]",
+        "['a', 'b', false, { thrown: 1 }]",
+        "(() => { const e = ['a', 'b', false, { own: [], nested: [] }]; e[3].nested.push('c', { error: e }); return e; })()",
+        "(() => { let e = ['a', 'b', false, undefined]; for (let i = 0; i < 60; i++) {
+            e = ['a', 'b', false, { own: [], nested: ['c', { error: e }, 'd', { error: e }] }]; } return e; })()",
         "(() => { const d = ['disposable', []]; d[1] = [0, d]; return d[1]; })()",
     ];
     let kinds = [
@@ -236,11 +245,12 @@ fn hostile_descriptors_are_refused() {
         "'stub'",
         "'service'",
         "'disposable'",
+        "'Error'",
     ];
     // What is well-formed by chance: an empty header list, a signal with a reason.
     let fine = |kind: &str, payload: &str| match kind {
         "'Headers'" => matches!(payload, "[]"),
-        "'AbortSignal'" => matches!(payload, "[0]" | "[[]]" | "['x']"),
+        "'AbortSignal'" => payload == "[true, 0]",
         _ => false,
     };
     for kind in kinds {
@@ -271,14 +281,65 @@ fn a_capability_is_taken_once() {
 }
 
 #[test]
+fn a_limit_is_named_to_whoever_reads() {
+    let reader = Reader::with_handles(10);
+    let streams: Vec<_> = (0..11).map(|index| format!("['ReadableStream', {index}]")).collect();
+    let caps = (0..11).map(|_| reader::capability(0)).collect();
+    match described(&reader, &format!("[{}]", streams.join(",")), caps) {
+        Outcome::Other(text) => assert!(text.contains("10"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn messages_without_passes_or_with_too_many_are_refused() {
     let reader = Reader::new();
     assert_eq!(reader.read(reader::message_of(&[])), Outcome::DataCloneError);
-    let empty_list: Arc<[u8]> = [0xff, 0x0f, b'A', 0, b'$', 0, 0].into();
-    let value: Arc<[u8]> = [0xff, 0x0f, b'_'].into();
+    let empty_list: Arc<[u8]> = [0xff, 0x10, b'A', 0, b'$', 0, 0].into();
+    let value: Arc<[u8]> = [0xff, 0x10, b'_'].into();
     for (passes, wanted) in [(15, Outcome::Value), (16, Outcome::DataCloneError)] {
         let mut all = vec![value.clone()];
         all.extend(std::iter::repeat_n(empty_list.clone(), passes));
         assert_eq!(reader.read(Message::from_parts(all, Vec::new())), wanted);
+    }
+}
+
+/// `value` in a message of one pass.
+fn read_bytes(reader: &Reader, body: &[u8]) -> Outcome {
+    let pass = [&[0xff, 0x10], body].concat();
+    reader.read(Message::from_parts(vec![pass.into()], Vec::new()))
+}
+
+#[test]
+fn lengths_that_nobody_sent_bytes_for_take_no_memory() {
+    let reader = Reader::new();
+    // Thirty million holes, many times.
+    let sparse = [b'a', 0x80, 0x8e, 0xa7, 0x0e, b'@', 0, 0x80, 0x8e, 0xa7, 0x0e];
+    assert_eq!(read_bytes(&reader, &sparse), Outcome::DataCloneError);
+    let many = [&[b'A', 100][..], &sparse.repeat(100), &[b'$', 0, 100]].concat();
+    assert_eq!(read_bytes(&reader, &many), Outcome::DataCloneError);
+    // Arrays in arrays, each of which claims all that is left.
+    let nested = [&[b'A', 0x80, 0x80, 0x04].repeat(1000)[..], &[b'_'; 0x10000]].concat();
+    assert_eq!(read_bytes(&reader, &nested), Outcome::DataCloneError);
+    for tag in *b"\"cSBZ~" {
+        assert_eq!(read_bytes(&reader, &[tag, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0]), Outcome::DataCloneError);
+    }
+}
+
+#[test]
+fn depth_ends_in_an_error() {
+    let reader = Reader::new();
+    for depth in [100, 10_000, 1_000_000] {
+        for (open, close) in
+            [(&b"A\x01"[..], &b"$\0\x01"[..]), (b"o\"\x01a", b"{\x01"), (b";", b"_:\x02"), (b"rc", b".")]
+        {
+            let body = [&open.repeat(depth)[..], b"_", &close.repeat(depth)].concat();
+            let wanted = if depth == 100 { Outcome::Value } else { Outcome::DataCloneError };
+            let outcome = read_bytes(&reader, &body);
+            assert!(
+                outcome == wanted || depth == 10_000 && outcome == Outcome::Value,
+                "{depth}: {outcome:?}"
+            );
+        }
     }
 }

@@ -2,7 +2,6 @@
 //! includes this file.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +13,20 @@ use atoll_isolate::actor::Hooks;
 use atoll_isolate::pool::Room;
 use atoll_isolate::values::{self, Capability, Message};
 use atoll_isolate::{Heap, HeapLimits, Isolate, Meter, Pool, Scheduler, realm, v8};
+use atoll_rpc::budget::Landing;
 use atoll_rpc::call::Followup;
 use atoll_rpc::{Call, Service, ServiceCap};
 use atoll_web::body::BodyCell;
 use atoll_web::context::{self, Environment};
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, Fetcher, NoOutbound, Responder};
+use atoll_web::inbox::{Inbox, InboxLimits};
 
 const LIMITS: HeapLimits = HeapLimits { heap_bytes: 128 << 20 };
 const ROOM: Room = Room { heaps: 8, wait: Duration::from_secs(10) };
+
+/// Flags by which more can cross.
+const FLAGS: [&str; 2] = ["enable_abortsignal_rpc", "enhanced_error_serialization"];
 
 /// What came of reading a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,11 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new() -> Self {
+        Self::with_handles(1 << 20)
+    }
+
+    /// One that may have so many handles.
+    pub(crate) fn with_handles(handles: usize) -> Self {
         atoll_isolate::engine::initialize_unprotected("");
         let startup = atoll_snapshot::startup();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -50,6 +60,7 @@ impl Reader {
         let pool = Pool::new(startup, LIMITS, 0, ROOM);
         let hooks = Hooks { rejected: |_, _| {}, after_message: |_, _| {}, uncaught: |_, _| {} };
         let actor = Isolate::new(Heap::new(startup, LIMITS), hooks, scheduler, pool, 0);
+        let inbox = Inbox::new("reader".into(), InboxLimits { bytes: 1 << 30, messages: 1 << 20 });
         let environment = Environment {
             isolate: actor.downgrade(),
             name: "reader".into(),
@@ -57,8 +68,12 @@ impl Reader {
             clock: Arc::new(SystemClock::new(runtime.handle().clone())),
             random: Arc::new(SystemRandom),
             log: Arc::new(TracingSink),
-            flags: Arc::new(Vec::new()),
+            flags: Arc::new(FLAGS.map(String::from).to_vec()),
             max_timers: 100,
+            max_handles: handles,
+            max_streams: 100,
+            inbox: inbox.clone(),
+            bodies: inbox,
         };
         let heap = Heap::new(startup, LIMITS);
         let context = heap.enter(|scope| {
@@ -70,9 +85,7 @@ impl Reader {
 
     /// Reads a message. A value is written once more: whatever came out of the bytes must be fit for use.
     pub(crate) fn read(&self, message: Message) -> Outcome {
-        let _entered = self.runtime.enter();
-        let outcome = self.heap.enter(|scope| {
-            context::enter(scope, self.context);
+        let outcome = self.inside(|scope| {
             v8::tc_scope!(let scope, scope);
             let outcome = match values::read(scope, message) {
                 Some(value) => {
@@ -99,50 +112,18 @@ impl Reader {
         });
     }
 
-    /// Writes the values that this expression gives as a list, each as an argument of a call.
-    pub(crate) fn write(&self, expression: &str) -> Vec<Message> {
+    /// Does something inside the isolate and its context.
+    pub(crate) fn inside<R>(&self, body: impl FnOnce(&mut v8::PinScope<'_, '_>) -> R) -> R {
         let _entered = self.runtime.enter();
         self.heap.enter(|scope| {
             context::enter(scope, self.context);
-            v8::tc_scope!(let scope, scope);
-            let source = atoll_isolate::error::string(scope, expression);
-            let list = v8::Script::compile(scope, source, None).and_then(|script| script.run(scope));
-            let list = list.and_then(|list| v8::Local::<v8::Array>::try_from(list).ok());
-            let Some(list) = list else { panic!("not a list: {:?}", refusal(scope)) };
-            let mut messages = Vec::new();
-            for index in 0..list.length() {
-                let value = list.get_index(scope, index).expect("an element");
-                messages.push(write_argument(scope, value));
-            }
-            messages
+            body(scope)
         })
     }
 }
 
 fn open(scope: &mut v8::PinScope<'_, '_>) -> u32 {
-    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Box::new(()))
-}
-
-thread_local! {
-    static WRITTEN: RefCell<Option<Message>> = const { RefCell::new(None) };
-}
-
-fn write_argument<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Message {
-    let arguments = v8::Array::new_with_elements(scope, &[value]);
-    let write = v8::Function::new(scope, keep_written).expect("a function");
-    let done = realm::call(scope, "rpc/values", "encodeArguments", &[arguments.into(), write.into()]);
-    match done.and(WRITTEN.take()) {
-        Some(message) => message,
-        None => panic!("{} cannot be written", value.to_rust_string_lossy(scope)),
-    }
-}
-
-fn keep_written<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    args: v8::FunctionCallbackArguments<'s>,
-    _rv: v8::ReturnValue<'_, v8::Value>,
-) {
-    WRITTEN.set(values::write(scope, args.get(0)));
+    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Depth::default(), Box::new(()))
 }
 
 fn use_value<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) {
@@ -187,11 +168,11 @@ impl Service for Nobody {
         drop(call);
     }
 
-    fn follow(&self, work: Followup) {
+    fn follow(&self, _landing: Option<&Landing>, work: Followup) {
         work(None);
     }
 
-    fn tail(&self, _events: Arc<str>) {}
+    fn tail(&self, _events: Arc<str>, _depth: Depth) {}
 
     fn check_transfer(&self) -> Result<(), atoll_isolate::JsError> {
         Ok(())
