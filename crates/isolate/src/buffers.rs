@@ -16,6 +16,10 @@ impl Budget {
         Arc::new(Self { used: AtomicUsize::new(0), limit })
     }
 
+    fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Takes `length` bytes of the budget. False: they are not there.
     fn take(&self, length: usize) -> bool {
         let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
@@ -46,6 +50,11 @@ struct Functions {
 pub(crate) struct Guard {
     pub(crate) budget: Arc<Budget>,
     pub(crate) state: Arc<crate::heap::HeapState>,
+}
+
+/// Bytes that the buffers of this isolate have now.
+pub(crate) fn bytes(scope: &mut v8::PinScope<'_, '_>) -> usize {
+    scope.get_slot::<Guard>().map_or(0, |guard| guard.budget.used())
 }
 
 /// Whether a buffer of this length can be made now. Where it cannot, after a collection too, the isolate is ended for its

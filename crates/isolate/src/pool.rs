@@ -133,6 +133,11 @@ impl Pool {
         self.lock().blank.len()
     }
 
+    /// Requests that wait for a heap.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Ends the thread; heaps disposed of later are dropped where they are.
     pub fn close(&self) {
         self.lock().closed = true;

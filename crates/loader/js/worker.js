@@ -12,6 +12,7 @@ const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const dispatch = require("rpc/dispatch");
 const { hold } = require("web/context");
+const { isPlain } = require("rpc/values");
 
 let namespace;
 // The same object in handlers and as an import.
@@ -226,7 +227,7 @@ exports.tail = (name, props, text) => {
   const release = hold();
   let promise;
   try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", JSONParse(text)));
+    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", tailEvents(text)));
   } catch (error) {
     promise = PromiseReject(error);
   }
@@ -240,25 +241,42 @@ exports.tail = (name, props, text) => {
   });
 };
 
-// Console arguments for a trace: what JSON can show, as it is; everything else as text.
+// Console arguments for a trace, by the reference's rules: primitives, arrays, plain objects and what has a toJSON as JSON,
+// everything else as text, and what is neither as {}.
 exports.traceArguments = (args) => {
   const parts = [];
   for (let i = 0; i < args.length; i++) {
     let text;
     try {
-      text = primordials.JSONStringify(args[i]);
+      text = traceArgument(args[i]);
     } catch {
-      // Cycles, BigInt, hostile toJSON: shown as text instead.
+      // Cycles, symbols, hostile getters.
     }
-    if (text === undefined) {
-      try {
-        text = primordials.JSONStringify(primordials.String(args[i]));
-      } catch {
-        text = '"<cannot be shown>"';
-      }
-    }
-    ArrayPrototypePush(parts, text);
+    ArrayPrototypePush(parts, text ?? "{}");
   }
   return `[${primordials.ArrayPrototypeJoin(parts, ",")}]`;
 };
+
+function traceArgument(value) {
+  const { ArrayIsArray, JSONStringify } = primordials;
+  if (value === undefined) return "null";
+  const isObject = typeof value === "object" && value !== null;
+  const asText = isObject && !ArrayIsArray(value) && !isPlain(value) && typeof value.toJSON !== "function";
+  const text = asText || typeof value === "bigint" || typeof value === "function" ? `${value}` : value;
+  return JSONStringify(text);
+}
+
+// What tail events carry of requests, with the method by which the reference gives what it redacted.
+function tailEvents(text) {
+  const events = JSONParse(text);
+  const request = events[0].event?.request;
+  if (request !== undefined) {
+    const { unredacted } = request;
+    delete request.unredacted;
+    const getUnredacted = () => ({ ...request, ...unredacted });
+    ObjectDefineProperty(request, "getUnredacted", { __proto__: null, value: getUnredacted });
+  }
+  return events;
+}
+
 exports.isReachable = dispatch.isReachable;

@@ -1,7 +1,8 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
@@ -9,15 +10,17 @@ use atoll_isolate::values::{self, Message};
 use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
-use atoll_web::context::{self, ContextId};
+use atoll_web::context::{self, ContextData, ContextId};
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
+use atoll_web::usage::{self, Counts};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::code::CodeLimits;
 use crate::limits;
-use crate::tail::Trace;
+use crate::tail::{self, Trace};
+use crate::usage::{Outcome, Usage, Verdict};
 use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
 
 /// Hooks of every Worker's isolate.
@@ -44,7 +47,7 @@ pub enum Props {
 }
 
 /// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
-pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool, OnceLock<Weak<Trace>>);
+pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool, Verdict);
 
 enum Waiting {
     Fetch(Responder),
@@ -65,7 +68,12 @@ pub struct Failure {
 
 impl Answer {
     fn new(waiting: Waiting) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false), OnceLock::new()))
+        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false), Verdict::default()))
+    }
+
+    /// Says how the invocation ends, unless that is known.
+    pub(crate) fn conclude(&self, outcome: Outcome) {
+        self.2.set(outcome);
     }
 
     fn take(&self) -> Option<Waiting> {
@@ -114,6 +122,13 @@ struct Invocation {
     waiting: u64,
     trace: Option<Arc<Trace>>,
     limits: CodeLimits,
+    meter: Arc<Meter>,
+    entrypoint: Option<String>,
+    event: &'static str,
+    /// When it began, by the monotonic clock.
+    began: Duration,
+    /// Whether its first message is still the only one.
+    first_message: bool,
     /// Whether somebody looks after it since its answer.
     lingers: bool,
 }
@@ -126,13 +141,35 @@ impl Invocation {
     }
 }
 
-impl Drop for Invocation {
-    fn drop(&mut self) {
+/// Messages shorter than this are charged their wall time, see the scheduler's watchdog.
+const SHORT: Duration = Duration::from_micros(250);
+
+impl Invocation {
+    /// The time from its first message to now.
+    fn wall(&self) -> Duration {
+        let cpu = self.meter.used();
+        // One short message: what it was charged is its wall time, no look at the clock needed.
+        if self.first_message && !cpu.is_zero() && cpu < SHORT {
+            return cpu;
+        }
+        self.worker.runtime().host.clock.monotonic().saturating_sub(self.began)
+    }
+}
+
+impl ContextData for Invocation {
+    fn ended(self: Box<Self>, counts: Counts) {
         self.worker.settled(self.waiting);
         // The context ended without an answer: nobody will give one any more.
         if !self.answer.is_given() {
-            self.traced(|trace| trace.outcome("canceled"));
+            self.answer.conclude(Outcome::Canceled);
             self.answer.fail(crate::worker::gone());
+        }
+        let outcome = self.answer.2.get().unwrap_or(Outcome::Ok);
+        let usage = Usage { outcome, cpu: self.meter.used(), wall: self.wall(), counts };
+        self.worker.account().add(&usage);
+        usage.trace(self.worker.name(), self.entrypoint.as_deref(), self.event);
+        if let Some(trace) = &self.trace {
+            trace.deliver(self.entrypoint.as_deref(), &usage);
         }
     }
 }
@@ -146,8 +183,8 @@ pub(crate) fn fetch_event(
     respond: Responder,
 ) {
     let answer = Answer::new(Waiting::Fetch(respond));
-    let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
-    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
+    let event = if worker.may_be_traced() { tail::describe_request(&request) } else { Value::Null };
+    begin(worker, target, limits, answer, ("fetch", event), move |scope, entrypoint, props| {
         let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
@@ -163,12 +200,6 @@ pub(crate) fn fetch_event(
     });
 }
 
-fn describe(request: &FetchRequest) -> Value {
-    let headers: Map<_, _> =
-        request.headers.chunks_exact(2).map(|h| (h[0].clone(), Value::from(h[1].clone()))).collect();
-    json!({ "request": { "method": request.method, "url": request.url, "headers": headers, "cf": null } })
-}
-
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
     let Call { path, arguments, reply, question } = call;
@@ -177,7 +208,7 @@ pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, ca
     let reply = Reply::new(move |outcome| settled.settle(outcome));
     let event = if worker.may_be_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
     let call = Call { path, arguments, reply, question };
-    begin(worker, target, limits, answer, event, move |scope, entrypoint, props| {
+    begin(worker, target, limits, answer, ("rpc", event), move |scope, entrypoint, props| {
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
         atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
     });
@@ -191,7 +222,7 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(worker, target, worker.limits(), answer, Value::Null, |scope, entrypoint, props| {
+    begin(worker, target, worker.limits(), answer, ("test", Value::Null), |scope, entrypoint, props| {
         realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
     });
 }
@@ -199,19 +230,19 @@ pub fn test_event(
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
 pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>) {
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
-    begin(worker, target, worker.limits(), answer, Value::Null, move |scope, entrypoint, props| {
+    begin(worker, target, worker.limits(), answer, ("tail", Value::Null), move |scope, entrypoint, props| {
         let events = string(scope, &events);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
-/// Opens a context for an event and runs `body` in it.
+/// Opens a context for an event (its kind, and what tails see of it) and runs `body` in it.
 fn begin(
     worker: &Worker,
     target: Target,
     limits: CodeLimits,
     answer: Arc<Answer>,
-    event: Value,
+    event: (&'static str, Value),
     body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
     + Send
     + 'static,
@@ -220,9 +251,7 @@ fn begin(
     let over = answer.clone();
     let name = worker.name().to_owned();
     meter.on_over(move |meter| {
-        if let Some(trace) = over.2.get().and_then(Weak::upgrade) {
-            trace.outcome("exceededCpu");
-        }
+        over.conclude(Outcome::ExceededCpu);
         over.fail(RemoteError::error(format!(
             "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
             meter.limit().as_millis()
@@ -238,27 +267,35 @@ fn begin(
         if answer.is_given() {
             return;
         }
-        holder.touch();
+        let began = holder.touch();
         // Known only now: a Worker that is still loading has no limits of its own yet.
         let limits = limits.lower(holder.limits());
         meter.lower(limits.cpu);
         let tails = holder.tails();
         let trace = (!tails.is_empty()).then(|| {
             let now = holder.runtime().host.clock.now_ms();
-            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event)
+            Trace::new(tails, now, event.1)
         });
-        if let Some(trace) = &trace {
-            let _ = answer.2.set(Arc::downgrade(trace));
-        }
         let waiting = holder.expect(&answer);
-        let invocation =
-            Invocation { worker: holder, answer: answer.clone(), waiting, trace, limits, lingers: false };
-        let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
-        context::enter(scope, id);
         let entrypoint = match &target.entrypoint {
             Some(name) => string(scope, name).into(),
             None => v8::undefined(scope).into(),
         };
+        let invocation = Invocation {
+            worker: holder,
+            answer: answer.clone(),
+            waiting,
+            trace,
+            limits,
+            meter: meter.clone(),
+            entrypoint: target.entrypoint,
+            event: event.0,
+            began,
+            first_message: true,
+            lingers: false,
+        };
+        let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
+        context::enter(scope, id);
         v8::tc_scope!(let scope, scope);
         let props = match target.props {
             Some(Props::Value(message)) => values::read(scope, message),
@@ -278,6 +315,7 @@ fn begin(
         if let Some(exception) = scope.exception() {
             scope.reset();
             let error = fetch::error_of(scope, exception);
+            answer.conclude(Outcome::Exception);
             answer.fail(error);
             context::finish(scope, id);
         }
@@ -299,6 +337,10 @@ fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
         realm::call(scope, "rpc/values", "resetAfterStop", &[]);
     }
     let current = context::leave(scope);
+    if current != 0 {
+        let traced = context::data::<Invocation>(scope, current).is_some_and(|i| i.trace.is_some());
+        usage::message_ended(scope, current, traced);
+    }
     for id in context::take_done(scope) {
         context::close(scope, id);
     }
@@ -313,6 +355,7 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         return context::close(scope, id);
     }
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.first_message = false;
     let answer = invocation.answer.clone();
     if context::is_waiting(scope, id) {
         if answer.is_given() {
@@ -325,9 +368,19 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]).is_some_and(|v| v.is_true());
     if !hosts {
         // After an answer: what `waitUntil` waits for will never come.
+        if !answer.is_given() {
+            hung(scope, id);
+        }
         answer.fail(RemoteError::error(HUNG));
         context::close(scope, id);
     }
+}
+
+fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let now = context::environment(scope).clock.now_ms();
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.answer.conclude(Outcome::Exception);
+    invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
 }
 
 /// After its answer an invocation may go on for a while (`waitUntil`), longer only while others hold its objects or read
@@ -410,6 +463,7 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
 /// `respondError(exception)` fails the current invocation.
 fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let Some(answer) = answer(scope) else { return };
+    answer.conclude(Outcome::Exception);
     trace_exception(scope, args.get(0));
     let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
     if own {
@@ -433,7 +487,8 @@ fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
     context::data::<Invocation>(scope, id).and_then(|invocation| invocation.trace.clone())
 }
 
-fn trace_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
+/// Puts an exception that nobody caught into the trace of the current invocation.
+pub(crate) fn trace_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
     let Some(trace) = trace_of(scope) else { return };
     let now = context::environment(scope).clock.now_ms();
     let report = ExceptionReport::read(scope, exception, None);
@@ -452,9 +507,27 @@ pub(crate) fn log_hook(
     let now = context::environment(scope).clock.now_ms();
     let message = realm::call(scope, HOOKS_SCRIPT, "traceArguments", &[arguments]);
     if let Some(message) = message {
-        trace.log(now, level, &message.to_rust_string_lossy(scope));
+        let errors = describe_errors(scope, arguments);
+        trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
     }
     true
+}
+
+/// For a console line with errors among its arguments: what each is, null for what is none.
+fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Value>) -> Option<Value> {
+    let list = v8::Local::<v8::Array>::try_from(arguments).ok()?;
+    let mut described = Vec::new();
+    for index in 0..list.length() {
+        let argument = list.get_index(scope, index)?;
+        described.push(if argument.is_native_error() {
+            let error = fetch::error_of(scope, argument);
+            let report = ExceptionReport::read(scope, argument, None);
+            json!({ "name": error.name, "message": error.message, "stack": tail::frames(&report) })
+        } else {
+            Value::Null
+        });
+    }
+    described.iter().any(|entry| !entry.is_null()).then_some(Value::Array(described))
 }
 
 /// `testDone(failed, exception)` reports the current test.
@@ -478,6 +551,10 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
         return JsError::error(context::GLOBAL_SCOPE).throw(scope);
     }
     if let Some(answer) = answer(scope) {
+        if !answer.is_given() {
+            answer.conclude(Outcome::Exception);
+            trace_exception(scope, args.get(0));
+        }
         let error = fetch::error_of(scope, args.get(0));
         answer.fail(error);
     }

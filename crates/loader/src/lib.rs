@@ -10,7 +10,9 @@
 //! | [`worker`] | a Worker: loading, live, failed, gone |
 //! | [`invocation`] | one event in a Worker: its context, its answer, its end |
 //! | [`entrypoint`] | an entrypoint with props as a service |
-//! | `tail` | traces for tail Workers |
+//! | [`usage`] | the record of an invocation: its outcome, what it used |
+//! | [`metrics`] | sums of those for each Worker, as a page for Prometheus |
+//! | `tail`, `redaction` | traces for tail Workers |
 //! | [`binding`] | `env.LOADER`: the natives under `load`, `get` and `getEntrypoint` |
 
 pub mod binding;
@@ -19,8 +21,11 @@ pub mod compatibility;
 pub mod entrypoint;
 pub mod invocation;
 pub mod limits;
+pub mod metrics;
+mod redaction;
 pub mod runtime;
 mod tail;
+pub mod usage;
 pub mod worker;
 
 mod manifest;

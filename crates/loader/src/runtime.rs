@@ -10,6 +10,7 @@ use atoll_isolate::{HeapLimits, Pool, Scheduler, Startup};
 
 use crate::binding::Loader;
 use crate::limits;
+use crate::metrics::{Eviction, Metrics};
 
 /// The outside, as far as Workers reach it without a capability.
 pub struct Host {
@@ -29,6 +30,8 @@ pub struct Runtime {
     pub pool: Arc<Pool>,
     /// The outside.
     pub host: Host,
+    /// What was done so far.
+    pub metrics: Metrics,
     loaders: Mutex<Vec<Weak<Loader>>>,
 }
 
@@ -44,24 +47,26 @@ impl Runtime {
         let limits = HeapLimits { heap_bytes: limits::HEAP_BYTES };
         let room = Room { heaps: limits::ISOLATES, wait: limits::ROOM_WAIT };
         let pool = Pool::new(startup, limits, warm, room);
-        let runtime = Arc::new(Self { scheduler, pool, host, loaders: Mutex::default() });
+        let runtime = Arc::new(Self { scheduler, pool, host, metrics: Metrics::default(), loaders: Mutex::default() });
         let weak = Arc::downgrade(&runtime);
-        runtime.pool.on_pressure(move || weak.upgrade().map_or(0, |r| r.evict(u64::MAX, EVICTED_AT_ONCE)));
+        runtime.pool.on_pressure(move || {
+            weak.upgrade().map_or(0, |r| r.evict(u64::MAX, EVICTED_AT_ONCE, Eviction::Pressure))
+        });
         let weak = Arc::downgrade(&runtime);
         runtime.scheduler.spawn(0, async move {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(runtime) = weak.upgrade() else { return };
                 let now = runtime.host.clock.monotonic().as_millis() as u64;
-                runtime.evict(now.saturating_sub(limits::IDLE.as_millis() as u64), usize::MAX);
+                runtime.evict(now.saturating_sub(limits::IDLE.as_millis() as u64), usize::MAX, Eviction::Idle);
             }
         });
         runtime
     }
 
-    /// A loader whose children this runtime may evict.
-    pub fn loader(&self) -> Arc<Loader> {
-        let loader = Arc::new(Loader::default());
+    /// A loader whose children this runtime may evict; `name` is for the metrics.
+    pub fn loader(&self, name: &str) -> Arc<Loader> {
+        let loader = Arc::new(Loader::new(name.to_owned()));
         let mut loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
         loaders.retain(|known| known.strong_count() > 0);
         loaders.push(Arc::downgrade(&loader));
@@ -70,7 +75,7 @@ impl Runtime {
 
     /// Lets go of at most `most` named children that are idle since before `before` (milliseconds of the monotonic
     /// clock), the longest idle first. Gives how many.
-    fn evict(&self, before: u64, most: usize) -> usize {
+    fn evict(&self, before: u64, most: usize, reason: Eviction) -> usize {
         let loaders: Vec<_> = {
             let loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
             loaders.iter().filter_map(Weak::upgrade).collect()
@@ -80,6 +85,8 @@ impl Runtime {
             .flat_map(|loader| loader.idle(before).into_iter().map(move |(since, id)| (since, id, loader)))
             .collect();
         idle.sort_by_key(|(since, ..)| *since);
-        idle.into_iter().take(most).filter(|(_, id, loader)| loader.evict_idle(id)).count()
+        let evicted = idle.into_iter().take(most).filter(|(_, id, loader)| loader.evict_idle(id)).count();
+        self.metrics.evicted(reason, evicted);
+        evicted
     }
 }

@@ -1,23 +1,22 @@
 //! Traces: what an invocation of a child logged and threw, and how it ended, delivered to its tail Workers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use atoll_isolate::Meter;
 use atoll_isolate::error::ExceptionReport;
 use atoll_rpc::Service;
-use serde_json::{Value, json};
+use atoll_web::fetcher::FetchRequest;
+use serde_json::{Map, Value, json};
+
+use crate::redaction::{REDACTED, is_secret_header, redact_url};
+use crate::usage::{Usage, milliseconds};
 
 /// A trace holds this much of logs and exceptions; what comes after is counted as truncated.
 const BUDGET: usize = 256 * 1024;
 
-/// The trace of one invocation; given to the tails when it is dropped, which is when the invocation has ended.
+/// The trace of one invocation; given to the tails when it has ended.
 pub(crate) struct Trace {
     tails: Vec<Arc<dyn Service>>,
-    meter: Arc<Meter>,
-    started: Instant,
     started_ms: f64,
-    entrypoint: Option<String>,
     state: Mutex<State>,
 }
 
@@ -26,29 +25,23 @@ struct State {
     event: Value,
     logs: Vec<Value>,
     exceptions: Vec<Value>,
-    outcome: Option<&'static str>,
     size: usize,
     truncated: bool,
 }
 
 impl Trace {
-    pub(crate) fn new(
-        tails: Vec<Arc<dyn Service>>,
-        meter: Arc<Meter>,
-        started_ms: f64,
-        entrypoint: Option<String>,
-        event: Value,
-    ) -> Arc<Self> {
+    /// A trace of an event that began at `started_ms`, in milliseconds since 1970.
+    pub(crate) fn new(tails: Vec<Arc<dyn Service>>, started_ms: f64, event: Value) -> Arc<Self> {
         let state = Mutex::new(State { event, ..State::default() });
-        Arc::new(Self { tails, meter, started: Instant::now(), started_ms, entrypoint, state })
+        Arc::new(Self { tails, started_ms: started_ms.floor(), state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A console line; `message` is the list of its arguments as JSON.
-    pub(crate) fn log(&self, now: f64, level: &str, message: &str) {
+    /// A console line; `message` is the list of its arguments as JSON, `errors` says what those are that are errors.
+    pub(crate) fn log(&self, now: f64, level: &str, message: &str, errors: Option<Value>) {
         let mut state = self.state();
         state.size += message.len();
         if state.size > BUDGET {
@@ -56,58 +49,91 @@ impl Trace {
             return;
         }
         let message: Value = serde_json::from_str(message).unwrap_or_else(|_| json!([]));
-        state.logs.push(json!({ "timestamp": now, "level": level, "message": message }));
+        let mut entry = json!({ "timestamp": now.floor(), "level": level, "message": message });
+        if let Some(errors) = errors {
+            entry["errorInfo"] = errors;
+        }
+        state.logs.push(entry);
     }
 
     /// An exception that nobody in the child caught.
     pub(crate) fn exception(&self, now: f64, name: &str, message: &str, report: &ExceptionReport) {
         let mut state = self.state();
-        state.outcome.get_or_insert("exception");
-        state.size += message.len() + report.stack.as_ref().map_or(0, String::len);
+        let stack = frames(report);
+        state.size += message.len() + stack.as_ref().map_or(0, String::len);
         if state.size > BUDGET {
             state.truncated = true;
             return;
         }
-        state.exceptions.push(json!({
-            "timestamp": now,
-            "name": name,
-            "message": message,
-            "stack": report.stack,
-            "sourceLine": report.source_line,
-        }));
-    }
-
-    /// How it ended, unless that is known.
-    pub(crate) fn outcome(&self, outcome: &'static str) {
-        self.state().outcome.get_or_insert(outcome);
+        let mut entry = json!({ "timestamp": now.floor(), "name": name, "message": message });
+        entry["stack"] = stack.into();
+        entry["sourceLine"] = report.source_line.clone().into();
+        // What there is none of is left out, as in the reference.
+        if let Value::Object(entry) = &mut entry {
+            entry.retain(|_, value| !value.is_null());
+        }
+        state.exceptions.push(entry);
     }
 
     /// The response's status, for `fetch` events.
     pub(crate) fn responded(&self, status: u16) {
         self.state().event["response"] = json!({ "status": status });
     }
-}
 
-impl Drop for Trace {
-    fn drop(&mut self) {
-        let state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let item = json!({
+    /// The invocation is over: the tails get its item, in their order. Called once.
+    pub(crate) fn deliver(&self, entrypoint: Option<&str>, usage: &Usage) {
+        let state = std::mem::take(&mut *self.state());
+        let mut item = json!({
             "event": state.event,
             "eventTimestamp": self.started_ms,
             "logs": state.logs,
             "exceptions": state.exceptions,
             "diagnosticsChannelEvents": [],
             "scriptName": null,
-            "entrypoint": self.entrypoint,
-            "outcome": state.outcome.unwrap_or("ok"),
+            "outcome": usage.outcome.name(),
             "executionModel": "stateless",
             "truncated": state.truncated,
-            "cpuTime": self.meter.used().as_secs_f64() * 1000.0,
-            "wallTime": self.started.elapsed().as_secs_f64() * 1000.0,
+            "cpuTime": milliseconds(usage.cpu),
+            "wallTime": milliseconds(usage.wall),
+            "peakMemory": usage.counts.peak_memory,
+            "subRequests": usage.counts.sub_requests,
+            "rpcCalls": usage.counts.rpc_calls,
+            "bytesIn": usage.counts.bytes_in,
+            "bytesOut": usage.counts.bytes_out,
         });
+        if let Some(entrypoint) = entrypoint {
+            item["entrypoint"] = entrypoint.into();
+        }
         let events: Arc<str> = Value::Array(vec![item]).to_string().into();
         for tail in &self.tails {
             tail.clone().tail(events.clone());
         }
     }
+}
+
+/// The stack without the line that says what was thrown, as the reference gives it.
+pub(crate) fn frames(report: &ExceptionReport) -> Option<String> {
+    let stack = report.stack.as_deref()?;
+    let first = stack.find("\n    at ")?;
+    Some(stack[first + 1..].to_owned())
+}
+
+/// What tails see of a request. `unredacted` is what `getUnredacted()` gives.
+pub(crate) fn describe_request(request: &FetchRequest) -> Value {
+    let pairs = || request.headers.chunks_exact(2);
+    let shown = |name: &str, value: &str| {
+        Value::from(if is_secret_header(name) { REDACTED.to_owned() } else { value.to_owned() })
+    };
+    let headers: Map<_, _> = pairs().map(|h| (h[0].clone(), shown(&h[0], &h[1]))).collect();
+    let mut described = json!({
+        "url": redact_url(&request.url),
+        "method": request.method,
+        "headers": headers,
+    });
+    let raw: Map<_, _> = pairs().map(|h| (h[0].clone(), Value::from(h[1].clone()))).collect();
+    described["unredacted"] = json!({ "url": request.url, "headers": raw });
+    if let Some(cf) = request.cf.as_deref().and_then(|cf| serde_json::from_str(cf).ok()) {
+        described["cf"] = cf;
+    }
+    json!({ "request": described })
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use atoll_isolate::actor::End;
 use atoll_isolate::modules::{self, Bundle};
@@ -17,6 +18,8 @@ use atoll_web::fetcher::RemoteError;
 use crate::code::{Binding, CodeLimits, EnvSource, WorkerCode};
 use crate::invocation::{self, Answer};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
+use crate::metrics::{Account, Label};
+use crate::usage::Outcome;
 use crate::{Runtime, limits};
 
 /// Work to do inside a Worker once it has started; it gets the reason where it never will.
@@ -61,6 +64,8 @@ struct Inner {
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Makes the code once more, for Workers that nobody else would load again.
     restart: OnceLock<Restart>,
+    /// Where its invocations are summed.
+    account: OnceLock<Account>,
 }
 
 /// What its code says of every invocation.
@@ -111,6 +116,7 @@ impl Worker {
             settings: Mutex::default(),
             on_failure: Mutex::default(),
             restart: OnceLock::new(),
+            account: OnceLock::new(),
         }))
     }
 
@@ -150,10 +156,22 @@ impl Worker {
         WeakWorker(Arc::downgrade(&self.0))
     }
 
-    /// Notes that it was asked for.
-    pub(crate) fn touch(&self) {
-        let now = self.0.runtime.host.clock.monotonic().as_millis() as u64;
-        self.0.last_used.store(now, Ordering::Relaxed);
+    /// Sums its invocations under this label; unless told, under that of a project's Worker.
+    pub(crate) fn set_label(&self, label: Label) {
+        let _ = self.0.account.set(self.0.runtime.metrics.account(label));
+    }
+
+    /// Where its invocations are summed.
+    pub(crate) fn account(&self) -> &Account {
+        let own = || self.0.runtime.metrics.account(Label::project(&self.0.name));
+        self.0.account.get_or_init(own)
+    }
+
+    /// Notes that it was asked for; gives the time, by the monotonic clock.
+    pub(crate) fn touch(&self) -> Duration {
+        let now = self.0.runtime.host.clock.monotonic();
+        self.0.last_used.store(now.as_millis() as u64, Ordering::Relaxed);
+        now
     }
 
     /// When it was last asked for, in milliseconds of the monotonic clock; none while anybody but the caller holds it: a
@@ -212,6 +230,10 @@ impl Worker {
     pub fn start(&self, code: WorkerCode) {
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
             Settings { limits: code.limits, tails: code.tails.clone() };
+        if code.dynamic {
+            let runtime = &self.0.runtime;
+            runtime.metrics.loading(self.account(), &code, runtime.host.clock.now_ms());
+        }
         let weak = self.downgrade();
         self.0.runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
@@ -243,6 +265,11 @@ impl Worker {
         let weak = self.downgrade();
         isolate.on_end(move |end| {
             let Some(worker) = weak.upgrade() else { return };
+            match end {
+                End::Memory => worker.conclude(Outcome::ExceededMemory),
+                End::Crashed => worker.conclude(Outcome::InternalError),
+                End::Closed => {}
+            }
             match end {
                 End::Memory => worker.fail(RemoteError::error(format!(
                     "Worker \"{}\" exceeded its memory limit of {} MiB.",
@@ -281,6 +308,7 @@ impl Worker {
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
                 atoll_web::basics::set_log_hook(scope, invocation::log_hook);
+                atoll_web::basics::set_error_hook(scope, invocation::trace_exception);
             }
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
             scope.set_slot(Given {
@@ -303,6 +331,7 @@ impl Worker {
             if queue.is_empty() {
                 if let Some(isolate) = isolate.take() {
                     *state = State::Live(isolate);
+                    self.0.runtime.metrics.loaded();
                 }
                 return;
             }
@@ -337,6 +366,7 @@ impl Worker {
         }
         match before {
             State::Loading { queue, isolate } => {
+                self.0.runtime.metrics.load_failed();
                 if let Some(isolate) = isolate {
                     isolate.close();
                 }
@@ -358,6 +388,12 @@ impl Worker {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer.clone());
         id
+    }
+
+    /// Says how everything under way ends that has not ended yet.
+    fn conclude(&self, outcome: Outcome) {
+        let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.values().for_each(|answer| answer.conclude(outcome));
     }
 
     pub(crate) fn settled(&self, id: u64) {

@@ -7,6 +7,7 @@ use atoll_isolate::{JsError, Native, arguments, natives, v8};
 use atoll_web::context::{self, Completion, Handle};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::usage;
 
 use crate::call::{Asked, Call, Question, Reply};
 use crate::object::{CONTEXT_GONE, ObjectRef};
@@ -141,6 +142,7 @@ fn send<'s>(
     dispatch: impl FnOnce(Call),
     route: crate::call::Route,
 ) -> Result<v8::Local<'s, v8::Value>, JsError> {
+    usage::called(scope, arguments.as_ref().map_or(0, Message::size));
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
     let owner = context::current(scope);
@@ -156,6 +158,7 @@ fn settle(completion: Completion, question: Handle, outcome: Result<Message, Rem
         drop(context::release(scope, question));
         match outcome {
             Ok(message) => {
+                usage::received(scope, message.size());
                 v8::tc_scope!(let scope, scope);
                 match values::read(scope, message) {
                     Some(value) => Ok(value),

@@ -6,6 +6,7 @@ use atoll_isolate::{Native, arguments, error::string, natives, realm, v8, values
 use atoll_web::context;
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::usage;
 
 use crate::call::{Call, Question, Reply};
 use crate::client::check_size;
@@ -70,7 +71,10 @@ pub fn run_in<'s>(
     let path = v8::Array::new_with_elements(scope, &path);
     let begun = realm::call(scope, SCRIPT, "beginArguments", &[]).is_some();
     let arguments = match arguments {
-        Some(message) if begun => values::read(scope, message),
+        Some(message) if begun => {
+            usage::received(scope, message.size());
+            values::read(scope, message)
+        }
         _ => Some(v8::undefined(scope).into()),
     };
     let Some(arguments) = arguments else {
@@ -117,6 +121,7 @@ fn rpc_reply<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retur
         return error.throw(scope);
     }
     let Some(pending) = pending(scope, &args) else { return };
+    usage::sent(scope, message.size());
     let keep = pending.1.replied();
     if let Some(reply) = pending.take() {
         reply.settle(Ok(message));

@@ -7,6 +7,7 @@ use atoll_isolate::{JsError, arguments, natives, v8};
 use bytes::Bytes;
 
 use crate::context::{self, Handle};
+use crate::usage;
 
 /// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
 const PIPE_BYTES: usize = 256 * 1024;
@@ -15,7 +16,11 @@ const PIPE_BYTES: usize = 256 * 1024;
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// A body in a resource table. Taken once: by a reader, or by whoever sends it on.
-pub struct BodyCell(Mutex<Slot>);
+pub struct BodyCell {
+    slot: Mutex<Slot>,
+    /// The reading end of a pipe whose writer is in the same isolate: its bytes count where they are written.
+    own: bool,
+}
 
 enum Slot {
     Body(Body),
@@ -28,11 +33,16 @@ enum Slot {
 impl BodyCell {
     /// A cell that holds a body.
     pub fn new(body: Body) -> Self {
-        Self(Mutex::new(Slot::Body(body)))
+        Self { slot: Mutex::new(Slot::Body(body)), own: false }
+    }
+
+    /// A cell for the reading end of a pipe of this isolate's own.
+    fn of_pipe(stream: ByteStream) -> Self {
+        Self { slot: Mutex::new(Slot::Body(Body::Stream(stream))), own: true }
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the whole body out.
@@ -95,16 +105,39 @@ pub(crate) fn natives() -> Vec<atoll_isolate::Native> {
 
 /// Reads a body argument: nothing, text, bytes, or a handle whose body moves.
 pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Body {
-    if let Ok(text) = v8::Local::<v8::String>::try_from(value) {
-        return Body::Bytes(Bytes::from(text.to_rust_string_lossy(scope)));
-    }
     if value.is_uint32() {
         let handle = value.uint32_value(scope).unwrap_or(0);
-        return take(scope, handle).unwrap_or(Body::Empty);
+        return pass_on(scope, handle);
     }
-    match arguments::bytes_of(value) {
-        Some(bytes) => Body::Bytes(Bytes::from(bytes)),
-        None => Body::Empty,
+    let bytes = match v8::Local::<v8::String>::try_from(value) {
+        Ok(text) => text.to_rust_string_lossy(scope).into_bytes(),
+        Err(_) => match arguments::bytes_of(value) {
+            Some(bytes) => bytes,
+            None => return Body::Empty,
+        },
+    };
+    usage::sent(scope, bytes.len());
+    Body::Bytes(Bytes::from(bytes))
+}
+
+/// Takes the body behind a handle to send it on: nobody here reads it, so its bytes count here.
+fn pass_on(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Body {
+    let own = context::resource_as::<BodyCell>(scope, handle).is_some_and(|cell| cell.own);
+    match take(scope, handle) {
+        Some(Body::Stream(stream)) if !own => Body::Stream(usage::relay(scope, stream)),
+        Some(Body::Bytes(bytes)) => {
+            usage::received(scope, bytes.len());
+            usage::sent(scope, bytes.len());
+            Body::Bytes(bytes)
+        }
+        body => body.unwrap_or(Body::Empty),
+    }
+}
+
+/// Counts what was read, unless it was written here.
+fn count_read(scope: &mut v8::PinScope<'_, '_>, own: bool, bytes: &[u8]) {
+    if !own {
+        usage::received(scope, bytes.len());
     }
 }
 
@@ -156,6 +189,7 @@ fn body_read<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
+    let own = cell.as_ref().is_some_and(|cell| cell.own);
     let promise = context::spawn(
         scope,
         async move {
@@ -171,8 +205,11 @@ fn body_read<'s>(
             cell.end_read(stream, rest);
             Ok(Some(first))
         },
-        |scope, chunk: Option<Bytes>| match chunk {
-            Some(chunk) => arguments::uint8_array(scope, &chunk),
+        move |scope, chunk: Option<Bytes>| match chunk {
+            Some(chunk) => {
+                count_read(scope, own, &chunk);
+                arguments::uint8_array(scope, &chunk)
+            }
             None => v8::null(scope).into(),
         },
     );
@@ -216,7 +253,11 @@ fn body_read_all<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let promise = context::spawn(scope, collect(cell), |scope, bytes| arguments::uint8_array(scope, &bytes));
+    let own = cell.as_ref().is_some_and(|cell| cell.own);
+    let promise = context::spawn(scope, collect(cell), move |scope, bytes| {
+        count_read(scope, own, &bytes);
+        arguments::uint8_array(scope, &bytes)
+    });
     finish(scope, rv, promise);
 }
 
@@ -226,7 +267,9 @@ fn body_read_text<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let promise = context::spawn(scope, collect(cell), |scope, bytes| {
+    let own = cell.as_ref().is_some_and(|cell| cell.own);
+    let promise = context::spawn(scope, collect(cell), move |scope, bytes| {
+        count_read(scope, own, &bytes);
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         match v8::String::new_from_utf8(scope, bytes, v8::NewStringType::Normal) {
             Some(text) => text.into(),
@@ -255,7 +298,7 @@ fn pipe_new<'s>(
     let stream = if length >= 0.0 { stream.with_length(length as u64) } else { stream };
     let owner = context::current(scope);
     let sink = context::add_resource(scope, owner, Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)))));
-    let body = context::add_resource(scope, owner, Arc::new(BodyCell::new(Body::Stream(stream))));
+    let body = context::add_resource(scope, owner, Arc::new(BodyCell::of_pipe(stream)));
     let handles = [sink, body].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
     rv.set(v8::Array::new_with_elements(scope, &handles).into());
 }
@@ -273,6 +316,7 @@ fn pipe_write<'s>(
 ) {
     let Some(bytes) = arguments::bytes(&args, 1) else { return };
     let Some(cell) = sink(scope, &args) else { return rv.set_bool(false) };
+    usage::sent(scope, bytes.len());
     let mut bytes = Bytes::from(bytes);
     if let Ok(mut guard) = cell.0.try_lock() {
         match guard.as_mut().map(|sink| sink.try_send(bytes)) {

@@ -9,10 +9,12 @@ use rustc_hash::FxHashMap;
 use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
+use atoll_isolate::metered::metered;
 use atoll_isolate::values::Capability;
 use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
 
 use crate::fetcher::Fetcher;
+use crate::usage::{Counter, Counts, Seen};
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
 pub type ContextId = u32;
@@ -45,13 +47,28 @@ pub struct Environment {
     pub max_timers: usize,
 }
 
-struct Context {
-    meter: Arc<Meter>,
+/// What the layer above keeps in a context.
+pub trait ContextData: Any + Send {
+    /// The context has ended; these are its figures.
+    fn ended(self: Box<Self>, counts: Counts);
+}
+
+pub(crate) struct Context {
+    pub(crate) meter: Arc<Meter>,
     pending: FxHashMap<u32, v8::Global<v8::PromiseResolver>>,
     timers: FxHashMap<u32, tokio::task::AbortHandle>,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
-    data: Option<Box<dyn Any + Send>>,
+    pub(crate) counter: Counter,
+    data: Option<Box<dyn ContextData>>,
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if let Some(data) = self.data.take() {
+            data.ended(Counts { sub_requests: self.sub_requests.made, ..self.counter.counts() });
+        }
+    }
 }
 
 /// Subrequests that an invocation may make.
@@ -80,7 +97,8 @@ pub(crate) struct Contexts {
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
-    table: FxHashMap<ContextId, Context>,
+    pub(crate) table: FxHashMap<ContextId, Context>,
+    pub(crate) memory: Seen,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
 }
@@ -153,7 +171,7 @@ pub fn open(
     scope: &mut v8::PinScope<'_, '_>,
     meter: Arc<Meter>,
     sub_requests: Option<u32>,
-    data: Box<dyn Any + Send>,
+    data: Box<dyn ContextData>,
 ) -> ContextId {
     let contexts = contexts(scope);
     let id = loop {
@@ -170,6 +188,7 @@ pub fn open(
             timers: FxHashMap::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
+            counter: Counter::default(),
             data: Some(data),
         },
     );
@@ -234,7 +253,8 @@ pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError
 
 /// The data given to [`open`], where it is of this type.
 pub fn data<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut T> {
-    contexts(scope).table.get_mut(&id)?.data.as_mut()?.downcast_mut()
+    let data: &mut dyn Any = contexts(scope).table.get_mut(&id)?.data.as_deref_mut()?;
+    data.downcast_mut()
 }
 
 /// The meter that a context's work is charged to.
@@ -384,6 +404,14 @@ impl Completion {
         }));
     }
 
+    /// The meter is over: its callers have their error, and no message on it runs any more that would close the context.
+    fn end_context(self) {
+        let context = self.context;
+        if let Some(isolate) = self.isolate.upgrade() {
+            isolate.send(Envelope::unmetered(move |scope| close(scope, context)));
+        }
+    }
+
     /// Settles with what a fallible operation gave, through a conversion.
     pub fn settle_with<T: Send + 'static>(
         self,
@@ -399,7 +427,7 @@ impl Completion {
     }
 }
 
-/// Runs a future on the lane's tokio runtime; its outcome settles the returned promise.
+/// Runs a future on the lane's tokio runtime, on the context's meter; its outcome settles the returned promise.
 ///
 /// # Errors
 /// At module top level.
@@ -409,7 +437,12 @@ pub fn spawn<'s, T: Send + 'static>(
     convert: impl for<'a, 'i> FnOnce(&mut v8::PinScope<'a, 'i>, T) -> v8::Local<'a, v8::Value> + Send + 'static,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     let (promise, completion) = Completion::new(scope)?;
-    tokio::spawn(async move { completion.settle_with(future.await, convert) });
+    tokio::spawn(async move {
+        match metered(completion.meter.clone(), future).await {
+            Some(outcome) => completion.settle_with(outcome, convert),
+            None => completion.end_context(),
+        }
+    });
     Ok(promise)
 }
 

@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`context`] | I/O contexts, resources, promises that the outside settles, timers |
+//! | [`usage`] | what an invocation uses: subrequests, calls, bytes, memory |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
@@ -22,6 +23,7 @@ pub mod fetch;
 pub mod fetcher;
 pub mod inspection;
 pub mod url;
+pub mod usage;
 
 mod manifest;
 
