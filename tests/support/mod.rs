@@ -202,8 +202,14 @@ impl Server {
 
     /// Serves several projects together; the first one answers HTTP.
     pub(crate) fn start_all(projects: &[&Path]) -> Self {
-        let mut child =
-            atoll().arg("serve").args(projects).args(["--port", "0"]).spawn().expect("start atoll serve");
+        Self::start_with(projects, &[], &[])
+    }
+
+    /// Serves projects with further arguments and environment variables.
+    pub(crate) fn start_with(projects: &[&Path], arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = atoll();
+        command.arg("serve").args(projects).args(["--port", "0"]).args(arguments).envs(variables.iter().copied());
+        let mut child = command.spawn().expect("start atoll serve");
         let stdout = Captured::from(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Captured::from(child.stderr.take().expect("stderr is a pipe"));
         let begun = Instant::now();

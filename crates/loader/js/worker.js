@@ -258,10 +258,11 @@ exports.traceArguments = (args) => {
 };
 
 function traceArgument(value) {
-  const { ArrayIsArray, JSONStringify } = primordials;
+  const { ArrayIsArray, JSONStringify, ObjectGetPrototypeOf } = primordials;
   if (value === undefined) return "null";
   const isObject = typeof value === "object" && value !== null;
-  const asText = isObject && !ArrayIsArray(value) && !isPlain(value) && typeof value.toJSON !== "function";
+  const isJson = isObject && (ArrayIsArray(value) || isPlain(value) || ObjectGetPrototypeOf(value) === null);
+  const asText = isObject && !isJson && typeof value.toJSON !== "function";
   const text = asText || typeof value === "bigint" || typeof value === "function" ? `${value}` : value;
   return JSONStringify(text);
 }

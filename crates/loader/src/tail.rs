@@ -111,11 +111,12 @@ impl Trace {
     }
 }
 
-/// The stack without the line that says what was thrown, as the reference gives it.
+/// The guest's frames, without the line that says what was thrown, as the reference gives a stack.
 pub(crate) fn frames(report: &ExceptionReport) -> Option<String> {
-    let stack = report.stack.as_deref()?;
-    let first = stack.find("\n    at ")?;
-    Some(stack[first + 1..].to_owned())
+    let lines = report.stack.as_deref()?.lines();
+    let own = |line: &&str| line.starts_with("    at ") && !line.contains("(atoll:") && !line.contains(" atoll:");
+    let frames: Vec<&str> = lines.filter(own).collect();
+    (!frames.is_empty()).then(|| frames.join("\n"))
 }
 
 /// What tails see of a request. `unredacted` is what `getUnredacted()` gives.
