@@ -165,7 +165,11 @@ impl ContextData for Invocation {
             self.answer.fail(crate::worker::gone());
         }
         let outcome = self.answer.2.get().unwrap_or(Outcome::Ok);
-        let usage = Usage { outcome, cpu: self.meter.used(), wall: self.wall(), counts };
+        let mut usage = Usage { outcome, cpu: self.meter.used(), wall: self.wall(), counts };
+        if outcome == Outcome::ExceededMemory {
+            // No message came to its end for a look: but it is known where the isolate was ended.
+            usage.counts.peak_memory = usage.counts.peak_memory.max(limits::HEAP_BYTES as u64);
+        }
         self.worker.account().add(&usage);
         usage.trace(self.worker.name(), self.entrypoint.as_deref(), self.event);
         if let Some(trace) = &self.trace {
