@@ -72,7 +72,8 @@ fn serve(project: &Project) -> (Server, SocketAddr) {
     let mut admin = None;
     wait_until("the address is printed", || {
         let output = server.output();
-        let address = output.split_once("Metrics on http://").and_then(|(_, rest)| rest.split_once("/metrics"));
+        let address =
+            output.split_once("Metrics on http://").and_then(|(_, rest)| rest.split_once("/metrics"));
         admin = address.and_then(|(address, _)| address.parse().ok());
         admin.is_some()
     });
@@ -146,7 +147,11 @@ fn counters_grow_by_what_was_done() {
     assert_eq!(server.get("/evict?id=a%22b").text(), "true");
     assert_eq!(server.get("/evict?id=none").text(), "false");
     let seen = wait_for(admin, r#"atoll_evictions_total{reason="explicit"}"#, 1.0);
-    assert_eq!(seen[&format!("atoll_invocations_total{{{labels},outcome=\"ok\"}}")], 3.0, "sums outlive the Worker");
+    assert_eq!(
+        seen[&format!("atoll_invocations_total{{{labels},outcome=\"ok\"}}")],
+        3.0,
+        "sums outlive the Worker"
+    );
 }
 
 #[test]
@@ -172,7 +177,11 @@ fn outcomes_of_limits_are_told() {
     assert!(matches!(outcome("after")[..], [("ok", _, wall)] if wall >= 10.0), "{items}");
     assert!(matches!(outcome("spin")[..], [("exceededCpu", cpu, _)] if cpu > 0.0), "{items}");
     assert!(matches!(outcome("fill")[..], [("exceededMemory", _, _)]), "{items}");
-    wait_for(admin, r#"atoll_invocations_total{worker="x",loader="worker.LOADER",outcome="exceededCpu"}"#, 1.0);
+    wait_for(
+        admin,
+        r#"atoll_invocations_total{worker="x",loader="worker.LOADER",outcome="exceededCpu"}"#,
+        1.0,
+    );
     let big = r#"worker="x big",loader="worker.LOADER""#;
     let seen = wait_for(admin, &format!("atoll_invocations_total{{{big},outcome=\"exceededMemory\"}}"), 1.0);
     assert!(seen[&format!("atoll_peak_memory_bytes{{{big}}}")] >= f64::from(128 << 20));
@@ -196,7 +205,8 @@ fn the_page_is_in_the_format_of_prometheus() {
             let (name, help) = help.split_once(' ').expect("a family has a help text");
             assert!(is_name(name) && name.starts_with("atoll_") && !help.is_empty(), "{line}");
             assert!(families.insert(name), "{name} is there twice");
-            let kind = lines.next().and_then(|l| l.strip_prefix("# TYPE ")).and_then(|l| l.strip_prefix(name));
+            let kind =
+                lines.next().and_then(|l| l.strip_prefix("# TYPE ")).and_then(|l| l.strip_prefix(name));
             let kind = kind.expect("its type comes next").trim_start();
             assert!(matches!(kind, "counter" | "gauge"), "{kind}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
@@ -256,7 +266,10 @@ fn only_its_paths_answer() {
     let project = Project::worker("export default { fetch() { return new Response('guest'); } };");
     let (server, admin) = serve(&project);
     assert_eq!(server.get("/metrics").text(), "guest", "the Worker's own paths are its own");
-    assert_eq!((ask(admin, "GET", "/healthz").status(), ask(admin, "GET", "/healthz").text()), (200, "ok\n".into()));
+    assert_eq!(
+        (ask(admin, "GET", "/healthz").status(), ask(admin, "GET", "/healthz").text()),
+        (200, "ok\n".into())
+    );
     for target in ["/", "/metrics/", "/other", "/debug"] {
         assert_eq!(ask(admin, "GET", target).status(), 404, "{target}");
     }
@@ -303,7 +316,10 @@ fn invocations_are_logged_when_asked_for() {
     };
     wait_until("both are logged", || line("event=\"rpc\"").is_some() && line("event=\"fetch\"").is_some());
     let call = line("event=\"rpc\"").expect("a line");
-    assert_contains(&call, &["worker=\"x\"", "entrypoint=\"default\"", "outcome=\"ok\"", "cpu_ms=", "wall_ms="]);
+    assert_contains(
+        &call,
+        &["worker=\"x\"", "entrypoint=\"default\"", "outcome=\"ok\"", "cpu_ms=", "wall_ms="],
+    );
     assert_contains(&call, &["peak_memory=", "sub_requests=0", "rpc_calls=0", "bytes_in=12", "bytes_out=12"]);
     assert_contains(&line("event=\"fetch\"").expect("a line"), &["worker=\"worker\"", "rpc_calls=3"]);
     assert!(!quiet.stderr().contains("atoll::invocation"), "{}", quiet.stderr());

@@ -208,7 +208,12 @@ impl Server {
     /// Serves projects with further arguments and environment variables.
     pub(crate) fn start_with(projects: &[&Path], arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = atoll();
-        command.arg("serve").args(projects).args(["--port", "0"]).args(arguments).envs(variables.iter().copied());
+        command
+            .arg("serve")
+            .args(projects)
+            .args(["--port", "0"])
+            .args(arguments)
+            .envs(variables.iter().copied());
         let mut child = command.spawn().expect("start atoll serve");
         let stdout = Captured::from(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Captured::from(child.stderr.take().expect("stderr is a pipe"));

@@ -1,7 +1,7 @@
 //! CPU budgets: one meter for each invocation, charged by the turns that work for it, watched by the watchdog.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 type OnOver = Box<dyn Fn(&Meter) + Send + Sync>;
@@ -12,6 +12,7 @@ pub struct Meter {
     limit_ns: AtomicU64,
     over: AtomicBool,
     on_over: OnceLock<OnOver>,
+    onward: OnceLock<Arc<Meter>>,
 }
 
 impl Meter {
@@ -22,6 +23,7 @@ impl Meter {
             limit_ns: AtomicU64::new(limit.as_nanos() as u64),
             over: AtomicBool::new(false),
             on_over: OnceLock::new(),
+            onward: OnceLock::new(),
         }
     }
 
@@ -51,8 +53,16 @@ impl Meter {
         self.over.load(Ordering::Acquire)
     }
 
+    /// What is charged from now on is charged to `meter` too: for work whose invocation is known only once it runs.
+    pub fn pass_on_to(&self, meter: Arc<Self>) {
+        let _ = self.onward.set(meter);
+    }
+
     /// Adds CPU time spent; passing the limit runs the action.
     pub fn charge(&self, spent: Duration) {
+        if let Some(onward) = self.onward.get() {
+            onward.charge(spent);
+        }
         let used =
             self.used_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed) + spent.as_nanos() as u64;
         if used > self.limit_ns.load(Ordering::Relaxed) {

@@ -285,6 +285,7 @@ fn begin(
             Some(name) => string(scope, name).into(),
             None => v8::undefined(scope).into(),
         };
+        let traced = trace.is_some();
         let invocation = Invocation {
             worker: holder,
             answer: answer.clone(),
@@ -300,6 +301,9 @@ fn begin(
         };
         let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
         context::enter(scope, id);
+        if traced {
+            usage::look_always(scope, id);
+        }
         v8::tc_scope!(let scope, scope);
         let props = match target.props {
             Some(Props::Value(message)) => values::read(scope, message),
@@ -342,8 +346,7 @@ fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
     }
     let current = context::leave(scope);
     if current != 0 {
-        let traced = context::data::<Invocation>(scope, current).is_some_and(|i| i.trace.is_some());
-        usage::message_ended(scope, current, traced);
+        usage::message_ended(scope, current);
     }
     for id in context::take_done(scope) {
         context::close(scope, id);
@@ -569,10 +572,17 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
 pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
     // Guest code may run in it: a call on an answer. Bounded like an invocation; at the limit the call gets no answer.
     let meter = Arc::new(Meter::new(worker.limits().cpu));
+    let charged = meter.clone();
     worker.deliver(
         Some(meter),
         Box::new(move |admission| match admission {
-            Admission::Inside(scope) => work(Some(scope)),
+            Admission::Inside(scope) => {
+                work(Some(scope));
+                // The invocation whose answer it was pays.
+                if let Some(meter) = context::entered_meter(scope) {
+                    charged.pass_on_to(meter);
+                }
+            }
             Admission::Refused(_) => work(None),
         }),
     );

@@ -48,11 +48,7 @@ impl Label {
         hasher.write(loader.as_bytes());
         hasher.write_u8(0xff);
         hasher.write(id.as_bytes());
-        Self {
-            worker: cut(id),
-            origin: Some(("loader", cut(loader))),
-            identity: hasher.finish().max(1),
-        }
+        Self { worker: cut(id), origin: Some(("loader", cut(loader))), identity: hasher.finish().max(1) }
     }
 
     /// All children without an id of a parent.
@@ -316,9 +312,12 @@ const FAMILIES: &[(&str, Kind, &str, Read)] = &[
     ("wall_seconds_total", Kind::Counter, "Wall time of invocations, waitUntil included.", |sums| {
         seconds(sums.wall_ns)
     }),
-    ("subrequests_total", Kind::Counter, "Requests that invocations made, and their calls to services.", |sums| {
-        sums.sub_requests as f64
-    }),
+    (
+        "subrequests_total",
+        Kind::Counter,
+        "Requests that invocations made, and their calls to services.",
+        |sums| sums.sub_requests as f64,
+    ),
     ("rpc_calls_total", Kind::Counter, "RPC calls that invocations made.", |sums| sums.rpc_calls as f64),
     ("received_bytes_total", Kind::Counter, "RPC messages and bodies that invocations were given.", |sums| {
         sums.bytes_in as f64
@@ -343,8 +342,18 @@ fn write_engine(page: &mut Page, runtime: &Runtime) {
     let pool = &runtime.pool;
     let (made, missed) = pool.figures();
     let rows: &[(&'static str, Kind, &str, f64)] = &[
-        ("lanes", Kind::Gauge, "Queues of isolates, each served by one thread.", runtime.scheduler.lanes() as f64),
-        ("isolates", Kind::Gauge, "Isolates that live, blank ones included.", atoll_isolate::heap::live() as f64),
+        (
+            "lanes",
+            Kind::Gauge,
+            "Queues of isolates, each served by one thread.",
+            runtime.scheduler.lanes() as f64,
+        ),
+        (
+            "isolates",
+            Kind::Gauge,
+            "Isolates that live, blank ones included.",
+            atoll_isolate::heap::live() as f64,
+        ),
         ("pool_ready", Kind::Gauge, "Blank isolates that are ready.", pool.ready() as f64),
         ("pool_waiting", Kind::Gauge, "Loads that wait for an isolate.", pool.waiting() as f64),
         ("pool_made_total", Kind::Counter, "Blank isolates made.", made as f64),
@@ -361,13 +370,8 @@ mod tests {
     use atoll_web::usage::Counts;
 
     fn usage(outcome: Outcome) -> Usage {
-        let counts = Counts {
-            sub_requests: 1,
-            rpc_calls: 2,
-            bytes_in: 3,
-            bytes_out: 4,
-            peak_memory: 5 << 20,
-        };
+        let counts =
+            Counts { sub_requests: 1, rpc_calls: 2, bytes_in: 3, bytes_out: 4, peak_memory: 5 << 20 };
         Usage { outcome, cpu: Duration::from_millis(250), wall: Duration::from_millis(1500), counts }
     }
 
@@ -428,7 +432,8 @@ mod tests {
             metrics.account(Label::named(&format!("{long}{end}"), "loader")).add(&usage(Outcome::Ok));
         }
         let text = page(&metrics);
-        let expected = format!("worker=\"{}\",loader=\"loader\",outcome=\"ok\"}} 2", "\u{e9}".repeat(LABEL_BYTES / 2));
+        let expected =
+            format!("worker=\"{}\",loader=\"loader\",outcome=\"ok\"}} 2", "\u{e9}".repeat(LABEL_BYTES / 2));
         assert!(text.contains(&expected), "{text}");
     }
 

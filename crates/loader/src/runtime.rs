@@ -47,7 +47,8 @@ impl Runtime {
         let limits = HeapLimits { heap_bytes: limits::HEAP_BYTES };
         let room = Room { heaps: limits::ISOLATES, wait: limits::ROOM_WAIT };
         let pool = Pool::new(startup, limits, warm, room);
-        let runtime = Arc::new(Self { scheduler, pool, host, metrics: Metrics::default(), loaders: Mutex::default() });
+        let runtime =
+            Arc::new(Self { scheduler, pool, host, metrics: Metrics::default(), loaders: Mutex::default() });
         let weak = Arc::downgrade(&runtime);
         runtime.pool.on_pressure(move || {
             weak.upgrade().map_or(0, |r| r.evict(u64::MAX, EVICTED_AT_ONCE, Eviction::Pressure))
@@ -58,7 +59,11 @@ impl Runtime {
                 tokio::time::sleep(SWEEP).await;
                 let Some(runtime) = weak.upgrade() else { return };
                 let now = runtime.host.clock.monotonic().as_millis() as u64;
-                runtime.evict(now.saturating_sub(limits::IDLE.as_millis() as u64), usize::MAX, Eviction::Idle);
+                runtime.evict(
+                    now.saturating_sub(limits::IDLE.as_millis() as u64),
+                    usize::MAX,
+                    Eviction::Idle,
+                );
             }
         });
         runtime

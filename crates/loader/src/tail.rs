@@ -114,7 +114,8 @@ impl Trace {
 /// The guest's frames, without the line that says what was thrown, as the reference gives a stack.
 pub(crate) fn frames(report: &ExceptionReport) -> Option<String> {
     let lines = report.stack.as_deref()?.lines();
-    let own = |line: &&str| line.starts_with("    at ") && !line.contains("(atoll:") && !line.contains(" atoll:");
+    let own =
+        |line: &&str| line.starts_with("    at ") && !line.contains("(atoll:") && !line.contains(" atoll:");
     let frames: Vec<&str> = lines.filter(own).collect();
     (!frames.is_empty()).then(|| frames.join("\n"))
 }

@@ -68,8 +68,9 @@ impl Verdict {
 pub struct Usage {
     /// How it ended.
     pub outcome: Outcome,
-    /// CPU time of its messages, and of what it had done outside of turns. Messages and polls that took under 250 µs count
-    /// with their wall time.
+    /// CPU time of its messages, and of what it had done outside of turns (reading bodies, compressing), without the start
+    /// of its Worker and without the network's own work. Messages and polls that took under 250 µs count with their wall
+    /// time.
     pub cpu: Duration,
     /// From its first message to the end of its context, `waitUntil` included.
     pub wall: Duration,

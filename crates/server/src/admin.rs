@@ -123,7 +123,9 @@ fn write_process(page: &mut Page) {
         page.single("process_resident_memory_bytes", Kind::Gauge, help, bytes as f64);
     }
     // The folder itself is open while it is read.
-    if let Some(open) = std::fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1)) {
+    if let Some(open) =
+        std::fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1))
+    {
         page.single("process_open_fds", Kind::Gauge, "Open file descriptors.", open as f64);
     }
 }

@@ -92,7 +92,7 @@ struct Resource {
 #[derive(Default)]
 pub(crate) struct Contexts {
     environment: Option<Environment>,
-    current: ContextId,
+    pub(crate) current: ContextId,
     entered: Vec<ContextId>,
     next_context: ContextId,
     next_operation: u32,
@@ -260,6 +260,12 @@ pub fn data<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) 
 /// The meter that a context's work is charged to.
 pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Meter>> {
     contexts(scope).table.get(&id).map(|c| c.meter.clone())
+}
+
+/// The meter of the context that this message entered, where it entered one.
+pub fn entered_meter(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Meter>> {
+    let contexts = contexts(scope);
+    contexts.table.get(&contexts.current).map(|c| c.meter.clone())
 }
 
 /// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.

@@ -35,9 +35,14 @@ pub(crate) struct Counter {
     relayed: Option<Arc<AtomicU64>>,
     /// The meter as it stood after the last message.
     charged: Duration,
+    look_always: bool,
 }
 
 impl Counter {
+    fn saw(&mut self, memory: u64) {
+        self.counts.peak_memory = self.counts.peak_memory.max(memory);
+    }
+
     /// The figures so far.
     pub(crate) fn counts(&self) -> Counts {
         let relayed = self.relayed.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
@@ -55,23 +60,30 @@ pub(crate) struct Seen {
 }
 
 /// Memory is looked at again after this much CPU time: it changes only while something runs. A look takes some 0.2 µs.
-const LOOK: Duration = Duration::from_micros(200);
+const LOOK: Duration = Duration::from_micros(500);
 
-/// A message for context `id` has ended: notes the isolate's memory. `exactly`: looks at it now, not only after
-/// [`LOOK`].
-pub fn message_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId, exactly: bool) {
+/// The memory of context `id` is looked at after each of its messages, not only after [`LOOK`].
+pub fn look_always(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if let Some(context) = contexts(scope).table.get_mut(&id) {
+        context.counter.look_always = true;
+    }
+}
+
+/// A message for context `id` has ended: notes the isolate's memory.
+pub fn message_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let all = contexts(scope);
     let Some(context) = all.table.get_mut(&id) else { return };
     let charged = context.meter.used();
-    all.memory.since += charged.saturating_sub(std::mem::replace(&mut context.counter.charged, charged));
-    if exactly || all.memory.bytes == 0 || all.memory.since >= LOOK {
-        let bytes = heap::footprint(scope) as u64;
-        contexts(scope).memory = Seen { bytes, since: Duration::ZERO };
+    let spent = charged.saturating_sub(std::mem::replace(&mut context.counter.charged, charged));
+    all.memory.since += spent;
+    if !context.counter.look_always && all.memory.bytes != 0 && all.memory.since < LOOK {
+        return context.counter.saw(all.memory.bytes);
     }
+    let bytes = heap::footprint(scope) as u64;
     let all = contexts(scope);
+    all.memory = Seen { bytes, since: Duration::ZERO };
     if let Some(context) = all.table.get_mut(&id) {
-        let peak = &mut context.counter.counts.peak_memory;
-        *peak = all.memory.bytes.max(*peak);
+        context.counter.saw(bytes);
     }
 }
 
@@ -82,9 +94,12 @@ fn count(scope: &mut v8::PinScope<'_, '_>, add: impl FnOnce(&mut Counts)) {
     }
 }
 
-/// The current context was given `bytes`.
+/// The context that this message is for was given `bytes`.
 pub fn received(scope: &mut v8::PinScope<'_, '_>, bytes: usize) {
-    count(scope, |counts| counts.bytes_in += bytes as u64);
+    let contexts = contexts(scope);
+    if let Some(context) = contexts.table.get_mut(&contexts.current) {
+        context.counter.counts.bytes_in += bytes as u64;
+    }
 }
 
 /// The current context has given `bytes`.

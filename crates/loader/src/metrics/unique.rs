@@ -74,16 +74,16 @@ impl Day {
 
 fn note_roughly(registers: &mut [u8], hash: u64) {
     let index = hash as usize % REGISTERS;
-    let rest = hash / REGISTERS as u64 | 1 << 50;
+    let rest = (hash / REGISTERS as u64) | (1 << 50);
     let rank = rest.trailing_zeros() as u8 + 1;
     registers[index] = registers[index].max(rank);
 }
 
 /// Spreads what `FxHasher` gives over all bits (the finaliser of MurmurHash3).
 fn mix(hash: u64) -> u64 {
-    let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ hash >> 33
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
 }
 
 /// A hash of a Worker's modules, on top of `identity`: that of its id, 0 for a Worker without one. It is for counting:
