@@ -323,7 +323,8 @@ const secrets = new Map();
 export class SecretTail extends WorkerEntrypoint {
   tail([{ event }]) {
     const { url, headers } = event.request.getUnredacted();
-    secrets.set(this.ctx.props.key, { url, token: headers["x-token"], shown: JSON.parse(JSON.stringify(event.request)) });
+    const shown = JSON.parse(JSON.stringify(event.request));
+    secrets.set(this.ctx.props.key, { url, token: headers["x-token"], shown });
   }
 }
 

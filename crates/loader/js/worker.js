@@ -12,7 +12,6 @@ const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const dispatch = require("rpc/dispatch");
 const { hold } = require("web/context");
-const { isPlain } = require("rpc/values");
 
 let namespace;
 // The same object in handlers and as an import.
@@ -227,7 +226,7 @@ exports.tail = (name, props, text) => {
   const release = hold();
   let promise;
   try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", tailEvents(text)));
+    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", require("loader/trace").events(text)));
   } catch (error) {
     promise = PromiseReject(error);
   }
@@ -240,44 +239,5 @@ exports.tail = (name, props, text) => {
     release();
   });
 };
-
-// Console arguments for a trace, by the reference's rules: primitives, arrays, plain objects and what has a toJSON as JSON,
-// everything else as text, and what is neither as {}.
-exports.traceArguments = (args) => {
-  const parts = [];
-  for (let i = 0; i < args.length; i++) {
-    let text;
-    try {
-      text = traceArgument(args[i]);
-    } catch {
-      // Cycles, symbols, hostile getters.
-    }
-    ArrayPrototypePush(parts, text ?? "{}");
-  }
-  return `[${primordials.ArrayPrototypeJoin(parts, ",")}]`;
-};
-
-function traceArgument(value) {
-  const { ArrayIsArray, JSONStringify, ObjectGetPrototypeOf } = primordials;
-  if (value === undefined) return "null";
-  const isObject = typeof value === "object" && value !== null;
-  const isJson = isObject && (ArrayIsArray(value) || isPlain(value) || ObjectGetPrototypeOf(value) === null);
-  const asText = isObject && !isJson && typeof value.toJSON !== "function";
-  const text = asText || typeof value === "bigint" || typeof value === "function" ? `${value}` : value;
-  return JSONStringify(text);
-}
-
-// What tail events carry of requests, with the method by which the reference gives what it redacted.
-function tailEvents(text) {
-  const events = JSONParse(text);
-  const request = events[0].event?.request;
-  if (request !== undefined) {
-    const { unredacted } = request;
-    delete request.unredacted;
-    const getUnredacted = () => ({ ...request, ...unredacted });
-    ObjectDefineProperty(request, "getUnredacted", { __proto__: null, value: getUnredacted });
-  }
-  return events;
-}
 
 exports.isReachable = dispatch.isReachable;

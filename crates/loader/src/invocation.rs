@@ -512,7 +512,7 @@ pub(crate) fn log_hook(
 ) -> bool {
     let Some(trace) = trace_of(scope) else { return true };
     let now = context::environment(scope).clock.now_ms();
-    let message = realm::call(scope, HOOKS_SCRIPT, "traceArguments", &[arguments]);
+    let message = realm::call(scope, "loader/trace", "argumentsText", &[arguments]);
     if let Some(message) = message {
         let errors = describe_errors(scope, arguments);
         trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
