@@ -471,7 +471,7 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
 fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let Some(answer) = answer(scope) else { return };
     answer.conclude(Outcome::Exception);
-    trace_exception(scope, args.get(0));
+    tail::on_exception(scope, args.get(0));
     let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
     if own {
         // Nobody but the log tells the developer where a project's own code failed.
@@ -489,52 +489,10 @@ pub(crate) fn current_limits(scope: &mut v8::PinScope<'_, '_>) -> CodeLimits {
     context::data::<Invocation>(scope, id).map(|invocation| invocation.limits).unwrap_or_default()
 }
 
-fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
+/// The trace of the current invocation, where it has one.
+pub(crate) fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
     let id = context::current(scope);
     context::data::<Invocation>(scope, id).and_then(|invocation| invocation.trace.clone())
-}
-
-/// Puts an exception that nobody caught into the trace of the current invocation.
-pub(crate) fn trace_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
-    let Some(trace) = trace_of(scope) else { return };
-    let now = context::environment(scope).clock.now_ms();
-    let report = ExceptionReport::read(scope, exception, None);
-    let error = fetch::error_of(scope, exception);
-    trace.exception(now, &error.name, &error.message, &report);
-}
-
-/// Console lines of a Worker with tails go into the trace, and nowhere else.
-pub(crate) fn log_hook(
-    scope: &mut v8::PinScope<'_, '_>,
-    level: &str,
-    _text: &str,
-    arguments: v8::Local<v8::Value>,
-) -> bool {
-    let Some(trace) = trace_of(scope) else { return true };
-    let now = context::environment(scope).clock.now_ms();
-    let message = realm::call(scope, "loader/trace", "argumentsText", &[arguments]);
-    if let Some(message) = message {
-        let errors = describe_errors(scope, arguments);
-        trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
-    }
-    true
-}
-
-/// For a console line with errors among its arguments: what each is, null for what is none.
-fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Value>) -> Option<Value> {
-    let list = v8::Local::<v8::Array>::try_from(arguments).ok()?;
-    let mut described = Vec::new();
-    for index in 0..list.length() {
-        let argument = list.get_index(scope, index)?;
-        described.push(if argument.is_native_error() {
-            let error = fetch::error_of(scope, argument);
-            let report = ExceptionReport::read(scope, argument, None);
-            json!({ "name": error.name, "message": error.message, "stack": tail::frames(&report) })
-        } else {
-            Value::Null
-        });
-    }
-    described.iter().any(|entry| !entry.is_null()).then_some(Value::Array(described))
 }
 
 /// `testDone(failed, exception)` reports the current test.
@@ -560,7 +518,7 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     if let Some(answer) = answer(scope) {
         if !answer.is_given() {
             answer.conclude(Outcome::Exception);
-            trace_exception(scope, args.get(0));
+            tail::on_exception(scope, args.get(0));
         }
         let error = fetch::error_of(scope, args.get(0));
         answer.fail(error);

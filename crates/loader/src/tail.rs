@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atoll_isolate::error::ExceptionReport;
+use atoll_isolate::{realm, v8};
 use atoll_rpc::Service;
 use atoll_web::fetcher::FetchRequest;
+use atoll_web::{context, fetch};
 use serde_json::{Map, Value, json};
 
+use crate::invocation::trace_of;
 use crate::redaction::{REDACTED, is_secret_header, redact_url};
 use crate::usage::{Usage, milliseconds};
 
@@ -43,7 +46,7 @@ impl Trace {
     /// A console line; `message` is the list of its arguments as JSON, `errors` says what those are that are errors.
     pub(crate) fn log(&self, now: f64, level: &str, message: &str, errors: Option<Value>) {
         let mut state = self.state();
-        state.size += message.len();
+        state.size += message.len() + errors.as_ref().map_or(0, |errors| errors.to_string().len());
         if state.size > BUDGET {
             state.truncated = true;
             return;
@@ -138,4 +141,47 @@ pub(crate) fn describe_request(request: &FetchRequest) -> Value {
         described["cf"] = cf;
     }
     json!({ "request": described })
+}
+
+/// Puts an exception that nobody caught into the trace of the current invocation.
+pub(crate) fn on_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
+    let Some(trace) = trace_of(scope) else { return };
+    let now = context::environment(scope).clock.now_ms();
+    let report = ExceptionReport::read(scope, exception, None);
+    let error = fetch::error_of(scope, exception);
+    trace.exception(now, &error.name, &error.message, &report);
+}
+
+/// Console lines of a Worker with tails go into the trace, and nowhere else.
+pub(crate) fn on_log(
+    scope: &mut v8::PinScope<'_, '_>,
+    level: &str,
+    _text: &str,
+    arguments: v8::Local<v8::Value>,
+) -> bool {
+    let Some(trace) = trace_of(scope) else { return true };
+    let now = context::environment(scope).clock.now_ms();
+    let message = realm::call(scope, "loader/trace", "argumentsText", &[arguments]);
+    if let Some(message) = message {
+        let errors = describe_errors(scope, arguments);
+        trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
+    }
+    true
+}
+
+/// For a console line with errors among its arguments: what each is, null for what is none.
+fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Value>) -> Option<Value> {
+    let list = v8::Local::<v8::Array>::try_from(arguments).ok()?;
+    let mut described = Vec::new();
+    for index in 0..list.length() {
+        let argument = list.get_index(scope, index)?;
+        described.push(if argument.is_native_error() {
+            let error = fetch::error_of(scope, argument);
+            let report = ExceptionReport::read(scope, argument, None);
+            json!({ "name": error.name, "message": error.message, "stack": frames(&report) })
+        } else {
+            Value::Null
+        });
+    }
+    described.iter().any(|entry| !entry.is_null()).then_some(Value::Array(described))
 }

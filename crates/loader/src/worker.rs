@@ -20,7 +20,7 @@ use crate::invocation::{self, Answer};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::metrics::{Account, Label};
 use crate::usage::Outcome;
-use crate::{Runtime, limits};
+use crate::{Runtime, limits, tail};
 
 /// Work to do inside a Worker once it has started; it gets the reason where it never will.
 pub type Work = Box<dyn for<'s, 'i> FnOnce(Admission<'_, 's, 'i>) + Send>;
@@ -307,8 +307,8 @@ impl Worker {
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
-                atoll_web::basics::set_log_hook(scope, invocation::log_hook);
-                atoll_web::basics::set_error_hook(scope, invocation::trace_exception);
+                atoll_web::basics::set_log_hook(scope, tail::on_log);
+                atoll_web::basics::set_error_hook(scope, tail::on_exception);
             }
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
             scope.set_slot(Given {
