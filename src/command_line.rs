@@ -44,6 +44,15 @@ fn admin_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "give an IP address and a port, as in 127.0.0.1:9090 or [::1]:9090".to_owned())
 }
 
+fn max_isolates() -> Arg {
+    Arg::new("max-isolates")
+        .long("max-isolates")
+        .value_name("N")
+        .default_value("3000")
+        .value_parser(value_parser!(u32).range(2..))
+        .help("Isolates in the process at once, blank ones included; above 3000 vm.max_map_count must be raised")
+}
+
 /// The command line's definition.
 pub(crate) fn command() -> Command {
     Command::new("atoll")
@@ -81,6 +90,7 @@ pub(crate) fn command() -> Command {
                         .value_parser(admin_address)
                         .help("Where to serve /metrics for Prometheus; port 0 picks a free one [default: nowhere]"),
                 )
+                .arg(max_isolates())
                 .arg(v8_flags()),
         )
         .subcommand(
@@ -108,6 +118,7 @@ pub(crate) fn command() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("One JSON object a line on stdout"),
                 )
+                .arg(max_isolates())
                 .arg(v8_flags()),
         )
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use atoll_config::{Project, Warning};
 use atoll_host::log::TracingSink;
-use atoll_server::Projects;
 use atoll_server::admin::Admin;
 use atoll_server::ingress::Ingress;
+use atoll_server::{ISOLATES, Projects};
 use clap::ArgMatches;
 
 use crate::logging;
@@ -18,6 +18,11 @@ use crate::logging;
 /// The projects that arguments name.
 pub(crate) fn paths(arguments: &ArgMatches) -> Vec<PathBuf> {
     arguments.get_many("projects").map(|paths| paths.cloned().collect()).unwrap_or_default()
+}
+
+/// How many isolates the process may have.
+pub(crate) fn isolates(arguments: &ArgMatches) -> usize {
+    arguments.get_one::<u32>("max-isolates").map_or(ISOLATES, |isolates| *isolates as usize)
 }
 
 /// V8 comes first, before any thread exists; then logging.
@@ -41,7 +46,8 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     prepare(arguments);
     let host = arguments.get_one::<IpAddr>("host").copied().unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let port = arguments.get_one::<u16>("port").copied().unwrap_or(8787);
-    let projects = match Projects::start(&paths(arguments), Arc::new(TracingSink), warn) {
+    let projects = match Projects::start(&paths(arguments), isolates(arguments), Arc::new(TracingSink), warn)
+    {
         Ok(projects) => projects,
         Err(error) => return fail(&error),
     };
@@ -55,7 +61,11 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
         Err(error) => return fail(&error),
     };
     announce(&projects, &ingress, admin.as_ref());
-    let code = wait(ingress);
+    let (exhausted, is_exhausted) = tokio::sync::oneshot::channel();
+    projects.runtime.scheduler.on_exhausted(move || {
+        let _ = exhausted.send(());
+    });
+    let code = wait(ingress, is_exhausted);
     projects.runtime.scheduler.stop();
     projects.runtime.pool.close();
     // Threads may be in turns that never end: the process goes without them.
@@ -83,8 +93,16 @@ fn describe(project: &Project) -> String {
     format!("{} from {}: {bindings}", project.name, project.main.display())
 }
 
-/// Waits for SIGINT or SIGTERM, then for requests under way. A second signal ends the process at once.
-fn wait(ingress: Ingress) -> i32 {
+/// Exit status of a process that gave up because guests hold too many of its threads for good: start another one. (The
+/// number of `EX_TEMPFAIL` in sysexits.h.)
+const EXHAUSTED: i32 = 75;
+
+/// A process that gives up does not wait longer for requests under way.
+const LAST_REQUESTS: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Waits for SIGINT, SIGTERM, or too many lost threads, then for requests under way. A second signal ends the process at
+/// once.
+fn wait(ingress: Ingress, exhausted: tokio::sync::oneshot::Receiver<()>) -> i32 {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -100,13 +118,21 @@ fn wait(ingress: Ingress) -> i32 {
         fail(&"cannot listen for signals");
         return 1;
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => 0,
+            _ = terminate.recv() => 0,
+            Ok(()) = exhausted => EXHAUSTED,
         }
     });
-    tracing::info!("stopping: requests under way may finish; a second signal ends at once");
+    if code == EXHAUSTED {
+        tracing::error!(
+            "too many threads are lost to code that V8 cannot stop: ending, with status {EXHAUSTED}"
+        );
+    } else {
+        tracing::info!("stopping: requests under way may finish; a second signal ends at once");
+    }
+    let until = (code == EXHAUSTED).then(|| std::time::Instant::now() + LAST_REQUESTS);
     let drained = std::thread::spawn(move || ingress.close());
     runtime.block_on(async {
         loop {
@@ -115,8 +141,8 @@ fn wait(ingress: Ingress) -> i32 {
                 _ = terminate.recv() => return 143,
                 () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
             }
-            if drained.is_finished() {
-                return 0;
+            if drained.is_finished() || until.is_some_and(|until| until < std::time::Instant::now()) {
+                return code;
             }
         }
     })

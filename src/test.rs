@@ -10,14 +10,15 @@ use atoll_server::Projects;
 use atoll_server::test_runner::{self, Outcome};
 use clap::ArgMatches;
 
-use crate::serve::{fail, paths, prepare, warn};
+use crate::serve::{fail, isolates, paths, prepare, warn};
 
 pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     prepare(arguments);
     let json = arguments.get_flag("json");
     let filter = arguments.get_one::<String>("filter").map_or("", String::as_str);
     let limit = Duration::from_millis(arguments.get_one::<u64>("timeout").copied().unwrap_or(60_000));
-    let projects = match Projects::start(&paths(arguments), Arc::new(TracingSink), warn) {
+    let projects = match Projects::start(&paths(arguments), isolates(arguments), Arc::new(TracingSink), warn)
+    {
         Ok(projects) => projects,
         Err(error) => return fail(&error),
     };

@@ -68,7 +68,7 @@ export default {
 "#;
 
 fn serve(project: &Project) -> (Server, SocketAddr) {
-    let server = Server::start_with(&[project.path()], &["--admin", "127.0.0.1:0"], &[]);
+    let server = Server::start_with(&[project.path()], &["--admin", "127.0.0.1:0"]);
     let mut admin = None;
     wait_until("the address is printed", || {
         let output = server.output();
@@ -308,7 +308,7 @@ fn invocations_are_logged_when_asked_for() {
     let quiet = Server::start(project.path());
     assert_eq!(quiet.get("/named?id=x").status(), 200);
     let filter = [("ATOLL_LOG", "info,worker=trace,atoll::invocation=debug")];
-    let server = Server::start_with(&[project.path()], &[], &filter);
+    let server = Server::start_in(&[project.path()], &[], &filter);
     assert_eq!(server.get("/named?id=x").status(), 200);
     let line = |event: &str| {
         let stderr = server.stderr();

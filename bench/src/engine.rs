@@ -35,13 +35,17 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Builds Atoll, and installs workerd from npm unless a path is given or it is there already.
-    pub(crate) fn prepare(workerd: Option<&Path>) -> Result<Self, BenchError> {
+    /// Builds Atoll, and installs workerd from npm unless it is there already; neither where a path is given.
+    pub(crate) fn prepare(atoll: Option<&Path>, workerd: Option<&Path>) -> Result<Self, BenchError> {
         let workerd = match workerd {
             Some(path) => path.to_owned(),
             None => install_workerd()?,
         };
-        Ok(Self { atoll: build_atoll()?, workerd })
+        let atoll = match atoll {
+            Some(path) => path.to_owned(),
+            None => build_atoll()?,
+        };
+        Ok(Self { atoll, workerd })
     }
 
     /// What each binary says of its version.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its result")]
 
+mod endurance;
 mod engine;
 mod error;
 mod http;
@@ -42,7 +43,7 @@ fn run() -> Result<(), BenchError> {
         isolate_weight::print();
         return Ok(());
     }
-    let binaries = Binaries::prepare(options.workerd.as_deref())?;
+    let binaries = Binaries::prepare(options.atoll.as_deref(), options.workerd.as_deref())?;
     let mut session = Session::new(&binaries, &options);
     let mut rows = Vec::new();
     for measure in MEASURES {

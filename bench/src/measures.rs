@@ -7,19 +7,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::engine::{Binaries, Engine, Server};
 use crate::error::BenchError;
 use crate::http::Connection;
-use crate::memory::settled_resident_bytes;
 use crate::options::Options;
 use crate::samples::Samples;
 
 /// Rounds before the first that counts.
 const WARM_UP_ROUNDS: usize = 3;
 const CONNECTIONS: usize = 16;
-/// Loads in one request of the measures of memory. Requests end, so that what belongs to one is given back.
-const LOADS_A_REQUEST: u32 = 20;
 
 pub(crate) struct Measure {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    /// How many times better than workerd the median is to be.
+    asked: Option<f64>,
     kind: Kind,
 }
 
@@ -36,42 +35,84 @@ enum Kind {
     },
     PlainLatency,
     PlainThroughput,
+    /// New code against code that has been loaded before.
+    SameCode,
     LiveChildren,
+    ManyLiveChildren,
     ManyLoads,
+    BesideLoops,
 }
 
 pub(crate) const MEASURES: &[Measure] = &[
     Measure {
         name: "cold-rpc",
         title: "Load new code, first RPC result",
+        asked: Some(10.0),
         kind: Kind::InTurn { route: "/cold/rpc", count: 20, unit: Unit::Milliseconds },
     },
     Measure {
         name: "cold-fetch",
         title: "Load new code, first fetch response",
+        asked: None,
         kind: Kind::InTurn { route: "/cold/fetch", count: 20, unit: Unit::Milliseconds },
     },
-    Measure { name: "cold-16", title: "16 loads at once, all answered", kind: Kind::Together { count: 16 } },
-    Measure { name: "cold-64", title: "64 loads at once, all answered", kind: Kind::Together { count: 64 } },
+    Measure {
+        name: "cold-16",
+        title: "16 loads at once, all answered",
+        asked: None,
+        kind: Kind::Together { count: 16 },
+    },
+    Measure {
+        name: "cold-64",
+        title: "64 loads at once, all answered",
+        asked: Some(4.0),
+        kind: Kind::Together { count: 64 },
+    },
+    Measure { name: "same-code", title: "Load 200 KB of code", asked: None, kind: Kind::SameCode },
     Measure {
         name: "warm-rpc",
         title: "RPC call to a live child",
+        asked: Some(10.0),
         kind: Kind::InTurn { route: "/warm/rpc", count: 1000, unit: Unit::Microseconds },
     },
     Measure {
         name: "warm-fetch",
         title: "fetch to a live child",
+        asked: Some(8.0),
         kind: Kind::InTurn { route: "/warm/fetch", count: 1000, unit: Unit::Microseconds },
     },
     Measure {
         name: "callback",
         title: "Child calls a function of its parent",
+        asked: Some(10.0),
         kind: Kind::InTurn { route: "/callback", count: 1000, unit: Unit::Microseconds },
     },
-    Measure { name: "http-latency", title: "HTTP request, one connection", kind: Kind::PlainLatency },
-    Measure { name: "http-throughput", title: "HTTP requests, 16 connections", kind: Kind::PlainThroughput },
-    Measure { name: "memory-live", title: "Memory for each live child", kind: Kind::LiveChildren },
-    Measure { name: "memory-loads", title: "Memory after many loads", kind: Kind::ManyLoads },
+    Measure {
+        name: "http-latency",
+        title: "HTTP request, one connection",
+        asked: Some(1.5),
+        kind: Kind::PlainLatency,
+    },
+    Measure {
+        name: "http-throughput",
+        title: "HTTP requests, 16 connections",
+        asked: Some(1.5),
+        kind: Kind::PlainThroughput,
+    },
+    Measure {
+        name: "beside-loops",
+        title: "RPC call in a request of its own",
+        asked: None,
+        kind: Kind::BesideLoops,
+    },
+    Measure {
+        name: "memory-live",
+        title: "Memory for each live child",
+        asked: None,
+        kind: Kind::LiveChildren,
+    },
+    Measure { name: "live", title: "Live children", asked: None, kind: Kind::ManyLiveChildren },
+    Measure { name: "memory-loads", title: "Many loads", asked: None, kind: Kind::ManyLoads },
 ];
 
 /// Values are kept in seconds, bytes or plain numbers; the unit says how they are shown and which way is better.
@@ -91,22 +132,39 @@ impl Unit {
     }
 }
 
-/// One line of the result; the samples stand in the order of [`Engine::BOTH`].
+/// One line of the result; the samples stand in the order of [`Engine::BOTH`]. An engine without samples could not be
+/// measured.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) unit: Unit,
     pub(crate) samples: [Samples; 2],
+    pub(crate) asked: Option<Asked>,
+}
+
+/// What Atoll's figure is to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Asked {
+    /// At least so many times better than workerd's.
+    Better(f64),
+    /// At most this part of workerd's.
+    Part(f64),
+    /// At most this, whatever workerd's is.
+    AtMost(f64),
+    /// The slowest hundredth is at most twice that of the given samples, or 10 ms.
+    Calm { quiet: f64 },
+    /// That there is a figure: each child has answered.
+    AllAnswer,
 }
 
 /// A run of the benchmark: the binaries, and the pair of servers that all measures of time share.
 pub(crate) struct Session<'a> {
-    binaries: &'a Binaries,
-    options: &'a Options,
+    pub(crate) binaries: &'a Binaries,
+    pub(crate) options: &'a Options,
     servers: Option<[Server; 2]>,
     /// Differs from run to run, so that no cache on disk has seen the code either.
-    seed: u128,
+    pub(crate) seed: u128,
 }
 
 impl<'a> Session<'a> {
@@ -117,7 +175,8 @@ impl<'a> Session<'a> {
 
     pub(crate) fn take(&mut self, measure: &Measure) -> Result<Vec<Row>, BenchError> {
         let row = |unit, samples| {
-            vec![Row { name: measure.name.to_owned(), title: measure.title.to_owned(), unit, samples }]
+            let asked = measure.asked.map(Asked::Better);
+            vec![Row { name: measure.name.to_owned(), title: measure.title.to_owned(), unit, samples, asked }]
         };
         match measure.kind {
             Kind::InTurn { route, count, unit } => {
@@ -128,7 +187,10 @@ impl<'a> Session<'a> {
             }
             Kind::PlainLatency => Ok(row(Unit::Microseconds, self.plain_latency()?)),
             Kind::PlainThroughput => Ok(row(Unit::PerSecond, self.plain_throughput()?)),
+            Kind::SameCode => self.same_code(measure),
+            Kind::BesideLoops => self.beside_loops(measure),
             Kind::LiveChildren => self.live_children(measure),
+            Kind::ManyLiveChildren => self.many_live_children(measure),
             Kind::ManyLoads => self.many_loads(measure),
         }
     }
@@ -148,6 +210,30 @@ impl<'a> Session<'a> {
             samples.push(begun.elapsed().as_secs_f64() / divisor);
             Ok(())
         })
+    }
+
+    /// Loads a large module again and again: with a different text each time, and with the same.
+    fn same_code(&mut self, measure: &Measure) -> Result<Vec<Row>, BenchError> {
+        let count = 5;
+        let fresh = self.in_worker(measure.name, "/cold/large", count, f64::from(count))?;
+        let seed = self.seed;
+        let same = self.interleave(|server, connection, _, samples| {
+            let begun = Instant::now();
+            server.ask(connection, &format!("/cold/same?n={count}&seed={seed}"))?;
+            samples.push(begun.elapsed().as_secs_f64() / f64::from(count));
+            Ok(())
+        })?;
+        let row = |name: &str, title: String, samples| Row {
+            name: format!("{}{name}", measure.name),
+            title,
+            unit: Unit::Milliseconds,
+            samples,
+            asked: None,
+        };
+        Ok(vec![
+            row("-new", format!("{}, new each time", measure.title), fresh),
+            row("", format!("{}, the same each time", measure.title), same),
+        ])
     }
 
     fn plain_latency(&mut self) -> Result<[Samples; 2], BenchError> {
@@ -209,75 +295,8 @@ impl<'a> Session<'a> {
         Ok(samples)
     }
 
-    /// Starts named children, each called once, and divides what the server grew by. One child before the count
-    /// begins, so that what the first one costs once is not put on the others.
-    fn live_children(&mut self, measure: &Measure) -> Result<Vec<Row>, BenchError> {
-        let counts: [u32; 2] = if self.options.quick { [20, 60] } else { [100, 500] };
-        let mut rows = counts.map(|count| Row {
-            name: format!("{}-{count}", measure.name),
-            title: format!("{}, {count} of them", measure.title),
-            unit: Unit::Kibibytes,
-            samples: Default::default(),
-        });
-        self.in_new_servers(self.options.memory_rounds(), |server, connection, index| {
-            server.ask(connection, "/live?n=1&seed=1000000")?;
-            let before = settled_resident_bytes(server.process())?;
-            let mut alive = 0;
-            for (row, count) in rows.iter_mut().zip(counts) {
-                while alive < count {
-                    server.ask(connection, &format!("/live?n={LOADS_A_REQUEST}&seed={alive}"))?;
-                    alive += LOADS_A_REQUEST;
-                }
-                let grown = settled_resident_bytes(server.process())? - before;
-                row.samples[index].push(grown / f64::from(count));
-            }
-            Ok(())
-        })?;
-        Ok(rows.into())
-    }
-
-    /// Loads unnamed children that are dropped at once. Memory that keeps growing is a leak that ends the process.
-    fn many_loads(&mut self, measure: &Measure) -> Result<Vec<Row>, BenchError> {
-        let (few, many): (u32, u32) = if self.options.quick { (100, 1_000) } else { (1_000, 10_000) };
-        let mut after_many: [Samples; 2] = Default::default();
-        let mut growth: [Samples; 2] = Default::default();
-        let seed = self.seed;
-        self.in_new_servers(1, |server, connection, index| {
-            let mut loads = 0;
-            let mut load_until = |count| {
-                while loads < count {
-                    server.ask(
-                        connection,
-                        &format!("/cold/rpc?n={LOADS_A_REQUEST}&seed={seed}-loads-{loads}"),
-                    )?;
-                    loads += LOADS_A_REQUEST;
-                }
-                settled_resident_bytes(server.process())
-            };
-            let first = load_until(few)?;
-            let last = load_until(many)?;
-            after_many[index].push(last);
-            growth[index].push(last / first);
-            Ok(())
-        })?;
-        Ok(vec![
-            Row {
-                name: measure.name.to_owned(),
-                title: format!("Memory after {many} loads"),
-                unit: Unit::Mebibytes,
-                samples: after_many,
-            },
-            Row {
-                name: format!("{}-growth", measure.name),
-                title: format!("The same, against after {few}"),
-                unit: Unit::Factor,
-                samples: growth,
-            },
-        ])
-    }
-
     /// Runs a measure of memory, each time in a server that has done nothing before.
-    fn in_new_servers(
+    pub(crate) fn in_new_servers(
         &self,
         rounds: usize,
         mut turn: impl FnMut(&Server, &mut Connection, usize) -> Result<(), BenchError>,

@@ -24,8 +24,11 @@ pub(crate) struct Options {
     pub(crate) only: Option<String>,
     pub(crate) format: Format,
     rounds: Option<usize>,
+    loads: Option<u32>,
     /// A workerd binary to use in place of the one from npm.
     pub(crate) workerd: Option<PathBuf>,
+    /// An Atoll binary to use in place of one that is built now.
+    pub(crate) atoll: Option<PathBuf>,
 }
 
 impl Options {
@@ -37,7 +40,9 @@ impl Options {
             only: None,
             format: Format::Text,
             rounds: None,
+            loads: None,
             workerd: None,
+            atoll: None,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -52,6 +57,8 @@ impl Options {
                 "--markdown" => options.format = Format::Markdown,
                 "--only" => options.only = Some(measure_name(value()?)?),
                 "--rounds" => options.rounds = Some(round_count(&value()?)?),
+                "--loads" => options.loads = Some(load_count(&value()?)?),
+                "--atoll" => options.atoll = Some(value()?.into()),
                 "--workerd" => options.workerd = Some(value()?.into()),
                 _ => return Err(BenchError::Usage(format!("Unknown argument {argument}."))),
             }
@@ -62,6 +69,11 @@ impl Options {
     /// Rounds of the measures of time.
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 10 } else { 100 })
+    }
+
+    /// Loads of the measure of many loads.
+    pub(crate) fn loads(&self) -> u32 {
+        self.loads.unwrap_or(if self.quick { 1_000 } else { 10_000 })
     }
 
     /// Rounds of the measures of memory, each of which starts both servers anew. Memory hardly varies.
@@ -85,6 +97,15 @@ fn round_count(text: &str) -> Result<usize, BenchError> {
     }
 }
 
+fn load_count(text: &str) -> Result<u32, BenchError> {
+    match text.parse() {
+        Ok(loads @ 2_000..=10_000_000) => Ok(loads),
+        _ => {
+            Err(BenchError::Usage(format!("--loads takes a whole number from 2000 to 10000000, not {text}.")))
+        }
+    }
+}
+
 pub(crate) fn help() -> String {
     let mut text = String::from(
         "\
@@ -94,10 +115,12 @@ Usage: cargo run --release -p bench -- [OPTIONS]
 
   --only NAME      take one measure
   --rounds N       rounds of each measure of time (100; with --quick 10)
+  --loads N        loads of the measure memory-loads (10000; with --quick 1000)
   --quick          few rounds and small amounts: to see that it works, not to quote
   --markdown       print the table of the README
   --json           print every figure as JSON
   --workerd PATH   use this workerd binary in place of the one that npm installs into bench/.workerd
+  --atoll PATH     use this Atoll binary in place of a release build of this workspace
   --isolate        weigh and time the blank isolate, in this process, without any server
 
 Measures:

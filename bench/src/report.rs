@@ -6,13 +6,19 @@ use serde_json::{Value, json};
 
 use crate::engine::{Binaries, Engine};
 use crate::error::BenchError;
-use crate::measures::{Row, Unit};
+use crate::measures::{Asked, Row, Unit};
 use crate::options::{Format, Options};
 use crate::samples::Samples;
 
 /// Under so few samples, the slowest hundredth means nothing and is not shown.
 const SAMPLES_FOR_P99: usize = 10;
-const HEADINGS: [&str; 7] = ["", "Atoll", "workerd", "ratio", "Atoll p99", "workerd p99", "ratio p99"];
+const COLUMNS: usize = 8;
+const HEADINGS: [&str; COLUMNS] =
+    ["", "Atoll", "workerd", "ratio", "asked", "Atoll p99", "workerd p99", "ratio p99"];
+/// Seconds within which the slowest hundredth of small requests counts as undisturbed in any case.
+const CALM: f64 = 0.010;
+/// Stands where an engine could not be measured.
+const NO_FIGURE: &str = "-";
 
 pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Result<(), BenchError> {
     let versions = [binaries.version(Engine::Atoll)?, binaries.version(Engine::Workerd)?];
@@ -25,6 +31,7 @@ pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Res
             "workerd": workerd,
             "rounds": options.rounds(),
             "quick": options.quick,
+            "loads": options.loads(),
             "rows": rows,
         });
         println!("{report:#}");
@@ -34,7 +41,8 @@ pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Res
     print_table(&cells, options.format == Format::Markdown);
     println!(
         "\n{atoll} and {workerd}, asked in turn, {} rounds, on {}. Medians. A ratio over 1 means that Atoll is so \
-         many times better (faster, smaller, more a second), under 1 that it is worse.",
+         many times better (faster, smaller, more a second), under 1 that it is worse; - stands for what an engine \
+         does not do.",
         options.rounds(),
         machine(),
     );
@@ -44,25 +52,54 @@ pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Res
     Ok(())
 }
 
-fn as_cells(row: &Row) -> [String; 7] {
+fn as_cells(row: &Row) -> [String; COLUMNS] {
     let [atoll, workerd] = &row.samples;
+    let asked = row.asked.map(|asked| {
+        let verdict = if is_met(row, asked) { "met" } else { "MISSED" };
+        format!("{} {verdict}", in_words(asked))
+    });
     let mut cells = [
         row.title.clone(),
         with_unit(row.unit, atoll.median()),
         with_unit(row.unit, workerd.median()),
-        format!("{:.2}", ratio(row.unit, atoll.median(), workerd.median())),
+        as_ratio(ratio(row.unit, atoll.median(), workerd.median())),
+        asked.unwrap_or_default(),
         String::new(),
         String::new(),
         String::new(),
     ];
-    if let (Some(atoll), Some(workerd)) =
-        (worst_hundredth(row.unit, atoll), worst_hundredth(row.unit, workerd))
-    {
-        cells[4] = with_unit(row.unit, atoll);
-        cells[5] = with_unit(row.unit, workerd);
-        cells[6] = format!("{:.2}", ratio(row.unit, atoll, workerd));
+    let worst = [worst_hundredth(row.unit, atoll), worst_hundredth(row.unit, workerd)];
+    if worst.iter().any(Option::is_some) {
+        let [atoll, workerd] = worst.map(|figure| figure.unwrap_or(f64::NAN));
+        cells[5] = with_unit(row.unit, atoll);
+        cells[6] = with_unit(row.unit, workerd);
+        cells[7] = as_ratio(ratio(row.unit, atoll, workerd));
     }
     cells
+}
+
+fn in_words(asked: Asked) -> String {
+    match asked {
+        Asked::Better(factor) => format!("{factor}×"),
+        Asked::Part(part) => format!("≤ {part} of it"),
+        Asked::AtMost(most) => format!("≤ {most}×"),
+        Asked::Calm { .. } => "p99 ≤ 2× quiet or 10 ms".to_owned(),
+        Asked::AllAnswer => "all answer".to_owned(),
+    }
+}
+
+/// Whether Atoll's figure is what was asked; a figure that is not there never is.
+fn is_met(row: &Row, asked: Asked) -> bool {
+    let [atoll, workerd] = &row.samples;
+    match asked {
+        Asked::Better(factor) => ratio(row.unit, atoll.median(), workerd.median()) >= factor,
+        Asked::Part(part) => atoll.median() / workerd.median() <= part,
+        Asked::AtMost(most) => atoll.median() <= most,
+        Asked::Calm { quiet } => {
+            worst_hundredth(row.unit, atoll).is_some_and(|p99| p99 <= (2.0 * quiet).max(CALM))
+        }
+        Asked::AllAnswer => atoll.count() > 0,
+    }
 }
 
 fn as_json(row: &Row) -> Value {
@@ -87,6 +124,7 @@ fn as_json(row: &Row) -> Value {
             "median": ratio(row.unit, atoll.median(), workerd.median()),
             "p99": worst.0.zip(worst.1).map(|(atoll, workerd)| ratio(row.unit, atoll, workerd)),
         },
+        "asked": row.asked.map(|asked| json!({ "text": in_words(asked), "met": is_met(row, asked) })),
     })
 }
 
@@ -101,7 +139,14 @@ fn ratio(unit: Unit, atoll: f64, workerd: f64) -> f64 {
     if unit.more_is_better() { atoll / workerd } else { workerd / atoll }
 }
 
+fn as_ratio(value: f64) -> String {
+    if value.is_nan() { NO_FIGURE.to_owned() } else { format!("{value:.2}") }
+}
+
 fn with_unit(unit: Unit, value: f64) -> String {
+    if value.is_nan() {
+        return NO_FIGURE.to_owned();
+    }
     match unit {
         Unit::Milliseconds => format!("{:.2} ms", value * 1e3),
         Unit::Microseconds => format!("{:.1} µs", value * 1e6),
@@ -112,13 +157,13 @@ fn with_unit(unit: Unit, value: f64) -> String {
     }
 }
 
-fn print_table(rows: &[[String; 7]], markdown: bool) {
+fn print_table(rows: &[[String; COLUMNS]], markdown: bool) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([HEADINGS[column].chars().count()]).max().unwrap_or_default()
     };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |cells: [&str; 7]| {
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let line = |cells: [&str; COLUMNS]| {
         let cells = cells.iter().zip(widths).enumerate();
         let padded =
             cells.map(
@@ -131,7 +176,7 @@ fn print_table(rows: &[[String; 7]], markdown: bool) {
     };
     println!("{}", line(HEADINGS));
     if markdown {
-        println!("|---|---:|---:|---:|---:|---:|---:|");
+        println!("|---{}|", "|---:".repeat(COLUMNS - 1));
     }
     for row in rows {
         println!("{}", line(std::array::from_fn(|column| row[column].as_str())));

@@ -28,9 +28,63 @@ function childCode(unique) {
   };
 }
 
+// A module of some 200 KB, as a bundler would write it: many functions, few of which are called.
+const LARGE = Array.from({ length: 800 }, (_, i) => `
+        function step${i}(input, options = {}) {
+          const { scale = ${i}, offset = 1, name = "step ${i}" } = options;
+          if (typeof input !== "number") throw new TypeError(\`\${name} takes a number\`);
+          return input * scale + offset;
+        }`).join("");
+
+function largeCode(unique) {
+  const code = childCode(unique);
+  code.modules["child.js"] += LARGE;
+  return code;
+}
+
+// Says how often it was called: an answer shows whether it is still the child that answered before.
+function countingCode(unique) {
+  return {
+    compatibilityDate: COMPATIBILITY_DATE,
+    mainModule: "child.js",
+    modules: {
+      "child.js": `
+        import { WorkerEntrypoint } from "cloudflare:workers";
+        const unique = ${JSON.stringify(unique)};
+        let visits = 0;
+        export default class extends WorkerEntrypoint {
+          visit() { return ++visits; }
+        }
+      `,
+    },
+    globalOutbound: null,
+  };
+}
+
+function loopingCode(unique) {
+  return {
+    compatibilityDate: COMPATIBILITY_DATE,
+    mainModule: "child.js",
+    modules: {
+      "child.js": `
+        const unique = ${JSON.stringify(unique)};
+        export default { async loop(begun) { await begun(); for (;;); } };
+      `,
+    },
+    globalOutbound: null,
+    limits: { cpuMs: 30_000 },
+  };
+}
+
+let loops = 0;
+
 // Each of these is one operation. All of them check the answer: a fast wrong answer is not a result.
 async function coldRpc(env, unique) {
   check(await env.LOADER.load(childCode(unique)).getEntrypoint().ping(7), 7);
+}
+
+async function coldLarge(env, unique) {
+  check(await env.LOADER.load(largeCode(unique)).getEntrypoint().ping(7), 7);
 }
 
 async function coldFetch(env, unique) {
@@ -49,6 +103,13 @@ const routes = {
   },
   async "/cold/fetch"(env, n, seed) {
     for (let i = 0; i < n; i++) await coldFetch(env, `${seed}-${i}`);
+  },
+  async "/cold/large"(env, n, seed) {
+    for (let i = 0; i < n; i++) await coldLarge(env, `${seed}-${i}`);
+  },
+  // The same text in all requests of a run.
+  async "/cold/same"(env, n, seed) {
+    for (let i = 0; i < n; i++) await coldLarge(env, seed);
   },
   async "/cold/together"(env, n, seed) {
     await Promise.all(Array.from({ length: n }, (_, i) => coldRpc(env, `${seed}-${i}`)));
@@ -73,7 +134,27 @@ const routes = {
       check(await env.LOADER.get(name, () => childCode(name)).getEntrypoint().ping(i), i);
     }
   },
+  async "/visit/1"(env, n, seed) {
+    await visit(env, n, Number(seed), 1);
+  },
+  async "/visit/2"(env, n, seed) {
+    await visit(env, n, Number(seed), 2);
+  },
+  // Does not answer before the loops are stopped.
+  async "/loop"(env, n, seed) {
+    await env.LOADER.load(loopingCode(seed)).getEntrypoint().loop(() => { loops++; });
+  },
+  async "/looping"(env, n) {
+    while (loops < n) await new Promise((resolve) => setTimeout(resolve, 10));
+  },
 };
+
+async function visit(env, n, first, visits) {
+  for (let i = first; i < first + n; i++) {
+    const name = `visited-${i}`;
+    check(await env.LOADER.get(name, () => countingCode(name)).getEntrypoint().visit(), visits);
+  }
+}
 
 function warmChild(env) {
   return env.LOADER.get("warm", () => childCode("warm")).getEntrypoint();

@@ -56,3 +56,11 @@ export const otherWorkersAreUntouched = {
     assert.strictEqual(await other.count(), 2);
   },
 };
+
+export const heldStubsOfAnAbortedWorkerReject = {
+  async test(_controller, env) {
+    const stub = env.LOADER.load(worker());
+    await assert.rejects(stub.getEntrypoint().abort(), { message: ABORTED });
+    await assert.rejects(stub.getEntrypoint().count(), Error);
+  },
+};

@@ -1,6 +1,7 @@
 // Deliberate difference: a load that failed under an id is forgotten, so the next get() calls its callback again.
 // workerd keeps the failure for as long as the process lives; see ../differences.jsonc.
 import assert from "node:assert";
+import { WorkerEntrypoint } from "cloudflare:workers";
 
 const worker = (source = "export default { async ping() { return 'pong'; } };") => ({
   compatibilityDate: "2026-03-01",
@@ -66,5 +67,41 @@ export const throughAnotherBindingWithTheSameLoaderId = {
     });
     await assert.rejects(ping(failing), { message: "first failed" });
     assert.strictEqual(await ping(env.SHARED_B.get("shared", () => worker())), "pong");
+  },
+};
+
+let settleLate;
+
+export class Requests extends WorkerEntrypoint {
+  // Ends before its callback's turn comes.
+  endAtOnce(id) {
+    this.env.LOADER.get(id, () => worker());
+  }
+
+  // Ends while its callback waits for what will never come.
+  async endWhileTheCallbackWaits(id) {
+    await new Promise((resolve) => {
+      this.env.LOADER.get(id, () => {
+        resolve();
+        return new Promise((settle) => (settleLate = settle));
+      });
+    });
+  }
+}
+
+export const afterARequestThatEndedBeforeItsCallback = {
+  async test(_controller, env, ctx) {
+    await ctx.exports.Requests.endAtOnce("ended at once");
+    assert.strictEqual(await ping(env.LOADER.get("ended at once", () => worker())), "pong");
+  },
+};
+
+export const afterARequestThatEndedDuringItsCallback = {
+  async test(_controller, env, ctx) {
+    await ctx.exports.Requests.endWhileTheCallbackWaits("ended");
+    assert.strictEqual(await ping(env.LOADER.get("ended", () => worker())), "pong");
+    settleLate(worker("throw new Error('nobody waits for this code');"));
+    await scheduler.wait(5);
+    assert.strictEqual(await ping(env.LOADER.get("ended", () => worker())), "pong");
   },
 };

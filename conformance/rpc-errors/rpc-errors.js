@@ -231,3 +231,108 @@ export const servicesGiveNoDurableObjectFields = {
     assert.strictEqual(error.overloaded, undefined);
   },
 };
+
+class Everything extends WorkerEntrypoint {
+  throwValue(kind) {
+    throw everything[kind]();
+  }
+  giveValue(kind) {
+    return everything[kind]();
+  }
+}
+export { Everything };
+
+const everything = {
+  aggregate: () => new AggregateError([new TypeError("first"), "second"], "several"),
+  hidden: () => Object.defineProperty(new Error("has more"), "hidden", { value: 4 }),
+  getter: () => Object.defineProperty(new Error("has more"), "got", { get: () => 5, enumerable: true }),
+  plain: () => ({ message: "plain", a: [1] }),
+  circle: () => {
+    const error = new Error("circle");
+    error.cause = error;
+    return error;
+  },
+  causes: () => new Error("1", { cause: new RangeError("2", { cause: new TypeError("3") }) }),
+  withFunction: () => Object.assign(new Error("callable"), { f: (x) => x + 1 }),
+  named: () => Object.assign(new Error("named"), { name: "Own", abc: new Date(7) }),
+  instance: () => Object.assign(new Error("instance"), { it: new (class Thing {})() }),
+  target: () => new Thrower(),
+};
+
+async function thrownBy(ctx, kind) {
+  try {
+    await ctx.exports.Everything.throwValue(kind);
+  } catch (error) {
+    return error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+export const aggregateErrorsKeepTheirErrors = {
+  async test(_controller, _env, ctx) {
+    const error = await thrownBy(ctx, "aggregate");
+    assert.ok(error instanceof AggregateError);
+    assert.strictEqual(error.message, "several");
+    assert.ok(error.errors[0] instanceof TypeError);
+    assert.deepStrictEqual([error.errors[0].message, error.errors[1]], ["first", "second"]);
+  },
+};
+
+export const hiddenPropertiesAndGettersCross = {
+  async test(_controller, _env, ctx) {
+    assert.strictEqual((await thrownBy(ctx, "hidden")).hidden, 4);
+    assert.strictEqual((await thrownBy(ctx, "getter")).got, 5);
+  },
+};
+
+export const plainObjectsAreThrownAsTheyAre = {
+  async test(_controller, _env, ctx) {
+    const thrown = await thrownBy(ctx, "plain");
+    assert.ok(!(thrown instanceof Error));
+    assert.deepStrictEqual([thrown.message, thrown.a, thrown.remote], ["plain", [1], true]);
+  },
+};
+
+export const targetsAreThrownAsTheirName = {
+  async test(_controller, _env, ctx) {
+    const error = await thrownBy(ctx, "target");
+    assert.deepStrictEqual([error.name, error.message], ["Error", "#<Thrower>"]);
+  },
+};
+
+export const causesNest = {
+  async test(_controller, _env, ctx) {
+    const error = await thrownBy(ctx, "causes");
+    assert.ok(error.cause instanceof RangeError);
+    assert.ok(error.cause.cause instanceof TypeError);
+    assert.strictEqual(error.cause.cause.message, "3");
+    assert.strictEqual((await thrownBy(ctx, "circle")).message, "circle");
+  },
+};
+
+export const errorsAsValuesKeepWhatIsTheirs = {
+  async test(_controller, _env, ctx) {
+    const named = await ctx.exports.Everything.giveValue("named");
+    assert.deepStrictEqual([named.name, named.message, named.abc, named.remote], ["Own", "named", new Date(7), undefined]);
+    const aggregate = await ctx.exports.Everything.giveValue("aggregate");
+    assert.ok(aggregate instanceof AggregateError && aggregate.errors[0] instanceof TypeError);
+    const callable = await ctx.exports.Everything.giveValue("withFunction");
+    assert.strictEqual(await callable.f(1), 2);
+    await assert.rejects(ctx.exports.Everything.giveValue("instance"), {
+      name: "DataCloneError",
+      message: 'Could not serialize object of type "Thing". This type does not support serialization.',
+    });
+  },
+};
+
+export const errorsAfterAResultArrivedAreRemoteToo = {
+  async test(_controller, _env, ctx) {
+    const result = ctx.exports.Everything.giveValue("plain");
+    await result;
+    await assert.rejects(result.nope(), (error) => {
+      assert.deepStrictEqual([error.name, error.remote], ["TypeError", true]);
+      assert.strictEqual(error.message, 'The RPC receiver does not implement the method "nope".');
+      return true;
+    });
+  },
+};

@@ -73,7 +73,80 @@ export class Target extends WorkerEntrypoint {
   async recorder() {
     return new Recorder();
   }
+  async readOnce(stream) {
+    await stream.getReader().read();
+  }
+  async cancel(stream) {
+    await stream.cancel("of no use");
+  }
+  async ignore(stream) {
+    return stream instanceof ReadableStream;
+  }
+  async makeFailingStream() {
+    return failingStream();
+  }
+  async makeHangingStream() {
+    return new ReadableStream({ type: "bytes", pull: () => new Promise(() => {}) });
+  }
+  async abort(writable) {
+    await writable.abort(new RangeError("my reason"));
+  }
+  async leave(writable) {
+    await writable.getWriter().write(encoder.encode("x"));
+  }
+  async closedWith(writable) {
+    const writer = writable.getWriter();
+    try {
+      for (;;) await writer.write(encoder.encode("x"));
+    } catch {
+      return await writer.closed.catch((error) => error.message);
+    }
+  }
+  async close(writable) {
+    try {
+      await writable.close();
+    } catch (error) {
+      return `${error.name}: ${error.message}`;
+    }
+  }
 }
+
+function failingStream() {
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      await scheduler.wait(1);
+      controller.error(new RangeError("out of data"));
+    },
+  });
+}
+
+/** An endless stream, and a promise of what it is cancelled with. */
+function endlessStream() {
+  let cancel;
+  const cancelled = new Promise((resolve) => (cancel = resolve));
+  const stream = new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      await scheduler.wait(1);
+      controller.enqueue(new Uint8Array(10));
+    },
+    cancel,
+  });
+  return { stream, cancelled };
+}
+
+/** A writable stream, and a promise of what it is aborted with. */
+function abortable() {
+  let abort;
+  const aborted = new Promise((resolve) => (abort = resolve));
+  return { writable: new WritableStream({ abort }), aborted };
+}
+
+const RELEASED = "ReadableStream sent over RPC was canceled or released by the remote execution context.";
+const TRUNCATED = { name: "Error", message: "ReadableStream received over RPC disconnected prematurely." };
+const CONTEXT_ENDED =
+  "WritableStream received over RPC was disconnected because the remote execution context has ended.";
 
 export const readableFromIdentityTransform = {
   async test(_controller, env) {
@@ -268,5 +341,108 @@ export const objectStreamsAreRefused = {
       },
     });
     await assert.rejects(env.TARGET.readText(stream));
+  },
+};
+
+export const sourceIsCancelledWhenItsReaderIsGone = {
+  async test(_controller, env) {
+    for (const method of ["cancel", "readOnce", "ignore"]) {
+      const { stream, cancelled } = endlessStream();
+      await env.TARGET[method](stream);
+      assert.strictEqual((await cancelled).message, RELEASED, method);
+    }
+  },
+};
+
+export const failingSourceCutsTheStreamOff = {
+  async test(_controller, env) {
+    await assert.rejects(env.TARGET.readText(failingStream()), TRUNCATED);
+    await assert.rejects(new Response(await env.TARGET.makeFailingStream()).text(), TRUNCATED);
+  },
+};
+
+export const hangingSourceCutsTheStreamOff = {
+  async test(_controller, env) {
+    const stream = await env.TARGET.makeHangingStream();
+    await assert.rejects(stream.getReader().read(), TRUNCATED);
+  },
+};
+
+export const abortReasonIsNotTransmitted = {
+  async test(_controller, env) {
+    const { writable, aborted } = abortable();
+    await env.TARGET.abort(writable);
+    assert.strictEqual((await aborted).message, CONTEXT_ENDED);
+  },
+};
+
+export const writableOfAContextThatEndsIsAborted = {
+  async test(_controller, env) {
+    const { writable, aborted } = abortable();
+    await env.TARGET.leave(writable);
+    assert.strictEqual((await aborted).message, CONTEXT_ENDED);
+  },
+};
+
+export const writerLearnsThatTheReadableIsCancelled = {
+  async test(_controller, env) {
+    for (const [given, expected] of [[new RangeError("enough"), "enough"], [undefined, "Stream was cancelled."]]) {
+      const { readable, writable } = new IdentityTransformStream();
+      const closed = env.TARGET.closedWith(writable);
+      const reader = readable.getReader();
+      await reader.read();
+      await reader.cancel(given);
+      assert.strictEqual(await closed, expected);
+    }
+  },
+};
+
+export const failingCloseRejectsTheRemoteClose = {
+  async test(_controller, env) {
+    const writable = new WritableStream({
+      close() {
+        throw new RangeError("not yet");
+      },
+    });
+    assert.strictEqual(await env.TARGET.close(writable), "RangeError: not yet");
+  },
+};
+
+/** Bytes that a producer is ahead of its reader by. Far under what it could make in the meantime. */
+const MOST_AHEAD = 1 << 20;
+
+export const readableHoldsItsSourceBack = {
+  async test(_controller, env) {
+    let produced = 0;
+    const stream = new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        produced += 16_384;
+        controller.enqueue(new Uint8Array(16_384));
+      },
+    });
+    const reader = (await env.TARGET.echo(stream)).getReader();
+    let consumed = 0;
+    for (let turn = 0; turn < 50; turn++) {
+      consumed += (await reader.read()).value.length;
+      await scheduler.wait(1);
+      assert.ok(produced - consumed <= MOST_AHEAD, `${produced - consumed} bytes ahead`);
+    }
+    await reader.cancel();
+  },
+};
+
+export const writableHoldsItsWriterBack = {
+  async test(_controller, env) {
+    const { readable, writable } = new IdentityTransformStream();
+    const parts = Array(200).fill("x".repeat(16_384));
+    let ended = false;
+    const call = env.TARGET.writeInto(writable, ...parts).then(() => (ended = true));
+    const reader = readable.getReader();
+    await reader.read();
+    await scheduler.wait(20);
+    assert.strictEqual(ended, false);
+    for (;;) if ((await reader.read()).done) break;
+    await call;
   },
 };

@@ -202,19 +202,24 @@ impl Server {
 
     /// Serves several projects together; the first one answers HTTP.
     pub(crate) fn start_all(projects: &[&Path]) -> Self {
-        Self::start_with(projects, &[], &[])
+        Self::start_with(projects, &[])
     }
 
-    /// Serves projects with further arguments and environment variables.
-    pub(crate) fn start_with(projects: &[&Path], arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = atoll();
-        command
+    /// As [`Server::start_all`], with further options.
+    pub(crate) fn start_with(projects: &[&Path], options: &[&str]) -> Self {
+        Self::start_in(projects, options, &[])
+    }
+
+    /// As [`Server::start_with`], with further environment variables.
+    pub(crate) fn start_in(projects: &[&Path], options: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = atoll()
             .arg("serve")
             .args(projects)
             .args(["--port", "0"])
-            .args(arguments)
-            .envs(variables.iter().copied());
-        let mut child = command.spawn().expect("start atoll serve");
+            .args(options)
+            .envs(variables.iter().copied())
+            .spawn()
+            .expect("start atoll serve");
         let stdout = Captured::from(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Captured::from(child.stderr.take().expect("stderr is a pipe"));
         let begun = Instant::now();

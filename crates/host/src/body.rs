@@ -48,6 +48,14 @@ pub enum BodyError {
     /// The sender of the body gave up, for the reason that it states.
     #[error("the sender of the body failed: {0}")]
     Failed(String),
+    /// The code that made the body threw an error.
+    #[error("{name}: {message}")]
+    Thrown {
+        /// The error's class.
+        name: String,
+        /// What it says.
+        message: String,
+    },
     /// The connection that carries the body failed.
     #[error("the connection that carries the body failed: {0}")]
     Transport(String),

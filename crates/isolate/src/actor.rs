@@ -1,12 +1,12 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::heap::{Heap, HeapState};
+use crate::heap::{self, Heap, HeapState, MemoryEnd};
+use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::scheduler::{Scheduler, Watched};
@@ -54,22 +54,14 @@ pub struct Hooks {
 pub enum End {
     /// Nobody holds it any more, or its owner closed it.
     Closed,
-    /// Its heap reached the limit.
-    Memory,
+    /// A memory limit was reached.
+    Memory(MemoryEnd),
     /// A turn panicked: a defect of ours.
     Crashed,
 }
 
-#[derive(Default)]
-struct Mailbox {
-    queue: VecDeque<Envelope>,
-    /// In a lane's queue, or in a turn.
-    scheduled: bool,
-    closed: bool,
-}
-
 struct Inner {
-    mailbox: Mutex<Mailbox>,
+    mailbox: Mutex<Mailbox<Envelope>>,
     heap: Mutex<Option<Heap>>,
     state: Arc<HeapState>,
     hooks: Hooks,
@@ -108,8 +100,27 @@ impl Isolate {
             pool,
             on_end: OnceLock::new(),
         }));
+        isolate.0.state.adopted_by(isolate.downgrade());
         engine::adopt(id, isolate.downgrade());
         isolate
+    }
+
+    /// Makes its memory limit smaller, from its next message on; a larger one changes nothing.
+    pub fn set_memory_limit(&self, bytes: usize) {
+        if bytes >= self.memory_limit() {
+            return;
+        }
+        self.send(Envelope::unmetered(move |scope| heap::lower_limit(scope, bytes)));
+    }
+
+    /// Its memory limit in bytes: heap and buffers together.
+    pub fn memory_limit(&self) -> usize {
+        self.0.state.limit()
+    }
+
+    /// Bytes of heap and buffers that the process has for it, as of its last garbage collection.
+    pub fn memory(&self) -> usize {
+        self.0.state.bytes()
     }
 
     /// A weak handle.
@@ -135,6 +146,11 @@ impl Isolate {
         &self.0.state
     }
 
+    /// Whether its heap reached its limit: it ends with the turn that runs.
+    pub fn is_over_memory(&self) -> bool {
+        self.0.state.is_over_memory()
+    }
+
     /// Whether two handles mean the same isolate.
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -145,22 +161,17 @@ impl Isolate {
         let _ = self.0.on_end.set(Box::new(action));
     }
 
-    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox<Envelope>> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a message into the mailbox. A closed isolate drops it: what the message owns must settle itself on drop.
     pub fn send(&self, envelope: Envelope) {
-        let mut mailbox = self.mailbox();
-        if mailbox.closed {
-            drop(mailbox);
-            return drop(envelope);
-        }
-        mailbox.queue.push_back(envelope);
-        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
-        drop(mailbox);
-        if schedule {
-            self.0.scheduler.enqueue(self.clone());
+        let sent = self.mailbox().send(envelope);
+        match sent {
+            Sent::Waits(true) => self.0.scheduler.enqueue(self.clone()),
+            Sent::Waits(false) => {}
+            Sent::Refused(envelope) => drop(envelope),
         }
     }
 
@@ -170,13 +181,8 @@ impl Isolate {
     }
 
     fn end(&self, end: End) {
-        let mut mailbox = self.mailbox();
-        if std::mem::replace(&mut mailbox.closed, true) {
-            return;
-        }
-        let queue = std::mem::take(&mut mailbox.queue);
-        let schedule = !std::mem::replace(&mut mailbox.scheduled, true);
-        drop(mailbox);
+        let closed = self.mailbox().close();
+        let Some((queue, schedule)) = closed else { return };
         drop(queue);
         if schedule {
             self.0.scheduler.enqueue(self.clone());
@@ -189,36 +195,27 @@ impl Isolate {
         }
     }
 
-    fn next(&self) -> Next {
-        let mut mailbox = self.mailbox();
-        if mailbox.closed {
-            return Next::Closed;
-        }
-        match mailbox.queue.pop_front() {
-            Some(envelope) => Next::Message(envelope),
-            None => {
-                mailbox.scheduled = false;
-                Next::Idle
-            }
-        }
+    fn next_message(&self) -> Next<Envelope> {
+        self.mailbox().next()
     }
 
     /// Runs one turn on this thread.
     pub(crate) fn run_turn(&self, thread: &Watched) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
-        let started = Instant::now();
         heap.enter(|scope| {
+            let started = Instant::now();
+            let mut now = started;
             loop {
-                match self.next() {
-                    Next::Message(envelope) => self.deliver(scope, thread, envelope),
+                match self.next_message() {
+                    Next::Message(envelope) => now = self.deliver(scope, thread, envelope, now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
                 }
                 if self.0.state.is_over_memory() {
                     break Turn::OverMemory;
                 }
-                if started.elapsed() > TURN_SLICE {
+                if now.saturating_duration_since(started) > TURN_SLICE {
                     break Turn::Yield;
                 }
             }
@@ -232,10 +229,21 @@ impl Isolate {
             Turn::Yield => self.0.scheduler.enqueue(self.clone()),
             Turn::Closed => self.dispose(),
             Turn::OverMemory => {
-                self.end(End::Memory);
+                self.end_for_memory();
                 self.dispose();
             }
         }
+    }
+
+    fn end_for_memory(&self) {
+        self.end(End::Memory(self.0.state.memory_end().unwrap_or(MemoryEnd::Isolate)));
+    }
+
+    /// The thread that runs its turn is lost inside V8, which could not have the memory that it needed: callers are told,
+    /// the heap is never used again.
+    pub(crate) fn lose(&self) {
+        self.0.state.exceed(MemoryEnd::Isolate);
+        self.end_for_memory();
     }
 
     /// A turn panicked: the isolate cannot be trusted any more and ends, its heap with it.
@@ -253,14 +261,21 @@ impl Isolate {
         }
     }
 
-    fn deliver(&self, scope: &mut v8::PinScope<'_, '_>, thread: &Watched, envelope: Envelope) {
+    /// Delivers a message, at `now`. Gives the time after it.
+    fn deliver(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        thread: &Watched,
+        envelope: Envelope,
+        now: Instant,
+    ) -> Instant {
         let Envelope { meter, deliver } = envelope;
         if meter.as_ref().is_some_and(|m| m.is_over()) {
             // The invocation has ended; its callers have their error.
-            return;
+            return now;
         }
         v8::scope!(let scope, scope);
-        thread.begin(self, meter.clone());
+        thread.begin(self, meter.clone(), now);
         let uncaught = {
             v8::tc_scope!(let scope, scope);
             deliver(scope);
@@ -287,7 +302,8 @@ impl Isolate {
             }
             (self.0.hooks.rejected)(scope, rejections);
         }
-        let stopped = thread.finish(meter.as_deref()) || scope.is_execution_terminating();
+        let now = Instant::now();
+        let stopped = thread.finish(meter.as_deref(), now) || scope.is_execution_terminating();
         if stopped && !self.0.state.is_over_memory() {
             self.drop_microtasks(scope);
         }
@@ -295,6 +311,7 @@ impl Isolate {
             v8::tc_scope!(let scope, scope);
             (self.0.hooks.after_message)(scope, stopped);
         }
+        now
     }
 
     fn is_stopped(&self, scope: &mut v8::PinScope<'_, '_>) -> bool {
@@ -316,12 +333,6 @@ enum Outcome {
     Done,
     Threw(ExceptionReport),
     Stopped,
-}
-
-enum Next {
-    Message(Envelope),
-    Idle,
-    Closed,
 }
 
 /// How a turn ended.

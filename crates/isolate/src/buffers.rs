@@ -2,38 +2,76 @@
 //! Past the limit V8 first collects, then throws a `RangeError`, as the standard says.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use crate::heap::MemoryEnd;
+use crate::memory;
 
 /// Bytes of buffers of one isolate.
 pub(crate) struct Budget {
     used: AtomicUsize,
-    limit: usize,
+    /// Bytes of the JavaScript heap, which count against the same limit.
+    heap: AtomicUsize,
+    limit: AtomicUsize,
+    /// The last request was refused, and V8 has not been told what to make of it.
+    refused: AtomicBool,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit })
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            heap: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+            refused: AtomicBool::new(false),
+        })
     }
 
-    fn used(&self) -> usize {
+    /// Bytes that are taken.
+    pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// The JavaScript heap has this many bytes of live objects.
+    pub(crate) fn heap_has(&self, bytes: usize) {
+        self.heap.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes the limit smaller.
+    pub(crate) fn lower(&self, limit: usize) {
+        self.limit.fetch_min(limit, Ordering::Relaxed);
+    }
+
+    /// Whether the last request was refused; asked once for each refusal.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused.swap(false, Ordering::Relaxed)
+    }
+
+    fn most(&self) -> usize {
+        self.limit.load(Ordering::Relaxed).saturating_sub(self.heap.load(Ordering::Relaxed))
     }
 
     /// Takes `length` bytes of the budget. False: they are not there.
     fn take(&self, length: usize) -> bool {
+        let most = self.most();
         let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-            used.checked_add(length).filter(|sum| *sum <= self.limit)
+            used.checked_add(length).filter(|sum| *sum <= most)
         });
+        self.refused.store(taken.is_err(), Ordering::Relaxed);
+        if taken.is_ok() {
+            memory::buffer_made(length);
+        }
         taken.is_ok()
     }
 
     fn has_room(&self, length: usize) -> bool {
-        self.used.load(Ordering::Acquire).checked_add(length).is_some_and(|sum| sum <= self.limit)
+        self.used.load(Ordering::Acquire).checked_add(length).is_some_and(|sum| sum <= self.most())
     }
 
     fn give_back(&self, length: usize) {
         self.used.fetch_sub(length, Ordering::AcqRel);
+        memory::buffer_dropped(length);
     }
 }
 
@@ -71,7 +109,7 @@ pub(crate) fn make_room(scope: &mut v8::PinScope<'_, '_>, length: usize) -> bool
     scope.low_memory_notification();
     let room = budget.has_room(length);
     if !room {
-        state.exceed();
+        state.exceed(MemoryEnd::Isolate);
     }
     room
 }

@@ -14,9 +14,10 @@ use crate::actor::{Envelope, WeakIsolate};
 /// V8 flags that Atoll always sets. A regular expression is compiled to machine code only once it is hot: by default V8
 /// does so on the second use, and each isolate that has any machine code takes at least 256 KiB of a range that all
 /// isolates of the process share. Without loop unrolling, because with it the optimising compiler also drops the checks
-/// by which a loop notices that it is to stop: `for (;;) a.push(new Array(1000).fill(1.5))` then outlives every limit.
+/// by which a loop notices that it is to stop: `for (;;) a.push(new Array(1000).fill(1.5))` then outlives every limit. A
+/// Wasm memory has at most 128 MiB, as much as an isolate.
 const FLAGS: &str = "--single-threaded-gc --js-source-phase-imports --regexp-tier-up-ticks=50 \
-                     --no-turboshaft-loop-unrolling";
+                     --no-turboshaft-loop-unrolling --wasm-max-mem-pages=2048";
 
 static INITIALIZED: Once = Once::new();
 static REGISTRY: OnceLock<Mutex<HashMap<usize, Tasks>>> = OnceLock::new();

@@ -1,10 +1,12 @@
 //! A V8 isolate with its context, made from the startup snapshot, and its memory limit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::actor::{Envelope, WeakIsolate};
 use crate::extension::Startup;
-use crate::{buffers, engine, modules, realm};
+use crate::scheduler::out_of_memory;
+use crate::{buffers, engine, memory, modules, realm};
 
 /// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
 /// choice of 128 MiB is full after some 500 isolates that have any, and V8 aborts the process then.
@@ -13,21 +15,50 @@ const CODE_RANGE: usize = 512 << 20;
 /// Memory limits of one heap.
 #[derive(Debug, Clone, Copy)]
 pub struct HeapLimits {
-    /// Bytes of JavaScript heap, and as many again of buffers outside it.
+    /// Bytes of JavaScript heap and of buffers outside it, together.
     pub heap_bytes: usize,
+}
+
+/// Whose memory limit ended an isolate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MemoryEnd {
+    /// Its own.
+    Isolate = 1,
+    /// The process's: it took the most when there was no more.
+    Process = 2,
 }
 
 /// What can be known of a heap without its lock.
 pub struct HeapState {
     handle: v8::IsolateHandle,
-    over_memory: AtomicBool,
+    /// 0, or a [`MemoryEnd`].
+    over_memory: AtomicU8,
     limit: AtomicUsize,
+    /// Bytes that V8 held for the heap when it was last looked at; large objects count twice, because each begins a new
+    /// 256 KiB of the cage.
+    held: AtomicUsize,
+    /// Bytes of live objects and buffers, likewise.
+    used: AtomicUsize,
+    budget: Arc<buffers::Budget>,
+    /// Bytes elsewhere that the collector was told of, to make it look sooner: not this heap's own.
+    elsewhere: AtomicI64,
+    actor: OnceLock<WeakIsolate>,
 }
 
 impl HeapState {
-    /// Whether the heap reached its limit and is being ended.
+    /// Whether the heap reached a memory limit and is being ended.
     pub fn is_over_memory(&self) -> bool {
-        self.over_memory.load(Ordering::Acquire)
+        self.over_memory.load(Ordering::Acquire) != 0
+    }
+
+    /// The limit that it reached.
+    pub fn memory_end(&self) -> Option<MemoryEnd> {
+        match self.over_memory.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(MemoryEnd::Isolate),
+            _ => Some(MemoryEnd::Process),
+        }
     }
 
     /// The limit in bytes.
@@ -35,10 +66,34 @@ impl HeapState {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// The memory limit is reached: what runs is stopped, the isolate ends with its turn.
-    pub(crate) fn exceed(&self) {
-        self.over_memory.store(true, Ordering::Release);
+    /// Bytes of heap and buffers that the process has for it, as of its last garbage collection.
+    pub fn bytes(&self) -> usize {
+        self.heap_bytes() + self.buffer_bytes()
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// A memory limit is reached: what runs is stopped, the isolate ends with its turn.
+    pub(crate) fn exceed(&self, end: MemoryEnd) {
+        let _ = self.over_memory.compare_exchange(0, end as u8, Ordering::AcqRel, Ordering::Acquire);
         self.terminate();
+    }
+
+    /// An isolate that is to end and has nothing to do gets a turn to end in.
+    pub(crate) fn wake(&self) {
+        if let Some(isolate) = self.actor.get().and_then(WeakIsolate::upgrade) {
+            isolate.send(Envelope::unmetered(|_| {}));
+        }
+    }
+
+    pub(crate) fn adopted_by(&self, actor: WeakIsolate) {
+        let _ = self.actor.set(actor);
     }
 
     /// Stops what runs in the heap, from any thread.
@@ -48,6 +103,34 @@ impl HeapState {
 
     pub(crate) fn resume(&self) {
         self.handle.cancel_terminate_execution();
+    }
+
+    /// A turn takes long: what its heap holds is looked at again at its next stop, for much can be allocated between two
+    /// collections.
+    pub(crate) fn look_again(self: &Arc<Self>) {
+        self.handle.request_interrupt(looked_at, Arc::as_ptr(self) as *mut std::ffi::c_void);
+    }
+
+    /// After a garbage collection: the process's account, and, where all of it was looked at, the heap's own limit.
+    fn collected(&self, figures: HeapFigures, all: bool) {
+        let held = figures.committed + figures.large;
+        let before = self.held.swap(held, Ordering::Relaxed);
+        memory::heap_changed(before, held);
+        if all {
+            let elsewhere = self.elsewhere.load(Ordering::Relaxed).max(0) as usize;
+            let used = figures.used + figures.external.saturating_sub(elsewhere);
+            self.used.store(used, Ordering::Relaxed);
+            self.budget.heap_has(figures.used);
+            if used > self.limit() {
+                self.exceed(MemoryEnd::Isolate);
+            }
+        }
+    }
+}
+
+impl Drop for HeapState {
+    fn drop(&mut self) {
+        memory::heap_changed(*self.held.get_mut(), 0);
     }
 }
 
@@ -86,9 +169,15 @@ impl Heap {
             unsafe { isolate.try_into_shared() }.expect("a new isolate has nothing that forbids sharing");
         let state = Arc::new(HeapState {
             handle: isolate.thread_safe_handle(),
-            over_memory: AtomicBool::new(false),
+            over_memory: AtomicU8::new(0),
             limit: AtomicUsize::new(limits.heap_bytes),
+            held: AtomicUsize::new(0),
+            used: AtomicUsize::new(0),
+            budget: budget.clone(),
+            elsewhere: AtomicI64::new(0),
+            actor: OnceLock::new(),
         });
+        memory::register(Arc::downgrade(&state));
         let mut locker = isolate.lock();
         let id = {
             // SAFETY: only the address is taken, as the key under which V8's platform posts tasks.
@@ -100,6 +189,8 @@ impl Heap {
         locker.set_slot(buffers::Guard { budget, state: state.clone() });
         let data = Arc::as_ptr(&state) as *mut std::ffi::c_void;
         locker.add_near_heap_limit_callback(near_heap_limit, data);
+        locker.add_gc_epilogue_callback(collected, data, v8::GCType::kGCTypeAll);
+        locker.set_oom_error_handler(out_of_memory);
         let context = {
             v8::scope!(let scope, &mut *locker);
             let context = v8::Context::new(scope, v8::ContextOptions::default());
@@ -111,6 +202,7 @@ impl Heap {
             }
             v8::Global::new(scope, context)
         };
+        state.collected(figures(&mut locker), true);
         drop(locker);
         LIVE.fetch_add(1, Ordering::Relaxed);
         Self { context, isolate, state, id }
@@ -142,13 +234,73 @@ impl Drop for Heap {
     }
 }
 
+/// How much further a heap may grow that has reached its limit and is being stopped. One step of a built-in (a table
+/// that doubles, an array that is filled) can ask for up to 512 MiB before the stop takes effect, and V8 aborts the process
+/// when it cannot have them.
+const LAST_STEP: usize = 1 << 30;
+
 /// V8 calls this when the heap is nearly full. It must raise the limit, or V8 aborts the process: enough for the
 /// termination to unwind.
-unsafe extern "C" fn near_heap_limit(data: *mut std::ffi::c_void, current: usize, _initial: usize) -> usize {
+unsafe extern "C" fn near_heap_limit(data: *mut std::ffi::c_void, current: usize, initial: usize) -> usize {
     // SAFETY: the data is the state that the heap owns; the callback lives no longer than the heap's isolate.
     let state = unsafe { &*data.cast::<HeapState>() };
-    state.exceed();
-    current + (current / 2).max(16 << 20)
+    if state.budget.was_refused() {
+        // A buffer is what there is no room for: that is the guest's RangeError, and the heap is well.
+        return current;
+    }
+    state.exceed(if memory::is_full() { MemoryEnd::Process } else { MemoryEnd::Isolate });
+    current.max(initial + LAST_STEP)
+}
+
+/// V8 calls this at the end of each garbage collection.
+unsafe extern "C" fn collected(
+    isolate: v8::UnsafeRawIsolatePtr,
+    kind: v8::GCType,
+    _flags: v8::GCCallbackFlags,
+    data: *mut std::ffi::c_void,
+) {
+    // SAFETY: as in `near_heap_limit`.
+    let state = unsafe { &*data.cast::<HeapState>() };
+    // SAFETY: V8 gives the isolate that it collected, locked by this thread.
+    let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
+    state.collected(figures(&mut isolate), kind == v8::GCType::kGCTypeMarkSweepCompact);
+}
+
+/// V8 calls this when the code that runs next looks for interrupts.
+unsafe extern "C" fn looked_at(isolate: v8::UnsafeRawIsolatePtr, data: *mut std::ffi::c_void) {
+    // SAFETY: as in `collected`.
+    let (state, mut isolate) =
+        unsafe { (&*data.cast::<HeapState>(), v8::Isolate::from_raw_isolate_ptr(isolate)) };
+    state.collected(figures(&mut isolate), false);
+}
+
+fn figures(isolate: &mut v8::Isolate) -> HeapFigures {
+    let figures = isolate.get_heap_statistics();
+    HeapFigures {
+        used: figures.used_heap_size(),
+        committed: figures.total_heap_size(),
+        large: large_object_spaces(isolate)
+            .iter()
+            .filter_map(|space| isolate.get_heap_space_statistics(*space))
+            .map(|space| space.space_size())
+            .sum(),
+        // No change, but the sum: buffers, Wasm memories and code, and what `weigh` told of.
+        external: isolate.adjust_amount_of_external_allocated_memory(0).max(0) as usize,
+    }
+}
+
+/// The heap spaces, by number, whose every object has pages of its own in the cage. The same in every isolate.
+fn large_object_spaces(isolate: &mut v8::Isolate) -> &'static [usize] {
+    static SPACES: OnceLock<Vec<usize>> = OnceLock::new();
+    SPACES.get_or_init(|| {
+        (0..isolate.number_of_heap_spaces())
+            .filter(|space| {
+                isolate.get_heap_space_statistics(*space).is_some_and(|space| {
+                    matches!(space.space_name().to_bytes(), b"large_object_space" | b"new_large_object_space")
+                })
+            })
+            .collect()
+    })
 }
 
 fn configure(isolate: &mut v8::Isolate) {
@@ -171,6 +323,8 @@ pub struct HeapFigures {
     pub used: usize,
     /// Bytes reserved from the system.
     pub committed: usize,
+    /// Those of them that are in large objects.
+    pub large: usize,
     /// Bytes outside the heap that V8 was told of.
     pub external: usize,
 }
@@ -178,13 +332,30 @@ pub struct HeapFigures {
 impl Heap {
     /// Reads the figures.
     pub fn figures(&self) -> HeapFigures {
-        self.enter(|scope| {
-            let figures = scope.get_heap_statistics();
-            HeapFigures {
-                used: figures.used_heap_size(),
-                committed: figures.total_heap_size(),
-                external: figures.external_memory(),
-            }
-        })
+        self.enter(|scope| figures(scope))
     }
+}
+
+/// Tells the collector of `bytes` of memory elsewhere that objects of this heap keep (negative: no longer): otherwise an
+/// isolate with a small heap collects too late, or never.
+pub fn weigh(scope: &mut v8::PinScope<'_, '_>, bytes: i64) {
+    if bytes == 0 {
+        return;
+    }
+    if let Some(guard) = scope.get_slot::<buffers::Guard>() {
+        guard.state.elsewhere.fetch_add(bytes, Ordering::Relaxed);
+    }
+    scope.adjust_amount_of_external_allocated_memory(bytes);
+}
+
+/// Makes the memory limit of the isolate that runs here smaller; a larger one changes nothing.
+pub(crate) fn lower_limit(scope: &mut v8::PinScope<'_, '_>, bytes: usize) {
+    let Some(state) = scope.get_slot::<buffers::Guard>().map(|guard| guard.state.clone()) else { return };
+    if state.limit.fetch_min(bytes, Ordering::Relaxed) <= bytes {
+        return;
+    }
+    state.budget.lower(bytes);
+    // V8 takes a smaller limit only when it is told that the callback goes.
+    scope.remove_near_heap_limit_callback(near_heap_limit, bytes);
+    scope.add_near_heap_limit_callback(near_heap_limit, Arc::as_ptr(&state) as *mut std::ffi::c_void);
 }

@@ -1,10 +1,16 @@
 //! CPU budgets: one meter for each invocation, charged by the turns that work for it, watched by the watchdog.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 type OnOver = Box<dyn Fn(&Meter) + Send + Sync>;
+
+/// Somebody who waits for work that is charged to a meter: told when the meter ends that work.
+pub trait Waiter: Send + Sync {
+    /// The work ended early. Called without the isolate's lock, from any thread.
+    fn ended(&self, reason: &str);
+}
 
 /// Counts the CPU time spent for one invocation and knows its limit.
 pub struct Meter {
@@ -12,7 +18,9 @@ pub struct Meter {
     limit_ns: AtomicU64,
     over: AtomicBool,
     on_over: OnceLock<OnOver>,
-    onward: OnceLock<Arc<Meter>>,
+    ending: Once,
+    reason: OnceLock<Arc<str>>,
+    waiters: Mutex<Vec<Weak<dyn Waiter>>>,
 }
 
 impl Meter {
@@ -23,7 +31,9 @@ impl Meter {
             limit_ns: AtomicU64::new(limit.as_nanos() as u64),
             over: AtomicBool::new(false),
             on_over: OnceLock::new(),
-            onward: OnceLock::new(),
+            ending: Once::new(),
+            reason: OnceLock::new(),
+            waiters: Mutex::default(),
         }
     }
 
@@ -53,16 +63,8 @@ impl Meter {
         self.over.load(Ordering::Acquire)
     }
 
-    /// What is charged from now on is charged to `meter` too: for work whose invocation is known only once it runs.
-    pub fn pass_on_to(&self, meter: Arc<Self>) {
-        let _ = self.onward.set(meter);
-    }
-
     /// Adds CPU time spent; passing the limit runs the action.
     pub fn charge(&self, spent: Duration) {
-        if let Some(onward) = self.onward.get() {
-            onward.charge(spent);
-        }
         let used =
             self.used_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed) + spent.as_nanos() as u64;
         if used > self.limit_ns.load(Ordering::Relaxed) {
@@ -76,10 +78,54 @@ impl Meter {
     }
 
     pub(crate) fn exceed(&self) {
-        if !self.over.swap(true, Ordering::AcqRel)
-            && let Some(action) = self.on_over.get()
-        {
-            action(self);
+        self.over.store(true, Ordering::Release);
+        // Whoever comes second waits until the callers have been told: it may be about to drop what they wait for.
+        self.ending.call_once_force(|_| {
+            if let Some(action) = self.on_over.get() {
+                action(self);
+            }
+            self.tell();
+        });
+    }
+
+    /// Why the work ended early, for those who ask or wait; the first reason stays. Given by [`Meter::on_over`]'s
+    /// action, or before [`Meter::stop`].
+    pub fn set_reason(&self, reason: &str) {
+        let _ = self.reason.set(reason.into());
+    }
+
+    /// Why the work ended early, where it did and somebody said.
+    pub fn reason(&self) -> Option<Arc<str>> {
+        self.reason.get().cloned()
+    }
+
+    /// Ends the work for another reason than its CPU time: nothing that is charged to the meter starts any more, and
+    /// what runs is stopped at the watchdog's next look. The action for the limit is not called.
+    pub fn stop(&self) {
+        self.over.store(true, Ordering::Release);
+        self.limit_ns.store(0, Ordering::Relaxed);
+        self.ending.call_once_force(|_| self.tell());
+    }
+
+    /// Tells somebody when the work ends early, unless it is gone by then.
+    pub fn tell_when_ended(&self, waiter: Weak<dyn Waiter>) {
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        // Swept when those that are gone could outnumber the others.
+        if waiters.len() >= 16 && waiters.len().is_power_of_two() {
+            waiters.retain(|known| known.strong_count() > 0);
+        }
+        waiters.push(waiter);
+        drop(waiters);
+        if self.ending.is_completed() {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        let waiters = std::mem::take(&mut *self.waiters.lock().unwrap_or_else(PoisonError::into_inner));
+        let reason = self.reason();
+        for waiter in waiters.iter().filter_map(Weak::upgrade) {
+            waiter.ended(reason.as_deref().unwrap_or("The invocation ended by a limit."));
         }
     }
 }

@@ -1,31 +1,27 @@
 //! The warm pool: blank heaps made ahead of need, each used once; and the place where ended heaps are disposed of.
 //! Both cost V8 fractions of a millisecond to some milliseconds, which no turn should wait for.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::extension::Startup;
 use crate::heap::{Heap, HeapLimits, live};
+use crate::memory;
+use stock::{PRESSED, Step, Stock};
+
+pub mod stock;
 
 /// A pool of blank heaps, filled by a thread of its own.
 pub struct Pool {
     startup: &'static Startup,
     limits: HeapLimits,
-    target: usize,
-    room: Room,
     on_pressure: OnceLock<OnPressure>,
     state: Mutex<State>,
     wake: Condvar,
+    pressed: AtomicBool,
     figures: Figures,
 }
-
-/// Without a request for this long, the pool makes up for what was taken.
-const CALM: Duration = Duration::from_millis(4);
-
-/// Ended heaps that may wait for the pool's thread.
-const MAX_ENDED: usize = 32;
 
 /// Takes a heap, or learns that there was no room for one in time.
 type Taker = Box<dyn FnOnce(Option<Heap>) + Send>;
@@ -42,12 +38,8 @@ pub struct Room {
 /// Asked, from the pool's thread, to let go of heaps that nobody needs now. Gives how many it let go of.
 type OnPressure = Box<dyn Fn() -> usize + Send + Sync>;
 
-#[derive(Default)]
 struct State {
-    blank: VecDeque<Heap>,
-    waiting: VecDeque<(Instant, Taker)>,
-    ended: Vec<Heap>,
-    last_taken: Option<Instant>,
+    stock: Stock<Heap, Taker>,
     closed: bool,
 }
 
@@ -63,11 +55,10 @@ impl Pool {
         let pool = Arc::new(Self {
             startup,
             limits,
-            target,
-            room,
             on_pressure: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State { stock: Stock::new(target, room), closed: false }),
             wake: Condvar::new(),
+            pressed: AtomicBool::new(false),
             figures: Figures::default(),
         });
         let worker = pool.clone();
@@ -75,7 +66,17 @@ impl Pool {
             .name("atoll-pool".into())
             .spawn(move || worker.serve())
             .expect("the system can start a thread at start-up");
+        memory::register_pool(Arc::downgrade(&pool));
         pool
+    }
+
+    /// Memory is short: whoever can is asked to let go of heaps. Any thread.
+    pub(crate) fn press(&self) {
+        if !self.pressed.swap(true, Ordering::AcqRel) {
+            // Under the lock, or the pool's thread could miss it on its way to sleep.
+            let _state = self.lock();
+            self.wake.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -92,15 +93,16 @@ impl Pool {
     /// for room; when there is none in time, `take` gets nothing. A closed pool drops `take`.
     pub fn request(&self, take: impl FnOnce(Option<Heap>) + Send + 'static) {
         let mut state = self.lock();
-        let heap = state.blank.pop_front();
-        state.last_taken = Some(Instant::now());
+        let now = Instant::now();
+        let heap = state.stock.take(now);
         let mut take = Some(take);
         if heap.is_none() && !state.closed {
             self.figures.missed.fetch_add(1, Ordering::Relaxed);
-            let until = Instant::now() + self.room.wait;
-            state.waiting.extend(take.take().map(|t| (until, Box::new(t) as Taker)));
+            if let Some(take) = take.take() {
+                state.stock.wait(now, Box::new(take));
+            }
         }
-        let low = state.blank.len() < self.target;
+        let low = state.stock.is_low();
         drop(state);
         if low {
             self.wake.notify_one();
@@ -114,13 +116,13 @@ impl Pool {
     /// pile up. Not to be called inside a turn.
     pub fn dispose(&self, heap: Heap) {
         let mut state = self.lock();
-        if state.closed || state.ended.len() >= MAX_ENDED {
-            drop(state);
-            return drop(heap);
-        }
-        state.ended.push(heap);
+        let at_once = state.closed || memory::is_pressing();
+        let left = if at_once { Some(heap) } else { state.stock.end(heap) };
         drop(state);
-        self.wake.notify_one();
+        match left {
+            Some(heap) => drop(heap),
+            None => self.wake.notify_one(),
+        }
     }
 
     /// Heaps made so far, and how often a caller found the pool empty.
@@ -130,12 +132,12 @@ impl Pool {
 
     /// Blank heaps that are ready now.
     pub fn ready(&self) -> usize {
-        self.lock().blank.len()
+        self.lock().stock.ready()
     }
 
     /// Requests that wait for a heap.
     pub fn waiting(&self) -> usize {
-        self.lock().waiting.len()
+        self.lock().stock.waiting()
     }
 
     /// Ends the thread; heaps disposed of later are dropped where they are.
@@ -146,77 +148,68 @@ impl Pool {
 
     fn serve(&self) {
         let mut state = self.lock();
-        loop {
-            if state.closed {
-                let rest = std::mem::take(&mut *state);
-                state.closed = true;
+        while !state.closed {
+            if self.pressed.swap(false, Ordering::AcqRel) {
                 drop(state);
-                drop(rest);
-                return;
+                self.ease();
+                state = self.lock();
+                continue;
             }
-            state = self.step(state);
+            let step = state.stock.next(Instant::now(), live());
+            state = self.take_step(state, step);
         }
+        let rest = state.stock.close();
+        drop(state);
+        drop(rest);
     }
 
     /// Does one thing, without the lock, and takes the lock again.
-    fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        // Whoever waits comes first, then the first half of the pool, then disposals, then the rest of the pool.
-        let full = live() >= self.room.heaps;
-        let urgent = state.blank.len() < self.target / 2 && state.ended.len() < MAX_ENDED / 2;
-        if full && !state.waiting.is_empty() {
-            return self.make_room(state);
+    fn take_step<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        step: Step<Heap, Taker>,
+    ) -> MutexGuard<'a, State> {
+        match step {
+            Step::Wait(Some(time)) => return self.wait(state, time),
+            Step::Wait(None) => return self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+            _ => drop(state),
         }
-        let calm = state.last_taken.is_none_or(|taken| taken.elapsed() > CALM);
-        let behind = state.blank.len() < self.target / 2 || state.ended.len() > MAX_ENDED / 2;
-        if !calm && !behind && state.waiting.is_empty() {
-            // Both kinds of work change the process's memory map, which slows whoever runs: not in the middle of a burst.
-            return self.wake.wait_timeout(state, CALM).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if let Some((_, take)) = state.waiting.pop_front() {
-            drop(state);
-            take(Some(self.make()));
-        } else if (!urgent || full)
-            && let Some(ended) = state.ended.pop()
-        {
-            drop(state);
-            drop(ended);
-        } else if state.blank.len() < self.target && !full {
-            drop(state);
-            let heap = self.make();
-            state = self.lock();
-            state.blank.push_back(heap);
-            return state;
-        } else {
-            return self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Step::Give(heap, take) => take(Some(heap)),
+            Step::Serve(take) => take(Some(self.make())),
+            Step::Refuse(take) => take(None),
+            Step::Dispose(heap) => drop(heap),
+            Step::Fill => {
+                let heap = self.make();
+                let mut state = self.lock();
+                state.stock.add(heap);
+                return state;
+            }
+            Step::Press => {
+                let freed = self.on_pressure.get().map_or(0, |action| action());
+                let state = self.lock();
+                let ended = freed > 0 && state.stock.has_ended();
+                return if ended { state } else { self.wait(state, PRESSED) };
+            }
+            Step::Wait(_) => {}
         }
         self.lock()
+    }
+
+    fn wait<'a>(&'a self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        self.wake.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Memory is short: idle heaps go, a few at a time, until it no longer is.
+    fn ease(&self) {
+        while memory::is_pressing() && self.on_pressure.get().map_or(0, |action| action()) > 0 {
+            // What was let go of ends in turns of its own, and is dropped there.
+            std::thread::sleep(PRESSED);
+        }
     }
 
     fn make(&self) -> Heap {
         self.figures.made.fetch_add(1, Ordering::Relaxed);
         Heap::new(self.startup, self.limits)
-    }
-
-    /// The process is full and somebody waits.
-    fn make_room<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        if let Some(ended) = state.ended.pop() {
-            drop(state);
-            drop(ended);
-            return self.lock();
-        }
-        let now = Instant::now();
-        if let Some((_, take)) = state.waiting.pop_front_if(|(until, _)| *until <= now) {
-            drop(state);
-            take(None);
-            return self.lock();
-        }
-        drop(state);
-        let freed = self.on_pressure.get().map_or(0, |action| action());
-        let state = self.lock();
-        if freed > 0 && !state.ended.is_empty() {
-            return state;
-        }
-        // What was let go of ends in turns of its own; requests time out meanwhile.
-        self.wake.wait_timeout(state, Duration::from_millis(20)).unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -48,14 +48,27 @@ impl Message {
         }
     }
 
+    /// Whether there are only primitives in it.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self.body, Body::Passes(_))
+    }
+
     /// The capabilities that travel with it.
     pub fn capabilities(&self) -> &[Capability] {
         &self.caps
     }
 
-    /// A message made of raw bytes, for tests of the reader.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { body: Body::Passes(vec![bytes.into()]), caps: Vec::new() }
+    /// The bytes of each pass; none where the value needed no serialiser. For tests of the reader.
+    pub fn passes(&self) -> &[Arc<[u8]>] {
+        match &self.body {
+            Body::Passes(passes) => passes,
+            Body::Primitive(_) | Body::List(_) => &[],
+        }
+    }
+
+    /// A message made of raw bytes and whatever capabilities, for tests of the reader.
+    pub fn from_parts(passes: Vec<Arc<[u8]>>, caps: Vec<Capability>) -> Self {
+        Self { body: Body::Passes(passes), caps }
     }
 }
 
@@ -64,6 +77,12 @@ const SCRIPT: &str = "web/clone";
 
 /// Descriptors may describe host objects themselves (a Request holds a signal); deeper is refused.
 const MAX_PASSES: usize = 16;
+
+/// Capabilities that one message may carry. Those who read it make an object for each.
+pub const MAX_CAPABILITIES: usize = 10_000;
+
+/// Host objects in one message, whether they are capabilities or not.
+const MAX_HOSTS: usize = 100_000;
 
 /// Capabilities collected while a message is written, or waiting while one is read. A stack: writing can nest.
 #[derive(Default)]
@@ -76,25 +95,70 @@ fn frames<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Vec<Vec<Option<Cap
     &mut scope.get_slot_mut::<Frames>().expect("set above").0
 }
 
-/// Adds a capability to the message that is being written; gives its index in the message.
-pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Option<u32> {
-    let frame = frames(scope).last_mut()?;
+/// Adds a capability to the message that is being written; gives its index in the message, or nothing where none is
+/// being written.
+///
+/// # Errors
+/// A `DataCloneError` when the message has [`MAX_CAPABILITIES`].
+pub fn attach(scope: &mut v8::PinScope<'_, '_>, capability: Capability) -> Result<Option<u32>, JsError> {
+    let Some(frame) = frames(scope).last_mut() else { return Ok(None) };
+    if frame.len() >= MAX_CAPABILITIES {
+        return Err(too_many_capabilities());
+    }
     frame.push(Some(capability));
-    Some(frame.len() as u32 - 1)
+    Ok(Some(frame.len() as u32 - 1))
 }
 
-/// Takes a capability out of the message that is being read.
-pub fn adopt(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
-    frames(scope).last_mut()?.get_mut(index as usize)?.take()
+fn too_many_capabilities() -> JsError {
+    JsError::dom(
+        "DataCloneError",
+        format!(
+            "A message can carry at most {MAX_CAPABILITIES} functions, stubs and streams; this one has more of them."
+        ),
+    )
+}
+
+/// Takes a capability of type `T` out of the message that is being read, once.
+pub fn adopt<T: Any>(scope: &mut v8::PinScope<'_, '_>, index: u32) -> Option<Capability> {
+    let slot = frames(scope).last_mut()?.get_mut(index as usize)?;
+    slot.take_if(|capability| capability.is::<T>())
+}
+
+/// What a reader gets for whatever is wrong with a message.
+pub fn unreadable() -> JsError {
+    JsError::dom("DataCloneError", "Unable to deserialize cloned data.")
+}
+
+/// What becomes of instances of the guest's own classes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Instances {
+    /// A codec decides, or they are refused: in messages.
+    Hosts,
+    /// They are copied as plain objects: in `structuredClone()`.
+    Plain,
 }
 
 /// Writes a value. None: an exception is pending (a `DataCloneError`, or what a getter threw).
 pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    write_with(scope, value, Instances::Hosts, value.is_native_error())
+}
+
+/// As [`write`], for `structuredClone()`.
+pub fn write_clone<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    write_with(scope, value, Instances::Plain, false)
+}
+
+fn write_with<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
+) -> Option<Message> {
     if let Some(primitive) = Primitive::of(scope, value) {
         return Some(Message { body: Body::Primitive(primitive), caps: Vec::new() });
     }
     frames(scope).push(Vec::new());
-    let passes = write_passes(scope, value);
+    let passes = write_passes(scope, value, instances, has_error);
     let caps = frames(scope).pop().unwrap_or_default();
     Some(Message { body: Body::Passes(passes?), caps: caps.into_iter().flatten().collect() })
 }
@@ -109,7 +173,11 @@ pub fn write_list<'s>(scope: &mut v8::PinScope<'s, '_>, list: v8::Local<'s, v8::
             let item = array.get_index(scope, index)?;
             match Primitive::of(scope, item) {
                 Some(primitive) => values.push(primitive),
-                None => return write(scope, list),
+                None => {
+                    let rest = (index..array.length()).filter_map(|index| array.get_index(scope, index));
+                    let has_error = rest.into_iter().any(|item| item.is_native_error());
+                    return write_with(scope, list, Instances::Hosts, has_error);
+                }
             }
         }
         return Some(Message { body: Body::List(values), caps: Vec::new() });
@@ -188,11 +256,13 @@ impl Primitive {
 fn write_passes<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
 ) -> Option<Vec<Arc<[u8]>>> {
     let mut passes = Vec::with_capacity(1);
     let mut value = value;
     loop {
-        let (bytes, hosts) = write_pass(scope, value)?;
+        let (bytes, hosts) = write_pass(scope, value, instances, has_error && passes.is_empty())?;
         passes.push(bytes.into());
         if hosts.is_empty() {
             return Some(passes);
@@ -214,14 +284,19 @@ fn write_passes<'s>(
 type Hosts = Vec<v8::Global<v8::Value>>;
 
 /// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
-/// runtime script with stand-ins for them, and written again.
+/// runtime script with stand-ins for them, and written again. So is one that is known to be or have an error, of which V8
+/// would write no more than name and message.
 fn write_pass<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
 ) -> Option<(Vec<u8>, Hosts)> {
-    let refused = {
+    let refused = if has_error {
+        true
+    } else {
         v8::tc_scope!(let scope, scope);
-        let writer = Writer::default();
+        let writer = Writer::new(instances);
         let state = writer.state.clone();
         match serialize(scope, writer, value) {
             Some(bytes) => return Some((bytes, state.hosts.take())),
@@ -239,7 +314,7 @@ fn write_pass<'s>(
         return None;
     }
     let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
-    let writer = Writer::default();
+    let writer = Writer::new(instances);
     let state = writer.state.clone();
     let bytes = serialize(scope, writer, prepared)?;
     Some((bytes, state.hosts.take()))
@@ -263,9 +338,15 @@ struct WriterState {
     refused: Cell<bool>,
 }
 
-#[derive(Default)]
 struct Writer {
     state: std::rc::Rc<WriterState>,
+    instances: Instances,
+}
+
+impl Writer {
+    fn new(instances: Instances) -> Self {
+        Self { state: std::rc::Rc::default(), instances }
+    }
 }
 
 impl v8::ValueSerializerImpl for Writer {
@@ -277,6 +358,15 @@ impl v8::ValueSerializerImpl for Writer {
         self.state.refused.set(true);
         let message = message.to_rust_string_lossy(scope);
         JsError::dom("DataCloneError", message).throw(scope);
+    }
+
+    fn get_shared_array_buffer_id<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        _buffer: v8::Local<'s, v8::SharedArrayBuffer>,
+    ) -> Option<u32> {
+        JsError::dom("DataCloneError", "#<SharedArrayBuffer> could not be cloned.").throw(scope);
+        None
     }
 
     fn has_custom_host_object(&self, _isolate: &v8::Isolate) -> bool {
@@ -293,7 +383,13 @@ impl v8::ValueSerializerImpl for Writer {
             return Some(false);
         }
         let prototype = object.get_prototype(scope)?;
-        Some(!is_object_prototype(scope, prototype))
+        if is_object_prototype(scope, prototype) {
+            return Some(false);
+        }
+        if self.instances == Instances::Plain {
+            return realm::call(scope, SCRIPT, "isHost", &[object.into()]).map(|is| is.is_true());
+        }
+        Some(true)
     }
 
     fn write_host_object<'s>(
@@ -304,6 +400,11 @@ impl v8::ValueSerializerImpl for Writer {
     ) -> Option<bool> {
         let object: v8::Local<v8::Value> = object.into();
         let mut hosts = self.state.hosts.borrow_mut();
+        if hosts.len() >= MAX_HOSTS {
+            let text = format!("A message can hold at most {MAX_HOSTS} objects that are not plain data.");
+            JsError::dom("DataCloneError", text).throw(scope);
+            return None;
+        }
         serializer.write_uint32(hosts.len() as u32);
         hosts.push(v8::Global::new(scope, object));
         Some(true)
@@ -345,23 +446,45 @@ fn read_passes<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     passes: &[Arc<[u8]>],
 ) -> Option<v8::Local<'s, v8::Value>> {
+    let Some((value, descriptors)) = passes.split_first().filter(|_| passes.len() <= MAX_PASSES) else {
+        return refuse(scope);
+    };
     let mut hosts = Vec::new();
-    for pass in passes.iter().skip(1).rev() {
+    for pass in descriptors.iter().rev() {
         let descriptors = deserialize(scope, pass, std::mem::take(&mut hosts))?;
         let Ok(descriptors) = v8::Local::<v8::Array>::try_from(descriptors) else {
             return refuse(scope);
         };
         for index in 0..descriptors.length() {
-            let descriptor = descriptors.get_index(scope, index)?;
-            let object = realm::call(scope, SCRIPT, "decodeHost", &[descriptor])?;
+            let object = decode_host(scope, descriptors, index)?;
             hosts.push(v8::Global::new(scope, object));
         }
     }
-    deserialize(scope, passes.first()?, hosts)
+    deserialize(scope, value, hosts)
+}
+
+/// The object that a descriptor stands for. Whatever is wrong with a descriptor, the reader gets one and the same error.
+fn decode_host<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    descriptors: v8::Local<'s, v8::Array>,
+    index: u32,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let decoded = {
+        v8::tc_scope!(let scope, scope);
+        let object = descriptors
+            .get_index(scope, index)
+            .and_then(|descriptor| realm::call(scope, SCRIPT, "decodeHost", &[descriptor]));
+        if object.is_none() && scope.has_terminated() {
+            scope.rethrow();
+            return None;
+        }
+        object
+    };
+    decoded.or_else(|| refuse(scope))
 }
 
 fn refuse<T>(scope: &mut v8::PinScope<'_, '_>) -> Option<T> {
-    JsError::dom("DataCloneError", "Unable to deserialize cloned data.").throw(scope);
+    unreadable().throw(scope);
     None
 }
 

@@ -99,7 +99,23 @@ function outboundOf(outbound) {
 function limitsOf(limits, dictionary) {
   if (limits === undefined || limits === null) return undefined;
   if (typeof limits !== "object" && typeof limits !== "function") throw wrongType("limits", "DynamicWorkerLimits", dictionary);
-  return { __proto__: null, cpuMs: unsigned(limits.cpuMs), subRequests: unsigned(limits.subRequests) };
+  const read = {
+    __proto__: null, cpuMs: unsigned(limits.cpuMs), subRequests: unsigned(limits.subRequests),
+    wallMs: unsigned(limits.wallMs),
+  };
+  // Memory is the isolate's: only who loads it can say how much it gets.
+  if (dictionary === "WorkerCode") read.memoryMb = memory(unsigned(limits.memoryMb));
+  return read;
+}
+
+// As `MIN_MEMORY_MB` in src/limits.rs.
+const MIN_MEMORY_MB = 8;
+
+function memory(mebibytes) {
+  if (mebibytes !== undefined && mebibytes < MIN_MEMORY_MB) {
+    throw new TypeError(`limits.memoryMb is ${mebibytes}, but a Worker needs at least ${MIN_MEMORY_MB} MiB.`);
+  }
+  return mebibytes;
 }
 
 function unsigned(value) {

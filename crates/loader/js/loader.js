@@ -82,8 +82,13 @@ class WorkerStub {
     if (this.#context !== natives.currentContext()) throw new Error(CROSS_REQUEST("WorkerStub"));
     if (this.#handle === 0) throw new Error("WorkerStub used after being disposed.");
     const entrypoint = name === null || name === undefined ? undefined : `${name}`;
-    const given = options === null || options === undefined ? {} : options;
-    const props = given.props;
+    if (options !== undefined && options !== null && typeof options !== "object" && typeof options !== "function") {
+      throw new TypeError(
+        "Failed to execute 'getEntrypoint' on 'WorkerStub': parameter 2 is not of type 'EntrypointOptions'.",
+      );
+    }
+    const given = options ?? {};
+    const props = stubs.propsOf(given, "EntrypointOptions");
     const limits = limitsOf(given.limits, "EntrypointOptions");
     const handle = encodeEnv(false, () => natives.workerEntrypoint(this.#handle, entrypoint, props, limits));
     return stubs.releaseWhenCollected(stubs.serviceFromHandle(handle, this.#context));

@@ -6,13 +6,14 @@
 
 const {
   ArrayPrototypePush, Error, ObjectDefineProperty, ObjectKeys, PromisePrototypeThen, PromiseReject, PromiseResolve,
-  ReflectApply, TypeError, JSONParse,
+  ReflectApply, SafeMap, TypeError, JSONParse,
 } = primordials;
-const { WorkerEntrypoint, isSubclass } = require("rpc/targets");
+const { DurableObject, WorkerEntrypoint, WorkflowEntrypoint, isSubclass, setContextCheck } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const dispatch = require("rpc/dispatch");
-const { hold } = require("web/context");
+const { hold, onDrop } = require("web/context");
 
+const internal = {};
 let namespace;
 // The same object in handlers and as an import.
 const env = {};
@@ -56,33 +57,43 @@ exports.start = (ns) => {
 
 // ---- Entrypoints -----------------------------------------------------------------------------------------------
 
-function isEntrypoint(value) {
-  if (typeof value === "function") return isSubclass(value, WorkerEntrypoint);
-  return typeof value === "object" && value !== null && natives.valueKind(value) === "";
+function isEntrypointClass(value) {
+  return isSubclass(value, WorkerEntrypoint) || isSubclass(value, WorkflowEntrypoint);
 }
 
 class ExecutionContext {
-  #props;
-  constructor(props) {
-    this.#props = props;
+  #brand;
+  static {
+    setContextCheck((value) => typeof value === "object" && value !== null && #brand in value);
   }
-  get props() {
-    return this.#props;
+  // What Cloudflare's edge fills in.
+  access = undefined;
+  cache = undefined;
+  props;
+  constructor(token, props) {
+    if (token !== internal) throw new TypeError("Illegal constructor");
+    this.props = props;
   }
   get exports() {
     return natives.hasFlag("enable_ctx_exports") ? exports.loopbacks() : undefined;
+  }
+  get tracing() {
+    return require("loader/tracing").tracing;
   }
   waitUntil(promise) {
     waitUntil(promise);
   }
   passThroughOnException() {}
-  abort(reason) {
-    natives.abortContext(reason ?? new Error("The execution context was aborted."));
+  abort(reason = undefined) {
+    natives.abortContext(reason ?? new Error("Worker execution was aborted due to call to ctx.abort()."));
   }
 }
-for (const name of ["props", "exports", "waitUntil", "passThroughOnException", "abort"]) {
+for (const name of ["exports", "tracing", "waitUntil", "passThroughOnException", "abort"]) {
   ObjectDefineProperty(ExecutionContext.prototype, name, { __proto__: null, enumerable: true });
 }
+ObjectDefineProperty(ExecutionContext.prototype, primordials.SymbolToStringTag, {
+  __proto__: null, value: "ExecutionContext", configurable: true,
+});
 
 function waitUntil(promise) {
   natives.requireContext();
@@ -101,20 +112,21 @@ exports.loopbacks = () => {
   const names = ObjectKeys(namespace ?? {});
   for (let i = 0; i < names.length; i++) {
     const name = names[i];
-    if (!isEntrypoint(namespace[name])) continue;
-    ObjectDefineProperty(loopbacks, name, {
-      __proto__: null,
-      value: stubs.loopback((options) => specialise(name, options)),
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
+    const value = loopbackOf(name, namespace[name]);
+    if (value === undefined) continue;
+    ObjectDefineProperty(loopbacks, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
   }
   return loopbacks;
 };
 
-function specialise(name, options) {
-  const props = options === undefined || options === null ? undefined : options.props;
+function loopbackOf(name, value) {
+  // Workflows are reached by their name only.
+  if (isSubclass(value, WorkflowEntrypoint)) return undefined;
+  if (typeof value === "function" && !isEntrypointClass(value)) return stubs.loopbackClass(name);
+  return stubs.loopback((props) => specialise(name, props));
+}
+
+function specialise(name, props) {
   return require("rpc/values").encodeEnv(false, () => natives.loopback(name, props));
 }
 
@@ -125,7 +137,7 @@ exports.tests = () => {
   for (let i = 0; i < names.length; i++) {
     const value = namespace[names[i]];
     if (typeof value === "object" && value !== null && typeof value.test === "function") ArrayPrototypePush(found, names[i]);
-    else if (typeof value === "function" && isSubclass(value, WorkerEntrypoint) && typeof value.prototype.test === "function") {
+    else if (typeof value === "function" && isEntrypointClass(value) && typeof value.prototype.test === "function") {
       ArrayPrototypePush(found, names[i]);
     }
   }
@@ -139,9 +151,12 @@ function instantiate(name, props) {
     if (name === undefined) return { target: {}, handler: [env, undefined] };
     throw new Error(`Worker has no such entrypoint: ${name}`);
   }
-  const ctx = new ExecutionContext(props);
+  const ctx = new ExecutionContext(internal, props);
   if (typeof value === "function") {
-    if (!isSubclass(value, WorkerEntrypoint)) {
+    if (isSubclass(value, DurableObject)) {
+      throw new Error(`Durable Objects are not supported yet: "${name ?? "default"}" cannot be used as an entrypoint.`);
+    }
+    if (!isEntrypointClass(value)) {
       throw new Error(
         `Worker has no such entrypoint: ${name ?? "default"} (it is a class or function that does not extend WorkerEntrypoint)`,
       );
@@ -161,11 +176,29 @@ function callHandler(instance, name, argument) {
 
 // ---- Events ----------------------------------------------------------------------------------------------------
 
+// Requests being handled: context -> { request, release }.
+const handled = new SafeMap();
+onDrop((context) => handled.delete(context));
+
+// Whoever sent the request is gone: the handler no longer keeps the context open.
+exports.cancel = (context) => {
+  const event = handled.get(context);
+  if (event === undefined) return;
+  abortIncoming(event.request);
+  event.release();
+};
+
+function abortIncoming(request) {
+  if (natives.hasFlag("enable_request_signal")) require("web/request").abortIncoming(request);
+}
+
 exports.fetch = (name, props, method, url, headers, body, cf) => {
   const release = hold();
   let promise;
+  let request;
   try {
-    const request = require("web/request").requestFromNative(method, url, headers, body, cf);
+    request = require("web/request").requestFromNative(method, url, headers, body, cf);
+    handled.set(natives.currentContext(), { __proto__: null, request, release });
     promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
   } catch (error) {
     promise = PromiseReject(error);
@@ -174,7 +207,7 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
     promise,
     (response) => {
       try {
-        answer(response, method === "HEAD");
+        answer(response, method === "HEAD", request);
       } catch (error) {
         natives.respondError(error);
       }
@@ -187,19 +220,22 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
   );
 };
 
-function answer(response, headOnly) {
+function answer(response, headOnly, request) {
   const { detachResponse, isResponse } = require("web/response");
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }
-  const parts = detachResponse(response);
+  const parts = detachResponse(response, (cancel) => {
+    cancel(undefined);
+    abortIncoming(request);
+  });
   if (headOnly && typeof parts[3] === "number") natives.bodyCancel(parts[3]);
   natives.respond(parts[0], parts[1], parts[2], headOnly ? null : parts[3]);
 }
 
 // `target`: [name, props].
-exports.call = (target, path, args, reply, question) =>
-  dispatch.callEntrypoint(() => instantiate(target[0], target[1]), path, args, reply, question);
+const instantiateTarget = (target) => instantiate(target[0], target[1]);
+exports.call = (target, path, args, question) => dispatch.callEntrypoint(instantiateTarget, target, path, args, question);
 
 exports.test = (name, props) => {
   const release = hold();

@@ -1,9 +1,14 @@
 "use strict";
 // The module `cloudflare:workers`. https://developers.cloudflare.com/workers/runtime-apis/
+//
+// natives.overrides() -> what withEnv() and its like put in place for the running code and what it starts, or undefined;
+// natives.setOverrides(value) replaces it
 
-const { Proxy } = primordials;
+const { Proxy, ReflectDeleteProperty, ReflectGet, ReflectGetOwnPropertyDescriptor,
+  ReflectHas, ReflectOwnKeys, ReflectSet, Symbol, TypeError } = primordials;
 const targets = require("rpc/targets");
 const stubs = require("rpc/stubs");
+const tracing = require("loader/tracing");
 const worker = require("loader/worker");
 
 exports.DurableObject = targets.DurableObject;
@@ -14,27 +19,89 @@ exports.RpcPromise = stubs.RpcPromise;
 exports.RpcProperty = stubs.RpcProperty;
 exports.RpcStub = stubs.RpcStub;
 exports.ServiceStub = stubs.ServiceStub;
-exports.env = worker.env;
 exports.waitUntil = worker.waitUntil;
+exports.tracing = tracing.tracing;
+// What Cloudflare's edge fills in; without an edge in front there is nothing behind it.
+exports.cache = {};
+// The key of a method by which a Durable Object would give persistent stubs back.
+exports.restore = Symbol("cloudflare:workers restore");
 
 // Ends this Worker: its isolate, and with it every call under way.
-exports.abortIsolate = (reason) => {
+exports.abortIsolate = function abortIsolate(reason) {
   natives.abortIsolate(reason === undefined ? "" : `${reason}`);
   // Nothing of the guest runs any more: the runtime stops the isolate here.
   for (;;);
 };
-exports.withEnv = () => {
-  throw new primordials.Error("withEnv() is not supported yet.");
-};
 
-// `exports` shows what `ctx.exports` has; when it is imported, the exports themselves are not there yet.
-exports.exports = new Proxy({}, {
-  __proto__: null,
-  get: (_, key) => worker.loopbacks()[key],
-  has: (_, key) => key in worker.loopbacks(),
-  ownKeys: () => primordials.ReflectOwnKeys(worker.loopbacks()),
-  getOwnPropertyDescriptor: (_, key) => primordials.ObjectGetOwnPropertyDescriptor(worker.loopbacks(), key),
-  set: () => false,
-  defineProperty: () => false,
-  deleteProperty: () => false,
-});
+// ---- env and exports as imports ------------------------------------------------------------------------------------
+
+// Once a Worker has used one of the with...() functions, reading an import asks what is in place.
+let used = false;
+
+function inPlace(key, own) {
+  if (!used) return own();
+  const value = natives.overrides()?.[key];
+  return value === undefined ? own() : value;
+}
+
+function view(current, set) {
+  return new Proxy({}, {
+    __proto__: null,
+    get: (_, key) => ReflectGet(current(), key),
+    has: (_, key) => ReflectHas(current(), key),
+    ownKeys: () => ReflectOwnKeys(current()),
+    getOwnPropertyDescriptor: (_, key) => {
+      const descriptor = ReflectGetOwnPropertyDescriptor(current(), key);
+      // A proxy may not show what its target lacks as fixed.
+      if (descriptor !== undefined) descriptor.configurable = true;
+      return descriptor;
+    },
+    set,
+    defineProperty: () => false,
+    deleteProperty: (_, key) => ReflectDeleteProperty(current(), key),
+  });
+}
+
+const currentEnv = () => inPlace("env", () => worker.env);
+// What `ctx.exports` has; when the module is imported, the exports themselves are not there yet.
+const currentExports = () => inPlace("exports", worker.loopbacks);
+exports.env = view(currentEnv, (_, key, value) => ReflectSet(currentEnv(), key, value));
+exports.exports = view(currentExports, () => true);
+
+// Calls `fn` with other imports in place; code that it starts keeps them.
+function override(name, index, fn, change) {
+  if (typeof fn !== "function") {
+    throw new TypeError(`Failed to execute '${name}' on 'EnvModule': parameter ${index} is not of type 'function'.`);
+  }
+  const before = natives.overrides();
+  const after = { __proto__: null, env: before?.env, exports: before?.exports };
+  change(after);
+  used = true;
+  natives.setOverrides(after);
+  try {
+    return fn();
+  } finally {
+    natives.setOverrides(before);
+  }
+}
+
+function replacement(value) {
+  return value === null || value === undefined ? undefined : primordials.Object(value);
+}
+
+exports.withEnv = function withEnv(newEnv, fn) {
+  return override("withEnv", 2, fn, (after) => {
+    after.env = replacement(newEnv);
+  });
+};
+exports.withExports = function withExports(newExports, fn) {
+  return override("withExports", 2, fn, (after) => {
+    after.exports = replacement(newExports);
+  });
+};
+exports.withEnvAndExports = function withEnvAndExports(newEnv, newExports, fn) {
+  return override("withEnvAndExports", 3, fn, (after) => {
+    after.env = replacement(newEnv);
+    after.exports = replacement(newExports);
+  });
+};

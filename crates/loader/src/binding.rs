@@ -1,8 +1,7 @@
 //! `env.LOADER`: the natives under `load`, `get` and `getEntrypoint`. Validation and its error texts are in
 //! `js/code.js`; what arrives here has the right types.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_isolate::error::string;
@@ -17,61 +16,10 @@ use atoll_web::fetcher::{Fetcher, NoOutbound, RemoteError};
 use crate::code::{CodeLimits, EnvSource, WorkerCode};
 use crate::entrypoint::Entrypoint;
 use crate::invocation::{self, Props};
+use crate::loader::Loader;
 use crate::metrics::{Eviction, Label};
 use crate::worker::{Given, Own, Worker, own};
 use crate::{compatibility, limits};
-
-/// A loader: named children by id. Bindings with the same loader id share one.
-#[derive(Default)]
-pub struct Loader {
-    /// How it is named in the metrics.
-    name: String,
-    children: Mutex<HashMap<String, Worker>>,
-}
-
-impl Loader {
-    /// A loader without children.
-    pub(crate) fn new(name: String) -> Self {
-        Self { name, ..Self::default() }
-    }
-
-    fn children(&self) -> MutexGuard<'_, HashMap<String, Worker>> {
-        self.children.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Children that nobody holds, idle since before `before`: (since, id).
-    pub(crate) fn idle(&self, before: u64) -> Vec<(u64, String)> {
-        let children = self.children();
-        let idle = children.iter().filter_map(|(id, worker)| Some((worker.idle_since()?, id.clone())));
-        idle.filter(|(since, _)| *since < before).collect()
-    }
-
-    /// Lets go of a child, unless somebody has taken hold of it in the meantime.
-    pub(crate) fn evict_idle(&self, id: &str) -> bool {
-        let mut children = self.children();
-        let idle = children.get(id).is_some_and(|worker| worker.idle_since().is_some());
-        let evicted = idle.then(|| children.remove(id)).flatten();
-        drop(children);
-        evicted.is_some()
-    }
-
-    /// Forgets a child at once. Calls under way finish; the next `get` of its id loads anew.
-    fn evict(&self, id: &str) -> bool {
-        let evicted = self.children().remove(id);
-        evicted.is_some()
-    }
-
-    fn forget(&self, id: &str, worker: &crate::worker::WeakWorker) {
-        let mut children = self.children();
-        let same = match (children.get(id), worker.upgrade()) {
-            (Some(known), Some(worker)) => known.same(&worker),
-            _ => false,
-        };
-        let forgotten = same.then(|| children.remove(id)).flatten();
-        drop(children);
-        drop(forgotten);
-    }
-}
 
 /// What a small child keeps resident, as its parent's collector is told.
 const CHILD_BYTES: i64 = 1 << 20;
@@ -156,7 +104,7 @@ fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
             };
             let Some(worker) = worker else { return };
             if let Some(id) = id {
-                worker.set_label(Label::named(&id, &loader.name));
+                worker.set_label(Label::named(&id, loader.name()));
                 children.insert(id.clone(), worker.clone());
                 let (loader, weak) = (Arc::downgrade(&loader), worker.downgrade());
                 worker.on_failure(move || {
@@ -274,6 +222,14 @@ fn read_limits<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Va
     if sub_requests.is_number() {
         result.sub_requests = sub_requests.uint32_value(scope);
     }
+    let wall = get(scope, object, "wallMs");
+    if let Some(milliseconds) = wall.is_number().then(|| wall.uint32_value(scope)).flatten() {
+        result.wall = Some(Duration::from_millis(u64::from(milliseconds)));
+    }
+    let memory = get(scope, object, "memoryMb");
+    if let Some(mebibytes) = memory.is_number().then(|| memory.uint32_value(scope)).flatten() {
+        result.memory = ((mebibytes as usize) << 20).min(limits::HEAP_BYTES);
+    }
     result
 }
 
@@ -319,7 +275,7 @@ fn read_code<'s>(
     Some(WorkerCode {
         name,
         main,
-        modules,
+        modules: Arc::new(modules),
         aliases: Vec::new(),
         date,
         given_flags,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use atoll_isolate::modules::ModuleSource;
 use atoll_isolate::values::Message;
-use atoll_rpc::Service;
+use atoll_rpc::{Service, ServiceCap};
 use atoll_web::fetcher::Fetcher;
 
-use crate::binding::Loader;
 use crate::limits;
+use crate::loader::Loader;
 
 /// What a Worker is started from.
 pub struct WorkerCode {
@@ -18,7 +18,7 @@ pub struct WorkerCode {
     /// Name of the main module.
     pub main: String,
     /// All modules by name.
-    pub modules: Vec<(String, ModuleSource)>,
+    pub modules: Arc<Vec<(String, ModuleSource)>>,
     /// Other names of modules: (alias, name).
     pub aliases: Vec<(String, String)>,
     /// Compatibility date, for children in the short form.
@@ -37,6 +37,17 @@ pub struct WorkerCode {
     pub limits: CodeLimits,
     /// Loaded by another Worker: its entrypoints cannot be given away.
     pub dynamic: bool,
+}
+
+impl WorkerCode {
+    /// Whether a Worker can be started from it any number of times: its `env` has values and services in it, but nothing
+    /// live.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match &self.env {
+            EnvSource::Bindings(_) => true,
+            EnvSource::Value(message) => message.capabilities().iter().all(|held| held.is::<ServiceCap>()),
+        }
+    }
 }
 
 /// Where a Worker's `env` comes from.
@@ -64,21 +75,33 @@ pub struct CodeLimits {
     pub cpu: Duration,
     /// Subrequests of each invocation; none: no limit of its own.
     pub sub_requests: Option<u32>,
+    /// Time from the start of each invocation to its end; none: no limit of its own before the answer.
+    pub wall: Option<Duration>,
+    /// Bytes of the isolate's memory; of the code only, an entrypoint's counts for nothing.
+    pub memory: usize,
 }
 
 impl Default for CodeLimits {
     fn default() -> Self {
-        Self { cpu: limits::CPU, sub_requests: None }
+        Self { cpu: limits::CPU, sub_requests: None, wall: None, memory: limits::HEAP_BYTES }
     }
 }
 
 impl CodeLimits {
     /// The lower of each pair.
     pub fn lower(self, other: Self) -> Self {
-        let sub_requests = match (self.sub_requests, other.sub_requests) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        Self { cpu: self.cpu.min(other.cpu), sub_requests }
+        Self {
+            cpu: self.cpu.min(other.cpu),
+            sub_requests: lower(self.sub_requests, other.sub_requests),
+            wall: lower(self.wall, other.wall),
+            memory: self.memory.min(other.memory),
+        }
+    }
+}
+
+fn lower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }

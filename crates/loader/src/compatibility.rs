@@ -98,6 +98,8 @@ const FLAGS: &[Flag] = &[
     opt_in("global_fetch_strictly_public", "global_fetch_private_origin"),
     opt_in("python_workers", "no_python_workers"),
     opt_in("disable_python_external_sdk", "enable_python_external_sdk"),
+    opt_in("enable_request_signal", "disable_request_signal"),
+    opt_in("request_signal_passthrough", "no_request_signal_passthrough"),
     opt_in("disable_importable_env", "enable_importable_env"),
     experimental("experimental", "no_experimental"),
     experimental("enable_abortsignal_rpc", "no_abortsignal_rpc"),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use atoll_isolate::JsError;
 use atoll_rpc::Service;
+use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Followup};
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, Fetcher, RemoteError, Responder};
 
 use crate::code::CodeLimits;
@@ -98,16 +100,16 @@ impl Service for Entrypoint {
         }
     }
 
-    fn follow(&self, work: Followup) {
+    fn follow(&self, landing: Option<&Landing>, work: Followup) {
         match self.worker() {
-            Some(worker) => invocation::follow(&worker, work),
+            Some(worker) => invocation::follow(&worker, landing, work),
             None => work(None),
         }
     }
 
-    fn tail(&self, events: Arc<str>) {
+    fn tail(&self, events: Arc<str>, depth: Depth) {
         if let Some(worker) = self.worker() {
-            invocation::tail_event(&worker, self.target.clone(), events);
+            invocation::tail_event(&worker, self.target.clone(), events, depth);
         }
     }
 
@@ -134,11 +136,11 @@ impl Service for Absent {
         call.reply.settle(Err(self.0.clone()));
     }
 
-    fn follow(&self, work: Followup) {
+    fn follow(&self, _landing: Option<&Landing>, work: Followup) {
         work(None);
     }
 
-    fn tail(&self, _events: Arc<str>) {}
+    fn tail(&self, _events: Arc<str>, _depth: Depth) {}
 
     fn check_transfer(&self) -> Result<(), JsError> {
         Ok(())

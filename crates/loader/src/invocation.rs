@@ -1,26 +1,31 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
-use atoll_isolate::{JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
 use atoll_web::context::{self, ContextData, ContextId};
+use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
+use atoll_web::task::Task;
 use atoll_web::usage::{self, Counts};
 
 use serde_json::{Value, json};
 
+pub use crate::answer::Failure;
+use crate::answer::{Answer, Waiting};
 use crate::code::CodeLimits;
+use crate::ending::{UnderWay, WallTimer, cpu_text};
 use crate::limits;
 use crate::tail::{self, Trace};
-use crate::usage::{Outcome, Usage, Verdict};
+use crate::usage::{Outcome, Usage};
 use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
 
 /// Hooks of every Worker's isolate.
@@ -46,75 +51,6 @@ pub enum Props {
     Json(Arc<str>),
 }
 
-/// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
-pub(crate) struct Answer(Mutex<Option<Waiting>>, AtomicBool, Verdict);
-
-enum Waiting {
-    Fetch(Responder),
-    Call(Reply),
-    Test(Box<dyn FnOnce(Result<(), Failure>) + Send>),
-}
-
-/// Why a test failed.
-#[derive(Debug, Clone, Default)]
-pub struct Failure {
-    /// Class and message.
-    pub message: String,
-    /// The stack, with source positions.
-    pub stack: Option<String>,
-    /// The line of source where it was thrown.
-    pub source_line: Option<String>,
-}
-
-impl Answer {
-    fn new(waiting: Waiting) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(waiting)), AtomicBool::new(false), Verdict::default()))
-    }
-
-    /// Says how the invocation ends, unless that is known.
-    pub(crate) fn conclude(&self, outcome: Outcome) {
-        self.2.set(outcome);
-    }
-
-    fn take(&self) -> Option<Waiting> {
-        self.1.store(true, Ordering::Release);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn is_given(&self) -> bool {
-        self.1.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn fail(&self, error: RemoteError) {
-        match self.take() {
-            Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
-            Some(Waiting::Call(reply)) => reply.settle(Err(error)),
-            Some(Waiting::Test(report)) => {
-                report(Err(Failure { message: error.message, ..Failure::default() }))
-            }
-            None => {}
-        }
-    }
-
-    fn respond(&self, response: FetchResponse) {
-        if let Some(Waiting::Fetch(responder)) = self.take() {
-            responder.respond(Ok(response));
-        }
-    }
-
-    fn settle(&self, outcome: Result<Message, RemoteError>) {
-        if let Some(Waiting::Call(reply)) = self.take() {
-            reply.settle(outcome);
-        }
-    }
-
-    fn report(&self, outcome: Result<(), Failure>) {
-        if let Some(Waiting::Test(report)) = self.take() {
-            report(outcome);
-        }
-    }
-}
-
 /// What a context knows of its invocation. Holds the Worker: an invocation under way keeps it.
 struct Invocation {
     worker: Worker,
@@ -127,10 +63,11 @@ struct Invocation {
     event: &'static str,
     /// When it began, by the monotonic clock.
     began: Duration,
-    /// Whether its first message is still the only one.
-    first_message: bool,
-    /// Whether somebody looks after it since its answer.
-    lingers: bool,
+    /// Looks after it since its answer.
+    lingers: Option<Task>,
+    #[expect(dead_code, reason = "gives its place back when the invocation ends")]
+    under_way: UnderWay,
+    wall: Option<WallTimer>,
 }
 
 impl Invocation {
@@ -139,37 +76,25 @@ impl Invocation {
             record(trace);
         }
     }
-}
 
-/// Messages shorter than this are charged their wall time, see the scheduler's watchdog.
-const SHORT: Duration = Duration::from_micros(250);
-
-impl Invocation {
-    /// The time from its first message to now.
-    fn wall(&self) -> Duration {
-        let cpu = self.meter.used();
-        // One short message: what it was charged is its wall time, no look at the clock needed.
-        if self.first_message && !cpu.is_zero() && cpu < SHORT {
-            return cpu;
-        }
-        self.worker.runtime().host.clock.monotonic().saturating_sub(self.began)
+    fn time_out_after(&mut self, limit: Duration, id: ContextId) {
+        let timer = WallTimer::start(&self.worker, limit, self.answer.clone(), self.meter.clone(), id);
+        self.wall = Some(timer);
     }
 }
 
 impl ContextData for Invocation {
-    fn ended(self: Box<Self>, counts: Counts) {
-        self.worker.settled(self.waiting);
+    fn ended(self: Box<Self>, mut counts: Counts) {
+        let now = self.worker.settled(self.waiting);
         // The context ended without an answer: nobody will give one any more.
         if !self.answer.is_given() {
             self.answer.conclude(Outcome::Canceled);
             self.answer.fail(crate::worker::gone());
         }
-        let outcome = self.answer.2.get().unwrap_or(Outcome::Ok);
-        let mut usage = Usage { outcome, cpu: self.meter.used(), wall: self.wall(), counts };
-        if outcome == Outcome::ExceededMemory {
-            // No message came to its end for a look: but it is known where the isolate was ended.
-            usage.counts.peak_memory = usage.counts.peak_memory.max(limits::HEAP_BYTES as u64);
-        }
+        // Where its memory ended it, no message came to its end for a look.
+        counts.peak_memory = counts.peak_memory.max(self.answer.memory());
+        let outcome = self.answer.outcome().unwrap_or(Outcome::Ok);
+        let usage = Usage { outcome, cpu: self.meter.used(), wall: now.saturating_sub(self.began), counts };
         self.worker.account().add(&usage);
         usage.trace(self.worker.name(), self.entrypoint.as_deref(), self.event);
         if let Some(trace) = &self.trace {
@@ -186,10 +111,22 @@ pub(crate) fn fetch_event(
     request: FetchRequest,
     respond: Responder,
 ) {
+    let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
+    let given_up = Arc::downgrade(&answer);
+    work.on_given_up(move || {
+        if let Some(answer) = given_up.upgrade() {
+            answer.give_up();
+        }
+    });
     let event = if worker.may_be_traced() { tail::describe_request(&request) } else { Value::Null };
-    begin(worker, target, limits, answer, ("fetch", event), move |scope, entrypoint, props| {
-        let FetchRequest { method, url, headers, body, cf, redirect: _ } = request;
+    let charge = match worker.inbox().take(request.size()) {
+        Ok(charge) => charge,
+        Err(error) => return answer.fail(error),
+    };
+    let event = ("fetch", event);
+    begin(worker, target, limits, request.depth, answer, event, move |scope, entrypoint, props| {
+        let FetchRequest { method, url, headers, body, cf, redirect: _, depth: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
         let method = string(scope, &method);
@@ -199,6 +136,7 @@ pub(crate) fn fetch_event(
             Some(cf) => string(scope, &cf).into(),
             None => v8::undefined(scope).into(),
         };
+        drop(charge);
         let arguments = [entrypoint, props, method.into(), url.into(), headers.into(), body, cf];
         realm::call(scope, HOOKS_SCRIPT, "fetch", &arguments);
     });
@@ -206,16 +144,24 @@ pub(crate) fn fetch_event(
 
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
-    let Call { path, arguments, reply, question } = call;
-    let answer = Answer::new(Waiting::Call(reply));
+    let inbox = worker.inbox();
+    let charge = match inbox.take(call.size()) {
+        Ok(charge) => Some(charge),
+        Err(error) => return call.reply.settle(Err(error)),
+    };
+    let answer = Answer::new(Waiting::Call(call.reply));
     let settled = answer.clone();
     let reply = Reply::new(move |outcome| settled.settle(outcome));
-    let event = if worker.may_be_traced() { json!({ "rpcMethod": path.join(".") }) } else { Value::Null };
-    let call = Call { path, arguments, reply, question };
-    begin(worker, target, limits, answer, ("rpc", event), move |scope, entrypoint, props| {
+    let event =
+        if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
+    let event = ("rpc", event);
+    let (question, depth) = (call.question.clone(), call.depth);
+    let call = Call { reply, charge, ..call };
+    let meter = begin(worker, target, limits, depth, answer, event, move |scope, entrypoint, props| {
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
         atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
     });
+    question.land(Landing { meter, inbox });
 }
 
 /// Runs the `test` handler of an entrypoint.
@@ -226,40 +172,49 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(worker, target, worker.limits(), answer, ("test", Value::Null), |scope, entrypoint, props| {
+    let (depth, event) = (Depth::default(), ("test", Value::Null));
+    begin(worker, target, worker.limits(), depth, answer, event, |scope, entrypoint, props| {
         realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
     });
 }
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
-pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>) {
+pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, depth: Depth) {
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
-    begin(worker, target, worker.limits(), answer, ("tail", Value::Null), move |scope, entrypoint, props| {
+    let event = ("tail", Value::Null);
+    begin(worker, target, worker.limits(), depth, answer, event, move |scope, entrypoint, props| {
         let events = string(scope, &events);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
-/// Opens a context for an event (its kind, and what tails see of it) and runs `body` in it.
+/// Opens a context for an event (its kind, and what tails see of it) and runs `body` in it. Gives the invocation's
+/// meter.
 fn begin(
     worker: &Worker,
     target: Target,
     limits: CodeLimits,
+    depth: Depth,
     answer: Arc<Answer>,
     event: (&'static str, Value),
     body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
     + Send
     + 'static,
-) {
+) -> Arc<Meter> {
     let meter = Arc::new(Meter::new(limits.cpu));
+    let under_way = match UnderWay::take(worker, depth) {
+        Ok(under_way) => under_way,
+        Err(error) => {
+            answer.fail(error);
+            return meter;
+        }
+    };
     let over = answer.clone();
     let name = worker.name().to_owned();
     meter.on_over(move |meter| {
-        over.conclude(Outcome::ExceededCpu);
-        over.fail(RemoteError::error(format!(
-            "Worker \"{name}\" exceeded its CPU time limit of {} ms.",
-            meter.limit().as_millis()
-        )));
+        let text = cpu_text(&name, meter.limit());
+        meter.set_reason(&text);
+        over.exceeded(Outcome::ExceededCpu, RemoteError::error(text));
     });
     let holder = worker.clone();
     let charged = meter.clone();
@@ -278,7 +233,7 @@ fn begin(
         let tails = holder.tails();
         let trace = (!tails.is_empty()).then(|| {
             let now = holder.runtime().host.clock.now_ms();
-            Trace::new(tails, now, event.1)
+            Trace::new(tails, now, event.1, depth)
         });
         let waiting = holder.expect(&answer);
         let entrypoint = match &target.entrypoint {
@@ -286,6 +241,7 @@ fn begin(
             None => v8::undefined(scope).into(),
         };
         let traced = trace.is_some();
+        let place = holder.downgrade();
         let invocation = Invocation {
             worker: holder,
             answer: answer.clone(),
@@ -296,13 +252,23 @@ fn begin(
             entrypoint: target.entrypoint,
             event: event.0,
             began,
-            first_message: true,
-            lingers: false,
+            lingers: None,
+            under_way,
+            wall: None,
         };
-        let id = context::open(scope, meter, limits.sub_requests, Box::new(invocation));
-        context::enter(scope, id);
+        let id = context::open(scope, meter, limits.sub_requests, depth, Box::new(invocation));
+        if let (Some(limit), Some(invocation)) = (limits.wall, context::data::<Invocation>(scope, id)) {
+            invocation.time_out_after(limit, id);
+        }
         if traced {
             usage::look_always(scope, id);
+        }
+        context::enter(scope, id);
+        answer.work_is_in(place, id);
+        if answer.is_given() {
+            // Given up a moment ago, by somebody who did not know the place yet.
+            answer.conclude(Outcome::Canceled);
+            return context::finish(scope, id);
         }
         v8::tc_scope!(let scope, scope);
         let props = match target.props {
@@ -328,7 +294,8 @@ fn begin(
             context::finish(scope, id);
         }
     });
-    worker.deliver(Some(charged), work);
+    worker.deliver(Some(charged.clone()), work);
+    charged
 }
 
 fn rejected(scope: &mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>) {
@@ -362,7 +329,6 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         return context::close(scope, id);
     }
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    invocation.first_message = false;
     let answer = invocation.answer.clone();
     if context::is_waiting(scope, id) {
         if answer.is_given() {
@@ -374,8 +340,9 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let hosts =
         realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]).is_some_and(|v| v.is_true());
     if !hosts {
-        // After an answer: what `waitUntil` waits for will never come.
-        if !answer.is_given() {
+        // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
+        let owes_body = body::fail_pipes(scope, id, HUNG);
+        if owes_body || !answer.is_given() {
             hung(scope, id);
         }
         answer.fail(RemoteError::error(HUNG));
@@ -394,34 +361,48 @@ fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
 /// its streams.
 fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    if std::mem::replace(&mut invocation.lingers, true) {
+    if invocation.lingers.is_some() {
         return;
     }
-    let worker = invocation.worker.downgrade();
-    tokio::spawn(async move {
+    // Not by way of the Worker: should it have started again, the number means another context there.
+    let isolate = context::environment(scope).isolate.clone();
+    let lingers = Task::spawn(async move {
         loop {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
-            let Some(worker) = worker.upgrade() else { return };
+            let Some(isolate) = isolate.upgrade() else { return };
             let (done, ended) = tokio::sync::oneshot::channel();
-            worker.deliver(
-                None,
-                Box::new(move |admission| {
-                    let Admission::Inside(scope) = admission else { return };
-                    let number = v8::Integer::new_from_unsigned(scope, id);
-                    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
-                    let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
-                    if context::is_open(scope, id) && !needed {
-                        context::close(scope, id);
-                    }
-                    let _ = done.send(context::is_open(scope, id));
-                }),
-            );
-            drop(worker);
+            isolate.send(Envelope::unmetered(move |scope| {
+                let number = v8::Integer::new_from_unsigned(scope, id);
+                let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into()]);
+                let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
+                if context::is_open(scope, id) && !needed {
+                    context::close(scope, id);
+                }
+                let _ = done.send(context::is_open(scope, id));
+            }));
+            drop(isolate);
             if !ended.await.unwrap_or(false) {
                 return;
             }
         }
     });
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        invocation.lingers = Some(lingers);
+    }
+}
+
+/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
+pub(crate) fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if !context::enter(scope, id) {
+        return;
+    }
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
+    if context::is_finished(scope, id)
+        && let Some(invocation) = context::data::<Invocation>(scope, id)
+    {
+        invocation.answer.conclude(Outcome::Canceled);
+    }
 }
 
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
@@ -509,38 +490,34 @@ fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'
     }));
 }
 
-/// `abortContext(exception)` ends the current context; its answers are the exception.
+/// `abortContext(exception)` ends the current context; its answer and those of calls on its objects are the exception.
 fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let id = context::current(scope);
     if id == 0 {
         return JsError::error(context::GLOBAL_SCOPE).throw(scope);
     }
+    let error = fetch::error_of(scope, args.get(0));
     if let Some(answer) = answer(scope) {
         if !answer.is_given() {
             answer.conclude(Outcome::Exception);
             tail::on_exception(scope, args.get(0));
         }
-        let error = fetch::error_of(scope, args.get(0));
-        answer.fail(error);
+        answer.fail(RemoteError { remote: false, ..error.clone() });
     }
+    atoll_rpc::server::fail_calls(scope, id, &error);
     context::finish(scope, id);
 }
 
-/// Does work in a Worker outside of any invocation.
-pub(crate) fn follow(worker: &Worker, work: atoll_rpc::call::Followup) {
-    // Guest code may run in it: a call on an answer. Bounded like an invocation; at the limit the call gets no answer.
-    let meter = Arc::new(Meter::new(worker.limits().cpu));
-    let charged = meter.clone();
-    worker.deliver(
+/// Does work in a Worker behind a call that it got, on the account of the invocation where that call landed.
+pub(crate) fn follow(worker: &Worker, landing: Option<&Landing>, work: atoll_rpc::call::Followup) {
+    let meter = match landing {
+        Some(landing) => landing.meter.clone(),
+        None => Arc::new(Meter::new(worker.limits().cpu)),
+    };
+    worker.follow(
         Some(meter),
         Box::new(move |admission| match admission {
-            Admission::Inside(scope) => {
-                work(Some(scope));
-                // The invocation whose answer it was pays.
-                if let Some(meter) = context::entered_meter(scope) {
-                    charged.pass_on_to(meter);
-                }
-            }
+            Admission::Inside(scope) => work(Some(scope)),
             Admission::Refused(_) => work(None),
         }),
     );

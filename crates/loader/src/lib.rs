@@ -7,20 +7,25 @@
 //! | [`limits`] | the table of limits |
 //! | [`compatibility`] | compatibility dates and flags |
 //! | [`code`] | a Worker's code, bindings and limits as values |
-//! | [`worker`] | a Worker: loading, live, failed, gone |
-//! | [`invocation`] | one event in a Worker: its context, its answer, its end |
+//! | [`worker`] | a Worker: loading, live, failed, gone; how it starts |
+//! | [`loader`] | a loader's named children |
+//! | [`invocation`] | one event in a Worker: its context, its end |
+//! | `answer` | what its caller waits for, given once |
 //! | [`entrypoint`] | an entrypoint with props as a service |
 //! | [`usage`] | the record of an invocation: its outcome, what it used |
 //! | [`metrics`] | sums of those for each Worker, as a page for Prometheus |
 //! | `tail`, `redaction` | traces for tail Workers |
 //! | [`binding`] | `env.LOADER`: the natives under `load`, `get` and `getEntrypoint` |
 
+mod answer;
 pub mod binding;
 pub mod code;
 pub mod compatibility;
+mod ending;
 pub mod entrypoint;
 pub mod invocation;
 pub mod limits;
+pub mod loader;
 pub mod metrics;
 mod redaction;
 pub mod runtime;
@@ -30,9 +35,9 @@ pub mod worker;
 
 mod manifest;
 
-pub use binding::Loader;
 pub use code::{Binding, EnvSource, WorkerCode};
 pub use entrypoint::Entrypoint;
+pub use loader::Loader;
 pub use manifest::EXTENSION;
 pub use runtime::{Host, Runtime};
 pub use worker::Worker;

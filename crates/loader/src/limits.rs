@@ -7,6 +7,8 @@ use std::time::Duration;
 pub enum LoweredBy {
     /// Nobody: it is what the process can hold.
     Nobody,
+    /// Whoever starts the process, with an option of the command line.
+    Operator,
     /// `limits` in the code that is loaded, or of `getEntrypoint()`.
     Code,
 }
@@ -46,7 +48,7 @@ pub const CODE_BYTES: usize = 64 << 20;
 /// Serialised `env` of a dynamic Worker.
 pub const ENV_BYTES: usize = 1 << 20;
 /// Isolates of a process, blank ones included: each takes some 19 memory mappings, of which Linux gives a process 65,530
-/// by default, and V8 aborts a process that has none left.
+/// by default, and V8 aborts a process that has none left. `--max-isolates` sets another number.
 pub const ISOLATES: usize = 3_000;
 /// How long a load waits for room in a full process.
 pub const ROOM_WAIT: Duration = Duration::from_secs(10);
@@ -56,6 +58,21 @@ pub const IDLE: Duration = Duration::from_secs(600);
 pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
+
+/// Least heap that a Worker can be given: below it, V8 cannot start one.
+pub const MIN_MEMORY_MB: u32 = 8;
+/// Invocations that may start each other, one because of the other.
+pub const DEPTH: u32 = 32;
+/// Invocations under way at once in one Worker.
+pub const UNDER_WAY: usize = 20_000;
+/// Serialised bytes of messages on their way to one Worker.
+pub const INBOX_BYTES: usize = 256 << 20;
+/// Messages on their way to one Worker.
+pub const INBOX_MESSAGES: usize = 100_000;
+/// Handles and exported objects of one invocation.
+pub const HANDLES: usize = 50_000;
+/// Streams that one invocation writes to others at the same time.
+pub const STREAMS: usize = 5_000;
 
 /// All limits.
 pub const TABLE: &[Limit] = &[
@@ -76,7 +93,7 @@ pub const TABLE: &[Limit] = &[
         "heap",
         "128 MiB for each isolate",
         LoweredBy::Nobody,
-        "the isolate ends; a named child loads again on its next call",
+        "the isolate ends; its next call starts it again, unless its env holds something live",
     ),
     row(
         "buffers",
@@ -86,9 +103,9 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "isolates",
-        "3,000 in a process",
-        LoweredBy::Nobody,
-        "idle named children are evicted; a load waits 10 s for room, then fails",
+        "3,000 in a process (--max-isolates)",
+        LoweredBy::Operator,
+        "idle named children are evicted, other idle ones sleep until their next call; a load waits 10 s, then fails",
     ),
     row("idle named child", "600 s", LoweredBy::Nobody, "it is evicted and loads again on its next call"),
     row("after the answer", "30 s (waitUntil)", LoweredBy::Nobody, "the invocation ends"),

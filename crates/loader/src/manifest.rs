@@ -22,8 +22,11 @@ const SCRIPTS: &[Script] = &[
     script!("loader", "worker", eager),
     script!("loader", "loader"),
     script!("loader", "code"),
+    script!("loader", "sockets-module"),
     script!("loader", "trace"),
+    script!("loader", "tracing"),
     script!("loader", "workers-module"),
+    script!("loader", "workflows-module"),
 ];
 
 const fn builtin(specifier: &'static str, script: &'static str, default: Option<&'static str>) -> Builtin {
@@ -31,7 +34,11 @@ const fn builtin(specifier: &'static str, script: &'static str, default: Option<
 }
 
 /// Built-ins of every Worker.
-pub(crate) const BUILTINS: &[Builtin] = &[builtin("cloudflare:workers", "loader/workers-module", None)];
+pub(crate) const BUILTINS: &[Builtin] = &[
+    builtin("cloudflare:workers", "loader/workers-module", None),
+    builtin("cloudflare:sockets", "loader/sockets-module", None),
+    builtin("cloudflare:workflows", "loader/workflows-module", None),
+];
 
 /// Built-ins under `nodejs_compat`.
 pub(crate) const NODE_BUILTINS: &[Builtin] = &[

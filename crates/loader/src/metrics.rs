@@ -341,6 +341,7 @@ fn seconds(nanoseconds: u64) -> f64 {
 fn write_engine(page: &mut Page, runtime: &Runtime) {
     let pool = &runtime.pool;
     let (made, missed) = pool.figures();
+    let memory = atoll_isolate::memory::figures();
     let rows: &[(&'static str, Kind, &str, f64)] = &[
         (
             "lanes",
@@ -358,9 +359,24 @@ fn write_engine(page: &mut Page, runtime: &Runtime) {
         ("pool_waiting", Kind::Gauge, "Loads that wait for an isolate.", pool.waiting() as f64),
         ("pool_made_total", Kind::Counter, "Blank isolates made.", made as f64),
         ("pool_missed_total", Kind::Counter, "Loads that found no blank isolate ready.", missed as f64),
+        ("heap_bytes", Kind::Gauge, "Heaps of all isolates, as V8 holds them.", memory.heaps as f64),
+        ("buffer_bytes", Kind::Gauge, "Buffers of all isolates.", memory.buffers as f64),
+        (
+            "memory_ended_isolates_total",
+            Kind::Counter,
+            "Isolates that were ended because the process was short of memory.",
+            memory.ended as f64,
+        ),
     ];
     for (name, kind, help, value) in rows {
         page.single(name, *kind, help, *value);
+    }
+    let written_off = runtime.scheduler.written_off();
+    let help = "Threads that the process goes on without: in code that cannot be stopped (stuck), or parked because V8 \
+                ran out of memory (lost).";
+    let mut family = page.family("written_off_threads", Kind::Gauge, help);
+    for (state, threads) in [("stuck", written_off.stuck), ("lost", written_off.lost)] {
+        family.sample(&[("state", state)], threads as f64);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::{realm, v8};
 use atoll_rpc::Service;
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::FetchRequest;
 use atoll_web::{context, fetch};
 use serde_json::{Map, Value, json};
@@ -20,6 +21,7 @@ const BUDGET: usize = 256 * 1024;
 pub(crate) struct Trace {
     tails: Vec<Arc<dyn Service>>,
     started_ms: f64,
+    depth: Depth,
     state: Mutex<State>,
 }
 
@@ -33,10 +35,15 @@ struct State {
 }
 
 impl Trace {
-    /// A trace of an event that began at `started_ms`, in milliseconds since 1970.
-    pub(crate) fn new(tails: Vec<Arc<dyn Service>>, started_ms: f64, event: Value) -> Arc<Self> {
+    /// A trace of an event that began at `started_ms`, in milliseconds since 1970, and is this deep.
+    pub(crate) fn new(
+        tails: Vec<Arc<dyn Service>>,
+        started_ms: f64,
+        event: Value,
+        depth: Depth,
+    ) -> Arc<Self> {
         let state = Mutex::new(State { event, ..State::default() });
-        Arc::new(Self { tails, started_ms: started_ms.floor(), state })
+        Arc::new(Self { tails, started_ms: started_ms.floor(), depth, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,8 +115,10 @@ impl Trace {
             item["entrypoint"] = entrypoint.into();
         }
         let events: Arc<str> = Value::Array(vec![item]).to_string().into();
+        // What a tail does is because of what it hears of: traced Workers that tails call do not go round for ever.
+        let depth = Depth { invocations: self.depth.invocations + 1, calls: 0 };
         for tail in &self.tails {
-            tail.clone().tail(events.clone());
+            tail.clone().tail(events.clone(), depth);
         }
     }
 }

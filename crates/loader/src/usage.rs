@@ -18,6 +18,10 @@ pub enum Outcome {
     ExceededCpu,
     /// Its isolate used more memory than it may.
     ExceededMemory,
+    /// It took longer than it may.
+    ExceededWallTime,
+    /// The process had no room for it.
+    LoadShed,
     /// Its Worker ended under it, or nobody waited for it any more.
     Canceled,
     /// A defect of the runtime's.
@@ -26,11 +30,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::Exception,
         Self::ExceededCpu,
         Self::ExceededMemory,
+        Self::ExceededWallTime,
+        Self::LoadShed,
         Self::Canceled,
         Self::InternalError,
     ];
@@ -42,6 +48,8 @@ impl Outcome {
             Self::Exception => "exception",
             Self::ExceededCpu => "exceededCpu",
             Self::ExceededMemory => "exceededMemory",
+            Self::ExceededWallTime => "exceededWallTime",
+            Self::LoadShed => "loadShed",
             Self::Canceled => "canceled",
             Self::InternalError => "internalError",
         }

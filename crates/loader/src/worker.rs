@@ -1,26 +1,26 @@
 //! A Worker: its code in an isolate of its own, from loading to its end.
 //!
 //! Events that come before it has started wait, in order. It lives as long as somebody holds it: a stub, a cache
-//! entry, an invocation under way; then its isolate is closed.
+//! entry, an invocation under way; then its isolate is closed. It can be without an isolate before that: put to sleep
+//! while idle, or ended by a limit. Then its next event starts it again from its code.
+
+mod start;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use atoll_isolate::actor::End;
-use atoll_isolate::modules::{self, Bundle};
-use atoll_isolate::{Envelope, Heap, Isolate, Meter, realm, v8, values};
-use atoll_rpc::{Service, ServiceCap};
-use atoll_web::context::{self, Environment};
+use atoll_isolate::{Envelope, Isolate, Meter, realm, v8};
+use atoll_rpc::Service;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::{Inbox, InboxLimits};
 
-use crate::code::{Binding, CodeLimits, EnvSource, WorkerCode};
-use crate::invocation::{self, Answer};
-use crate::manifest::{BUILTINS, NODE_BUILTINS};
+use crate::answer::Answer;
+use crate::code::{CodeLimits, WorkerCode};
 use crate::metrics::{Account, Label};
 use crate::usage::Outcome;
-use crate::{Runtime, limits, tail};
+use crate::{Runtime, limits};
 
 /// Work to do inside a Worker once it has started; it gets the reason where it never will.
 pub type Work = Box<dyn for<'s, 'i> FnOnce(Admission<'_, 's, 'i>) + Send>;
@@ -46,9 +46,12 @@ impl WeakWorker {
     pub fn upgrade(&self) -> Option<Worker> {
         self.0.upgrade().map(Worker)
     }
-}
 
-type Restart = Box<dyn Fn() -> Option<WorkerCode> + Send + Sync>;
+    /// Whether the Worker still lives.
+    pub(crate) fn exists(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
 
 struct Inner {
     runtime: Arc<Runtime>,
@@ -58,12 +61,18 @@ struct Inner {
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
     waiting: Mutex<HashMap<u64, Arc<Answer>>>,
     next: AtomicU64,
-    /// When it was last asked for, in milliseconds of the runtime's monotonic clock.
+    /// When it was last asked for, in microseconds of the runtime's monotonic clock.
     last_used: AtomicU64,
     settings: Mutex<Settings>,
+    /// Messages on their way to it.
+    inbox: Mutex<Arc<Inbox>>,
+    /// Invocations that were asked for and have not ended.
+    under_way: AtomicUsize,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-    /// Makes the code once more, for Workers that nobody else would load again.
-    restart: OnceLock<Restart>,
+    /// What it can be started from again; none: it has no code yet, or its `env` has something live in it.
+    code: OnceLock<Arc<WorkerCode>>,
+    /// Every message on its way into the isolate holds one more.
+    mail: Arc<()>,
     /// Where its invocations are summed.
     account: OnceLock<Account>,
 }
@@ -82,6 +91,8 @@ enum State {
         isolate: Option<Isolate>,
     },
     Live(Isolate),
+    /// It was idle, or a limit ended it: the next event starts it again.
+    Asleep(Arc<WorkerCode>),
     Failed(RemoteError),
 }
 
@@ -97,6 +108,11 @@ impl Drop for Inner {
     }
 }
 
+fn new_inbox(worker: &str) -> Arc<Inbox> {
+    let limits = InboxLimits { bytes: limits::INBOX_BYTES, messages: limits::INBOX_MESSAGES };
+    Inbox::new(worker.to_owned(), limits)
+}
+
 /// What callers of a Worker get that has ended.
 pub fn gone() -> RemoteError {
     RemoteError::error("The Worker is no longer running.")
@@ -107,17 +123,30 @@ impl Worker {
     pub fn loading(runtime: Arc<Runtime>, name: String, home: usize) -> Self {
         Self(Arc::new(Inner {
             runtime,
+            inbox: Mutex::new(new_inbox(&name)),
             name,
             home,
             state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
             settings: Mutex::default(),
             on_failure: Mutex::default(),
-            restart: OnceLock::new(),
+            code: OnceLock::new(),
+            mail: Arc::default(),
             account: OnceLock::new(),
         }))
+    }
+
+    /// Messages on their way to it.
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Invocations that were asked for and have not ended.
+    pub(crate) fn under_way(&self) -> &AtomicUsize {
+        &self.0.under_way
     }
 
     /// Its name.
@@ -170,14 +199,41 @@ impl Worker {
     /// Notes that it was asked for; gives the time, by the monotonic clock.
     pub(crate) fn touch(&self) -> Duration {
         let now = self.0.runtime.host.clock.monotonic();
-        self.0.last_used.store(now.as_millis() as u64, Ordering::Relaxed);
+        self.0.last_used.store(now.as_micros() as u64, Ordering::Relaxed);
         now
     }
 
-    /// When it was last asked for, in milliseconds of the monotonic clock; none while anybody but the caller holds it: a
-    /// stub, an invocation under way.
+    /// When it was last used, in microseconds of the monotonic clock.
+    pub(crate) fn last_used(&self) -> u64 {
+        self.0.last_used.load(Ordering::Relaxed)
+    }
+
+    /// As [`Worker::last_used`]; none while it is starting, or anybody but the caller holds it: a stub, an invocation under
+    /// way.
     pub(crate) fn idle_since(&self) -> Option<u64> {
-        (Arc::strong_count(&self.0) == 1).then(|| self.0.last_used.load(Ordering::Relaxed))
+        let idle = Arc::strong_count(&self.0) == 1 && !matches!(*self.state(), State::Loading { .. });
+        idle.then(|| self.last_used())
+    }
+
+    /// Whether it has an isolate and has started in it.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(*self.state(), State::Live(_))
+    }
+
+    /// Lets go of the isolate where only fresh module state tells: no event is under way, no stream or object of one is
+    /// held, and the Worker can be started again. Gives whether it did.
+    pub(crate) fn sleep(&self) -> bool {
+        let mut state = self.state();
+        let (State::Live(isolate), Some(code)) = (&*state, self.0.code.get()) else { return false };
+        // In this order: a message is counted until its invocation is.
+        if Arc::strong_count(&self.0.mail) > 1 || !self.waiting().is_empty() {
+            return false;
+        }
+        let isolate = isolate.clone();
+        *state = State::Asleep(code.clone());
+        drop(state);
+        isolate.close();
+        true
     }
 
     /// Whether two handles mean the same Worker.
@@ -185,19 +241,17 @@ impl Worker {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// What happens, once, when it fails to start or ends by a limit: a cache forgets it.
+    /// What happens, once, when it fails to start, ends itself or is ended by a limit: a cache forgets it.
     pub fn on_failure(&self, action: impl FnOnce() + Send + 'static) {
         *self.0.on_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
     }
 
-    /// A live Worker that ends by a limit or a crash starts again with what `make` gives. For a project's own Workers:
-    /// nobody else would load them again.
-    pub fn on_restart(&self, make: impl Fn() -> Option<WorkerCode> + Send + Sync + 'static) {
-        let _ = self.0.restart.set(Box::new(make));
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Arc<Answer>>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does work in the started Worker, after what came before.
@@ -215,8 +269,15 @@ impl Worker {
             }
             State::Live(isolate) => {
                 let isolate = isolate.clone();
+                let counted = self.0.mail.clone();
                 drop(state);
-                send(&isolate, meter, work);
+                send(&isolate, counted, meter, work);
+            }
+            State::Asleep(code) => {
+                let code = code.clone();
+                *state = State::Loading { queue: vec![(meter, work)], isolate: None };
+                drop(state);
+                self.request_heap(code);
             }
             State::Failed(error) => {
                 let error = error.clone();
@@ -226,101 +287,13 @@ impl Worker {
         }
     }
 
-    /// Gives it its code: takes a blank isolate and starts in it.
-    pub fn start(&self, code: WorkerCode) {
-        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
-            Settings { limits: code.limits, tails: code.tails.clone() };
-        if code.dynamic {
-            let runtime = &self.0.runtime;
-            runtime.metrics.loading(self.account(), &code, runtime.host.clock.now_ms());
+    /// As [`Worker::deliver`], for work that belongs to an event before it: where that went with its isolate, the work is
+    /// refused, and no isolate is started for it.
+    pub(crate) fn follow(&self, meter: Option<Arc<Meter>>, work: Work) {
+        if matches!(*self.state(), State::Asleep(_)) {
+            return work(Admission::Refused(gone()));
         }
-        let weak = self.downgrade();
-        self.0.runtime.pool.request(move |heap| {
-            // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
-            match (weak.upgrade(), heap) {
-                (Some(worker), Some(heap)) => worker.start_in(heap, code),
-                (Some(worker), None) => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
-                    worker.0.name,
-                    limits::ISOLATES,
-                    limits::ROOM_WAIT.as_secs()
-                ))),
-                (None, heap) => drop(heap),
-            }
-        });
-    }
-
-    fn start_in(&self, heap: Heap, code: WorkerCode) {
-        let runtime = &self.0.runtime;
-        let isolate = Isolate::new(
-            heap,
-            invocation::HOOKS,
-            runtime.scheduler.clone(),
-            runtime.pool.clone(),
-            self.0.home,
-        );
-        if let State::Loading { isolate: slot, .. } = &mut *self.state() {
-            *slot = Some(isolate.clone());
-        }
-        let weak = self.downgrade();
-        isolate.on_end(move |end| {
-            let Some(worker) = weak.upgrade() else { return };
-            match end {
-                End::Memory => worker.conclude(Outcome::ExceededMemory),
-                End::Crashed => worker.conclude(Outcome::InternalError),
-                End::Closed => {}
-            }
-            match end {
-                End::Memory => worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its memory limit of {} MiB.",
-                    worker.0.name,
-                    limits::HEAP_BYTES >> 20
-                ))),
-                End::Crashed => worker.fail(RemoteError::error("internal error")),
-                End::Closed => {}
-            }
-        });
-        let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
-        let weak = self.downgrade();
-        meter.on_over(move |_| {
-            if let Some(worker) = weak.upgrade() {
-                worker.fail(RemoteError::error(format!(
-                    "Worker \"{}\" exceeded its start-up CPU time limit of {} ms.",
-                    worker.0.name,
-                    limits::STARTUP_CPU.as_millis()
-                )));
-            }
-        });
-        let weak = self.downgrade();
-        let actor = isolate.downgrade();
-        isolate.send(Envelope::new(meter, move |scope| {
-            let Some(worker) = weak.upgrade() else { return };
-            let environment = Environment {
-                isolate: actor,
-                name: worker.0.name.clone(),
-                outbound: code.outbound.clone(),
-                clock: worker.0.runtime.host.clock.clone(),
-                random: worker.0.runtime.host.random.clone(),
-                log: worker.0.runtime.host.log.clone(),
-                flags: code.flags.clone(),
-                max_timers: limits::TIMERS,
-            };
-            context::set_environment(scope, environment);
-            if !code.tails.is_empty() {
-                atoll_web::basics::set_log_hook(scope, tail::on_log);
-                atoll_web::basics::set_error_hook(scope, tail::on_exception);
-            }
-            scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
-            scope.set_slot(Given {
-                date: code.date.clone(),
-                flags: code.given_flags.clone(),
-                outbound: code.outbound.clone(),
-            });
-            match begin(scope, code) {
-                Ok(()) => worker.started(),
-                Err(error) => worker.fail(error),
-            }
-        }));
+        self.deliver(meter, work);
     }
 
     fn started(&self) {
@@ -332,6 +305,7 @@ impl Worker {
                 if let Some(isolate) = isolate.take() {
                     *state = State::Live(isolate);
                     self.0.runtime.metrics.loaded();
+                    self.touch();
                 }
                 return;
             }
@@ -339,29 +313,44 @@ impl Worker {
             let waiting = std::mem::take(queue);
             drop(state);
             for (meter, work) in waiting {
-                send(&isolate, meter, work);
+                send(&isolate, self.0.mail.clone(), meter, work);
             }
         }
     }
 
-    /// It will never start, or has ended: whoever waits gets the error.
+    /// It will never start, or has ended for good: whoever waits gets the error, and so does everybody later.
     pub fn fail(&self, error: RemoteError) {
-        // What it starts again with, before anybody learns that it ended: their next request must find it starting.
-        let again = match *self.state() {
-            State::Live(_) => self.0.restart.get().and_then(|make| make()),
-            _ => None,
-        };
-        let next = match again {
-            Some(_) => State::Loading { queue: Vec::new(), isolate: None },
+        self.end(State::Failed(error.clone()), error, None);
+    }
+
+    /// A limit ended it: whoever waits gets the error, their records the outcome. Its next event starts it again, where
+    /// that is possible.
+    fn interrupt(&self, error: RemoteError, outcome: Outcome) {
+        let next = match self.0.code.get() {
+            Some(code) => State::Asleep(code.clone()),
             None => State::Failed(error.clone()),
         };
-        let before = std::mem::replace(&mut *self.state(), next);
+        self.end(next, error, Some(outcome));
+    }
+
+    fn end(&self, next: State, error: RemoteError, outcome: Option<Outcome>) {
+        let before = {
+            let mut state = self.state();
+            if matches!(*state, State::Failed(_)) {
+                return;
+            }
+            // Before anybody learns that it ended: their next request must find it as it will be.
+            std::mem::replace(&mut *state, next)
+        };
         let action = self.0.on_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(action) = action {
             action();
         }
-        let waiting = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *self.waiting());
         for answer in waiting.into_values() {
+            if let Some(outcome) = outcome {
+                answer.conclude(outcome);
+            }
             answer.fail(error.clone());
         }
         match before {
@@ -375,36 +364,29 @@ impl Worker {
                 }
             }
             State::Live(isolate) => isolate.close(),
-            State::Failed(_) => {}
-        }
-        if let Some(code) = again {
-            tracing::warn!(worker = self.0.name, reason = error.message, "the Worker ended and starts again");
-            self.start(code);
+            State::Asleep(_) | State::Failed(_) => {}
         }
     }
 
     /// Remembers an answer that somebody waits for, until it is given.
     pub(crate) fn expect(&self, answer: &Arc<Answer>) -> u64 {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer.clone());
+        self.waiting().insert(id, answer.clone());
         id
     }
 
-    /// Says how everything under way ends that has not ended yet.
-    fn conclude(&self, outcome: Outcome) {
-        let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.values().for_each(|answer| answer.conclude(outcome));
-    }
-
-    pub(crate) fn settled(&self, id: u64) {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    /// An invocation has ended; gives the time, by the monotonic clock.
+    pub(crate) fn settled(&self, id: u64) -> Duration {
+        let now = self.touch();
+        self.waiting().remove(&id);
+        now
     }
 }
 
-fn send(isolate: &Isolate, meter: Option<Arc<Meter>>, work: Work) {
-    let mut guard = Undelivered(Some(work));
+fn send(isolate: &Isolate, counted: Arc<()>, meter: Option<Arc<Meter>>, work: Work) {
+    let mut message = Undelivered { work: Some(work), _counted: counted };
     let deliver = move |scope: &mut v8::PinScope<'_, '_>| {
-        if let Some(work) = guard.0.take() {
+        if let Some(work) = message.work.take() {
             work(Admission::Inside(scope));
         }
     };
@@ -415,11 +397,14 @@ fn send(isolate: &Isolate, meter: Option<Arc<Meter>>, work: Work) {
 }
 
 /// Work in a mailbox: should the isolate end before its turn, whoever waits is told.
-struct Undelivered(Option<Work>);
+struct Undelivered {
+    work: Option<Work>,
+    _counted: Arc<()>,
+}
 
 impl Drop for Undelivered {
     fn drop(&mut self) {
-        if let Some(work) = self.0.take() {
+        if let Some(work) = self.work.take() {
             work(Admission::Refused(gone()));
         }
     }
@@ -444,85 +429,6 @@ pub(crate) fn own(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
 }
 
 pub(crate) const HOOKS_SCRIPT: &str = "loader/worker";
-
-/// Evaluates the code and hands namespace and `env` to the dispatch script.
-fn begin(scope: &mut v8::PinScope<'_, '_>, code: WorkerCode) -> Result<(), RemoteError> {
-    let has = |flag: &str| code.flags.iter().any(|f| f == flag);
-    let mut builtins = BUILTINS.to_vec();
-    if has("nodejs_compat") || has("nodejs_compat_v2") {
-        builtins.extend_from_slice(NODE_BUILTINS);
-    }
-    let bundle = Bundle {
-        main: code.main,
-        modules: code.modules,
-        aliases: code.aliases,
-        builtins,
-        refuse_attributes: has("throw_on_unrecognized_import_assertion"),
-    };
-    modules::allow_code_generation(scope, has("allow_eval_during_startup"));
-    v8::tc_scope!(let scope, scope);
-    // `env` is importable, so it has to be there before the first module is evaluated.
-    let env = match code.env {
-        EnvSource::Value(message) => values::read(scope, message).map(|value| (value, false)),
-        EnvSource::Bindings(bindings) => Some((bindings_value(scope, bindings), true)),
-    };
-    let prepared = env.and_then(|(env, bindings)| {
-        let bindings = v8::Boolean::new(scope, bindings);
-        realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
-    });
-    if prepared.is_none() {
-        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err(RemoteError::error(format!("Failed to start Worker:\n{message}")));
-    }
-    let namespace = match modules::start(scope, bundle) {
-        Ok(namespace) => namespace,
-        Err(modules::StartError::NoMain) => {
-            return Err(RemoteError::type_error(modules::StartError::NoMain.to_string()));
-        }
-        Err(modules::StartError::MainNotEsm) => {
-            return Err(RemoteError::type_error(modules::StartError::MainNotEsm.to_string()));
-        }
-        Err(modules::StartError::Exception(report)) => {
-            return Err(RemoteError::error(format!(
-                "Failed to start Worker:\nUncaught {}",
-                report.to_text()
-            )));
-        }
-        Err(error) => return Err(RemoteError::error(format!("Failed to start Worker:\n{error}"))),
-    };
-    modules::allow_code_generation(scope, false);
-    match realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]) {
-        Some(_) => Ok(()),
-        None => {
-            let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-            Err(RemoteError::error(format!("Failed to start Worker:\nUncaught {message}")))
-        }
-    }
-}
-
-fn bindings_value<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    bindings: Vec<(String, Binding)>,
-) -> v8::Local<'s, v8::Value> {
-    let mut flat: Vec<v8::Local<v8::Value>> = Vec::with_capacity(bindings.len() * 3);
-    for (name, binding) in bindings {
-        let (kind, value): (&str, v8::Local<v8::Value>) = match binding {
-            Binding::Json(text) => ("json", atoll_isolate::error::string(scope, &text).into()),
-            Binding::Service(service) => {
-                let handle = context::add_resource(scope, 0, Arc::new(ServiceCap(service)));
-                ("service", v8::Integer::new_from_unsigned(scope, handle).into())
-            }
-            Binding::Loader(loader) => {
-                let handle = context::add_resource(scope, 0, loader);
-                ("loader", v8::Integer::new_from_unsigned(scope, handle).into())
-            }
-        };
-        flat.push(atoll_isolate::error::string(scope, &name).into());
-        flat.push(atoll_isolate::error::string(scope, kind).into());
-        flat.push(value);
-    }
-    v8::Array::new_with_elements(scope, &flat).into()
-}
 
 /// Asks a Worker which of its exports have a test handler.
 pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {

@@ -2,13 +2,14 @@
 // Calls that arrive: what may be reached from a target, how it is called, what becomes of the result.
 // Called by the runtime; see the natives' own documentation for the reply's side.
 //
+// natives.rpcTakeReply() -> a handle for the reply to the call that arrived just now;
 // natives.rpcReply(reply, value) -> whether the result must be kept; natives.rpcReject(reply, error)
 
 const {
-  ArrayPrototypeJoin, ArrayPrototypeSlice, Error, ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty,
+  ArrayPrototypeJoin, ArrayPrototypeSlice, Error, ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty, ObjectSetPrototypeOf,
   PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap, TypeError,
 } = primordials;
-const { RpcTarget, WorkerEntrypoint, DurableObject, hasPrototype } = require("rpc/targets");
+const { RpcTarget, WorkerEntrypoint, WorkflowEntrypoint, hasPrototype } = require("rpc/targets");
 const stubs = require("rpc/stubs");
 const values = require("rpc/values");
 const { hold, onDrop } = require("web/context");
@@ -35,7 +36,7 @@ function prototypeMember(object, name) {
   if (ObjectPrototypeHasOwnProperty(object, name) && natives.valueKind(object) !== "Proxy") throw missing(name);
   let prototype = ObjectGetPrototypeOf(object);
   while (prototype !== null && prototype !== objectPrototype) {
-    if (prototype === RpcTarget.prototype || prototype === WorkerEntrypoint.prototype || prototype === DurableObject.prototype) break;
+    if (prototype === RpcTarget.prototype || prototype === WorkerEntrypoint.prototype || prototype === WorkflowEntrypoint.prototype) break;
     if (ObjectPrototypeHasOwnProperty(prototype, name)) return ReflectGet(object, name, object);
     prototype = ObjectGetPrototypeOf(prototype);
   }
@@ -50,7 +51,7 @@ function isInstance(object) {
   return (
     hasPrototype(object, RpcTarget.prototype) ||
     hasPrototype(object, WorkerEntrypoint.prototype) ||
-    hasPrototype(object, DurableObject.prototype)
+    hasPrototype(object, WorkflowEntrypoint.prototype)
   );
 }
 
@@ -122,27 +123,61 @@ function perform(target, path, args, entrypoint) {
 exports.beginArguments = values.beginReceive;
 exports.releaseExport = values.releaseExport;
 
-// Results that calls under way may still ask for: question -> { context, promise, release }.
+// A result that calls under way may still ask for.
+class Answer {
+  context;
+  promise;
+  // Lets go of what keeps the context open.
+  release;
+  kept = false;
+  constructor(context, promise, release) {
+    this.context = context;
+    this.promise = promise;
+    this.release = release;
+  }
+}
+ObjectSetPrototypeOf(Answer.prototype, null);
+
+// By question.
 const answers = new SafeMap();
 
-// Runs a call and settles its reply. `start()` gives the value or a promise of it.
-function serve(start, reply, question) {
+// What a call gives that has taken its reply and settles it in time.
+const LATER = {};
+
+// The result of a call. A primitive that is there at once is what the runtime replies with.
+function answer(result, question) {
   const params = values.endReceive();
+  if (params === undefined && isPrimitive(result)) return result;
+  return later(PromiseResolve(unwrap(result)), question, params);
+}
+
+function isPrimitive(value) {
+  return value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol");
+}
+
+function failure(error, question) {
+  return later(primordials.PromiseReject(error), question, values.endReceive());
+}
+
+function later(promise, question, params) {
+  const reply = natives.rpcTakeReply();
   const release = hold();
-  let promise;
-  try {
-    promise = PromiseResolve(unwrap(start()));
-  } catch (error) {
-    promise = primordials.PromiseReject(error);
-  }
   // Should the caller let go before the call has ended, it no longer keeps its context open.
-  answers.set(question, { __proto__: null, context: natives.currentContext(), promise, release });
+  answers.set(question, new Answer(natives.currentContext(), promise, release));
   PromisePrototypeThen(
     promise,
     (value) => finish(sendResult(reply, value), question, params, release),
     (error) => finish({ kept: natives.rpcReject(reply, error), moves: [] }, question, params, release),
   );
+  return LATER;
 }
+
+// Calls on a primitive are under way.
+exports.keepAnswer = (question, value) => {
+  const kept = new Answer(natives.currentContext(), PromiseResolve(value), hold());
+  kept.kept = true;
+  answers.set(question, kept);
+};
 
 // A promise of RPC's own that is returned is awaited.
 function unwrap(value) {
@@ -166,54 +201,54 @@ function finish(sent, question, params, release) {
     values.disposeAll(sent.moves);
     release();
   };
-  const answer = answers.get(question);
-  if (sent.kept && answer !== undefined) {
-    answer.release = end;
-    answer.kept = true;
+  const known = answers.get(question);
+  if (sent.kept && known !== undefined) {
+    known.release = end;
+    known.kept = true;
   } else {
     answers.delete(question);
   }
   if (params !== undefined) values.disposeAll(params);
-  if (!sent.kept || answer === undefined) end();
+  if (!sent.kept || known === undefined) end();
 }
 
 exports.forgetAnswer = (question) => {
-  const answer = answers.get(question);
-  if (answer === undefined) return;
+  const known = answers.get(question);
+  if (known === undefined) return;
   answers.delete(question);
-  if (answer.release !== undefined) answer.release();
+  known.release();
 };
 
 // Whether others can still reach into the context: through objects of it that they hold, or results that they ask for.
 exports.isReachable = (context) => {
   if (values.hasExports(context)) return true;
   let found = false;
-  answers.forEach((answer) => {
-    if (answer.kept && answer.context === context) found = true;
+  answers.forEach((known) => {
+    if (known.kept && known.context === context) found = true;
   });
   return found;
 };
 
 exports.answerContext = (question) => {
-  const answer = answers.get(question);
-  return answer === undefined ? 0 : answer.context;
+  const known = answers.get(question);
+  return known === undefined ? 0 : known.context;
 };
 
-exports.callExport = (id, path, args, reply, question) => {
-  const entry = values.exportedValue(id);
-  serve(
-    () => {
-      if (entry === undefined) throw new Error("RPC stub used after being disposed.");
-      return perform(entry.value, path, args, undefined);
-    },
-    reply,
-    question,
-  );
+exports.callExport = (id, path, args, question) => {
+  let result;
+  try {
+    const entry = values.exportedValue(id);
+    if (entry === undefined) throw new Error("RPC stub used after being disposed.");
+    result = perform(entry.value, path, args, undefined);
+  } catch (error) {
+    return failure(error, question);
+  }
+  return answer(result, question);
 };
 
-exports.callAnswer = (on, path, args, reply, question) => {
-  const answer = answers.get(on);
-  serve(() => PromisePrototypeThen(answer.promise, (value) => performOnResult(value, path, args)), reply, question);
+exports.callAnswer = (on, path, args, question) => {
+  const { promise } = answers.get(on);
+  return answer(PromisePrototypeThen(promise, (value) => performOnResult(value, path, args)), question);
 };
 
 function performOnResult(value, path, args) {
@@ -224,19 +259,20 @@ function performOnResult(value, path, args) {
 // For calls on values that are already here, after their promise has resolved.
 exports.callLocal = (value, path, args) => unwrap(perform(value, path, args, undefined));
 
-// An invocation's call: `make()` gives { target, handler }.
-exports.callEntrypoint = (make, path, args, reply, question) => {
-  serve(
-    () => {
-      const entrypoint = make();
-      return perform(entrypoint.target, path, args, entrypoint);
-    },
-    reply,
-    question,
-  );
+// An invocation's call: `make(target)` gives { target, handler }.
+exports.callEntrypoint = (make, target, path, args, question) => {
+  let result;
+  try {
+    const entrypoint = make(target);
+    result = perform(entrypoint.target, path, args, entrypoint);
+  } catch (error) {
+    return failure(error, question);
+  }
+  return answer(result, question);
 };
 onDrop((context) => {
-  answers.forEach((answer, question) => {
-    if (answer.context === context) answers.delete(question);
+  if (answers.size === 0) return;
+  answers.forEach((kept, question) => {
+    if (kept.context === context) answers.delete(question);
   });
 });

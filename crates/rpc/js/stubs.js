@@ -1,25 +1,29 @@
 "use strict";
 // What guests hold: ServiceStub (an address), RpcStub (a live object), RpcProperty (a path on either), RpcPromise (a
-// call under way). All but ServiceStub are proxies over functions, so that they can be called; what a proxy stands for
-// is in `states`, which no guest reaches.
+// call under way). All are proxies, over functions where they can be called; the handler of each is what it stands for,
+// which no guest reaches.
 //
-// natives.rpcCall(handle, path, arguments or undefined) -> [promise, question]
+// natives.rpcCall(handle, path, arguments or undefined, context or 0) -> [promise, question], or false in another context
 // natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
-// natives.serviceFetch(handle, method, url, headers, body, cf, redirect) -> as natives.fetch
+// natives.rpcPath(names) -> a number that stands for the path in calls, or the names
+// natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, PromisePrototypeThen, PromiseReject, Proxy,
-  ReflectApply, SafeWeakMap, SymbolDispose, SymbolToStringTag, TypeError,
+  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject, Proxy,
+  ReflectApply, SafeMap, SymbolDispose, SymbolToStringTag, TypeError,
 } = primordials;
 const { CROSS_REQUEST } = require("web/context");
 
 const MAX_PATH = 64;
-const states = new SafeWeakMap();
-// On the functions and objects behind the proxies, which nobody else can reach.
-const kState = primordials.Symbol("state");
+const MAX_PATH_TEXT = 65_536;
+// Properties that a stub keeps, so that calling a method again makes no new one.
+const MAX_MEMBERS = 16;
 
 class RpcStub {
   constructor(target) {
+    if ((typeof target !== "object" && typeof target !== "function") || target === null) {
+      throw new TypeError("Failed to construct 'JsRpcStub': constructor parameter 1 is not of type 'Object'.");
+    }
     return require("rpc/values").localStub(target);
   }
 }
@@ -39,37 +43,75 @@ class ServiceStub {
   }
 }
 
-// What a proxy stands for. Kinds: "service" and "stub" have a handle; "promise" has a promise and its question;
-// "property" has a root (a state of the other kinds) and a path.
+// What a proxy stands for, and its handler: the traps get it as `this`. Kinds: "service" and "stub" have a handle;
+// "promise" has a promise and its question; "property" has a root (a state of the other kinds) and a path.
 class State {
-  kind;
-  handle = 0;
-  context = 0;
+  // Only what is made here has it.
+  #own;
+  context;
   disposed = false;
-  promise = undefined;
-  question = 0;
-  settled = false;
-  value = undefined;
-  root = undefined;
-  path = undefined;
-  loopback = undefined;
-  constructor(kind) {
-    this.kind = kind;
+  constructor(context) {
+    this.context = context;
   }
+  static is(value) {
+    return #own in value;
+  }
+  set() {
+    return false;
+  }
+  defineProperty() {
+    return false;
+  }
+  deleteProperty() {
+    return false;
+  }
+  setPrototypeOf() {
+    return false;
+  }
+  // All proxies have the same target, so none may change it.
+  preventExtensions() {
+    return false;
+  }
+  ownKeys() {
+    return [];
+  }
+  getOwnPropertyDescriptor() {
+    return undefined;
+  }
+}
+// Or a guest could give Object.prototype a trap that is missing here, and get hold of a state.
+ObjectSetPrototypeOf(State.prototype, null);
+
+// An arrow function: callable, not a constructor.
+const callable = () => {};
+const plain = {};
+
+function stateOf(value) {
+  if (typeof value !== "function" && (typeof value !== "object" || value === null)) return undefined;
+  const handler = natives.proxyHandler(value);
+  return handler !== undefined && State.is(handler) ? handler : undefined;
+}
+
+function crossRequest(state) {
+  return new Error(
+    CROSS_REQUEST(state.kind === "promise" ? "RpcPromise" : state.kind === "property" ? "RpcProperty" : "RpcStub"),
+  );
 }
 
 function checkContext(state) {
-  if (state.context !== 0 && state.context !== natives.currentContext()) {
-    throw new Error(CROSS_REQUEST(state.kind === "promise" ? "RpcPromise" : state.kind === "property" ? "RpcProperty" : "RpcStub"));
-  }
+  if (state.context !== 0 && state.context !== natives.currentContext()) throw crossRequest(state);
 }
 
 // ---- Calls ---------------------------------------------------------------------------------------------------------
 
-// Sends a call, or reads a property when `args` is undefined. Gives a new promise state; never throws.
+// Scripts that require this one, and so cannot be required before it has run.
+let values;
+let dispatch;
+
+// Sends a call, or reads a property when `args` is undefined. `path`: names, or the number of a path. Gives a new promise
+// state; never throws.
 function send(root, path, args) {
-  const result = new State("promise");
-  result.context = natives.currentContext();
+  const result = new PromiseState(natives.currentContext());
   try {
     if (root.kind === "promise") sendOnPromise(root, path, args, result);
     else sendOnHandle(root, path, args, result);
@@ -81,11 +123,14 @@ function send(root, path, args) {
 }
 
 function sendOnHandle(root, path, args, result) {
-  checkContext(root);
-  if (root.disposed) throw new Error("RPC stub used after being disposed.");
-  natives.requireContext();
-  const { encodeArguments } = require("rpc/values");
-  const sent = encodeArguments(args, (encoded) => natives.rpcCall(handleOf(root), path, encoded));
+  if (root.disposed) {
+    checkContext(root);
+    throw new Error("RPC stub used after being disposed.");
+  }
+  values ??= require("rpc/values");
+  const handle = handleOf(root);
+  const sent = values.encodeArguments(args, natives.rpcCall, handle, path, root.context);
+  if (sent === false) throw crossRequest(root);
   accept(sent, result);
 }
 
@@ -97,45 +142,52 @@ function handleOf(state) {
 function sendOnPromise(root, path, args, result) {
   checkContext(root);
   if (root.disposed) throw new Error("RPC promise used after being disposed.");
-  if (!root.settled && root.question !== 0) {
-    const { encodeArguments } = require("rpc/values");
-    const sent = encodeArguments(args, (encoded) => natives.rpcPipeline(root.question, path, encoded));
+  if (root.question !== 0) {
+    values ??= require("rpc/values");
+    const sent = values.encodeArguments(args, natives.rpcPipeline, root.question, path, 0);
     if (sent !== undefined) return accept(sent, result);
   }
   // The answer is here, or about to be: the call goes on from the value itself.
   result.promise = PromisePrototypeThen(root.promise, (value) => callValue(value, path, args));
 }
 
+// As if it had been called where the value came from.
+function remoteError(error) {
+  const { decodeError, encodeError } = require("web/clone");
+  const parts = encodeError(error);
+  throw decodeError(parts[0], parts[1], parts[2], parts[3], true);
+}
+
+// The runtime settles the promise with what the caller gets.
 function accept(sent, result) {
   result.question = sent[1];
-  result.promise = PromisePrototypeThen(
-    sent[0],
-    (message) => {
-      result.settled = true;
-      const value = require("rpc/values").takeResult(message);
-      if (result.disposed) disposeValue(value);
-      return value;
-    },
-    function rejected(error) {
-      result.settled = true;
-      // The stack is the caller's: V8 adds the asynchronous frames that wait for this promise.
-      if (typeof error === "object" && error !== null) ErrorCaptureStackTrace(error, rejected);
-      throw error;
-    },
-  );
+  result.promise = PromisePrototypeThen(sent[0], undefined, rejected);
+}
+
+function rejected(error) {
+  // The stack is the caller's: V8 adds the asynchronous frames that wait for this promise.
+  if (typeof error === "object" && error !== null && primordials.ObjectGetPrototypeOf(error) !== objectPrototype) {
+    ErrorCaptureStackTrace(error, rejected);
+  }
+  throw error;
 }
 
 function callValue(value, path, args) {
-  if (typeof value !== "object" && typeof value !== "function") {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) {
     throw new TypeError("Can't pipeline on RPC that did not return an object.");
   }
-  const { callLocal } = require("rpc/dispatch");
-  return callLocal(value, path, args);
+  dispatch ??= require("rpc/dispatch");
+  try {
+    const result = dispatch.callLocal(value, path, args);
+    return PromisePrototypeThen(primordials.PromiseResolve(result), undefined, remoteError);
+  } catch (error) {
+    remoteError(error);
+  }
 }
 
 // Calls a stub once and lets it go.
 function callAndDispose(stub) {
-  const state = states.get(stub);
+  const state = stateOf(stub);
   const { promise } = send(state, [], []);
   PromisePrototypeThen(promise, () => disposeStub(state), () => disposeStub(state));
 }
@@ -148,40 +200,95 @@ function disposeValue(value) {
 }
 
 // Members that every object has are answered here and never go over RPC.
-const ownMembers = {
-  __proto__: null, constructor: 1, toString: 1, toLocaleString: 1, valueOf: 1, hasOwnProperty: 1, isPrototypeOf: 1,
-  propertyIsEnumerable: 1,
-};
-function ownMember(target, key, Class) {
-  return key === "constructor" ? Class : target[key];
+const objectPrototype = primordials.ObjectGetPrototypeOf({});
+const ownMembers = { __proto__: null, constructor: undefined };
+for (const key of ["toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"]) {
+  ownMembers[key] = objectPrototype[key];
+}
+function ownMember(key, Class) {
+  return key === "constructor" ? Class : ownMembers[key];
 }
 
-// ---- Proxies -------------------------------------------------------------------------------------------------------
+// ---- Properties ----------------------------------------------------------------------------------------------------
 
-function propertyOf(root, path, name) {
-  if (path.length >= MAX_PATH) throw new TypeError(`RPC pipelined property path is too deep (max ${MAX_PATH}).`);
-  const state = new State("property");
-  state.root = root;
-  state.context = root.context;
-  const longer = ArrayPrototypeSlice(path);
+class PropertyState extends State {
+  kind = "property";
+  root;
+  names;
+  // What calls name the path by.
+  path;
+  constructor(root, names, path) {
+    super(root.context);
+    this.root = root;
+    this.names = names;
+    this.path = path;
+  }
+  has(target, key) {
+    return typeof key === "string";
+  }
+  getPrototypeOf() {
+    return RpcProperty.prototype;
+  }
+  apply(target, _this, args) {
+    return new Proxy(callable, send(this.root, this.path, args));
+  }
+  get(target, key) {
+    if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcProperty" : undefined;
+    if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
+    if (key in ownMembers) return ownMember(key, RpcProperty);
+    return propertyOf(this.root, this.names, key);
+  }
+}
+
+function propertyOf(root, names, name) {
+  if (names.length >= MAX_PATH) throw new TypeError(`RPC pipelined property path is too deep (max ${MAX_PATH}).`);
+  let length = name.length;
+  for (let i = 0; i < names.length; i++) length += names[i].length;
+  if (length > MAX_PATH_TEXT) {
+    throw new TypeError(`RPC property path is too long: its names have ${length} characters (max ${MAX_PATH_TEXT}).`);
+  }
+  const longer = ArrayPrototypeSlice(names);
   ArrayPrototypePush(longer, name);
-  state.path = longer;
-  return cover(state, propertyHandler);
+  return new Proxy(callable, new PropertyState(root, longer, longer));
 }
 
-function cover(state, handler) {
-  const target = function () {};
-  target[kState] = state;
-  const proxy = new Proxy(target, handler);
-  states.set(proxy, state);
-  return proxy;
+// A property of a stub that keeps those that were asked for.
+function memberOf(state, name) {
+  const full = state.members !== undefined && state.members.size >= MAX_MEMBERS;
+  if (full || name.length > MAX_PATH_TEXT) return propertyOf(state, [], name);
+  const names = [name];
+  const member = new Proxy(callable, new PropertyState(state, names, natives.rpcPath(names)));
+  (state.members ??= new SafeMap()).set(name, member);
+  return member;
 }
 
-// A promise for the state: of a property, the reading of it.
+// ---- Promises ------------------------------------------------------------------------------------------------------
+
+class PromiseState extends State {
+  kind = "promise";
+  promise = undefined;
+  question = 0;
+  has(target, key) {
+    return typeof key === "string" || key === SymbolDispose;
+  }
+  getPrototypeOf() {
+    return RpcPromise.prototype;
+  }
+  apply(target, _this, args) {
+    return new Proxy(callable, send(this, [], args));
+  }
+  get(target, key) {
+    if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
+    if (key === SymbolDispose) return () => disposePromise(this);
+    if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcPromise" : undefined;
+    if (key in ownMembers) return ownMember(key, RpcPromise);
+    return propertyOf(this, [], key);
+  }
+}
+
+// A promise for the state: of a property, a reading of it.
 function promiseOf(state) {
-  if (state.kind === "promise") return state.promise;
-  if (state.promise === undefined) state.promise = send(state.root, state.path, undefined).promise;
-  return state.promise;
+  return state.kind === "promise" ? state.promise : send(state.root, state.path, undefined).promise;
 }
 
 function thenMethod(state, name) {
@@ -194,57 +301,10 @@ function thenMethod(state, name) {
 function own(state) {
   if (state.context === 0 || state.context === natives.currentContext()) return promiseOf(state);
   return PromisePrototypeThen(promiseOf(state), (value) => {
-    if (typeof value === "function" && states.has(value)) throw new Error(CROSS_REQUEST("RpcPromise"));
+    if (typeof value === "function" && stateOf(value) !== undefined) throw new Error(CROSS_REQUEST("RpcPromise"));
     return value;
   });
 }
-
-const common = {
-  __proto__: null,
-  set: () => false,
-  defineProperty: () => false,
-  deleteProperty: () => false,
-  setPrototypeOf: () => false,
-  has: (target, key) => typeof key === "string",
-  ownKeys: () => ["prototype"],
-  // The state behind a proxy is nobody's business: whoever had it could name any handle of the isolate.
-  getOwnPropertyDescriptor: (target, key) =>
-    key === "prototype" ? primordials.ReflectGetOwnPropertyDescriptor(target, key) : undefined,
-};
-
-const propertyHandler = {
-  __proto__: null,
-  ...common,
-  getPrototypeOf: () => RpcProperty.prototype,
-  apply(target, _this, args) {
-    const { root, path } = target[kState];
-    return promiseProxy(send(root, path, args));
-  },
-  get(target, key) {
-    const state = target[kState];
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcProperty" : undefined;
-    if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
-    if (key in ownMembers) return ownMember(target, key, RpcProperty);
-    return propertyOf(state.root, state.path, key);
-  },
-};
-
-const promiseHandler = {
-  __proto__: null,
-  ...common,
-  getPrototypeOf: () => RpcPromise.prototype,
-  apply(target, _this, args) {
-    return promiseProxy(send(target[kState], [], args));
-  },
-  get(target, key) {
-    const state = target[kState];
-    if (key === SymbolDispose) return () => disposePromise(state);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcPromise" : undefined;
-    if (key === "then" || key === "catch" || key === "finally") return thenMethod(state, key);
-    if (key in ownMembers) return ownMember(target, key, RpcPromise);
-    return propertyOf(state, [], key);
-  },
-};
 
 function disposePromise(state) {
   if (state.disposed) return;
@@ -252,24 +312,39 @@ function disposePromise(state) {
   PromisePrototypeThen(state.promise, disposeValue, () => {});
 }
 
-const stubHandler = {
-  __proto__: null,
-  ...common,
-  getPrototypeOf: () => RpcStub.prototype,
+// ---- Stubs ---------------------------------------------------------------------------------------------------------
+
+class StubState extends State {
+  kind = "stub";
+  handle;
+  members = undefined;
+  constructor(handle, context) {
+    super(context);
+    this.handle = handle;
+  }
+  has(target, key) {
+    return typeof key === "string" ? key !== "then" : key === SymbolDispose;
+  }
+  getPrototypeOf() {
+    return RpcStub.prototype;
+  }
   apply(target, _this, args) {
-    return promiseProxy(send(target[kState], [], args));
-  },
-  get(target, key, receiver) {
-    const state = target[kState];
-    if (key === SymbolDispose) return () => disposeStub(state);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "RpcStub" : undefined;
+    whole ??= natives.rpcPath([]);
+    return new Proxy(callable, send(this, whole, args));
+  }
+  get(target, key) {
+    const known = this.members === undefined ? undefined : this.members.get(key);
+    if (known !== undefined) return known;
+    if (key === SymbolDispose) return () => disposeStub(this);
+    if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcStub" : undefined;
     if (key === "then") return undefined;
-    if (key === "dup") return () => dup(state);
-    if (key === "onRpcBroken") return undefined;
-    if (key in ownMembers) return ownMember(target, key, RpcStub);
-    return propertyOf(state, [], key);
-  },
-};
+    if (key === "dup") return () => dup(this);
+    if (key in ownMembers) return ownMember(key, RpcStub);
+    return memberOf(this, key);
+  }
+}
+// The path of the target itself.
+let whole;
 
 function disposeStub(state) {
   if (state.disposed) return;
@@ -285,40 +360,41 @@ function dup(state) {
 }
 
 function stubFromHandle(handle) {
-  const state = new State("stub");
-  state.handle = handle;
-  state.context = natives.currentContext();
-  return cover(state, stubHandler);
-}
-
-function promiseProxy(state) {
-  // Nobody may be interested in the outcome of a call; that alone is not an unhandled rejection of the guest's.
-  return cover(state, promiseHandler);
+  return new Proxy(callable, new StubState(handle, natives.currentContext()));
 }
 
 // ---- Services ------------------------------------------------------------------------------------------------------
 
-const serviceHandler = {
-  __proto__: null,
-  ownKeys: () => [],
-  getOwnPropertyDescriptor: () => undefined,
-  set: () => false,
-  defineProperty: () => false,
-  deleteProperty: () => false,
-  setPrototypeOf: () => false,
-  getPrototypeOf: () => ServiceStub.prototype,
-  has: (target, key) => typeof key === "string",
-  get(target, key, receiver) {
-    const state = target[kState];
-    if (key === "fetch") return (input, init) => fetchService(state, input, init);
+class ServiceState extends State {
+  kind = "service";
+  handle;
+  members = undefined;
+  // Gives the handle, where that is not there yet.
+  loopback = undefined;
+  isLoopback = false;
+  tag = "Fetcher";
+  constructor(handle, context) {
+    super(context);
+    this.handle = handle;
+  }
+  has(target, key) {
+    return typeof key === "string" && key !== "then";
+  }
+  getPrototypeOf() {
+    return ServiceStub.prototype;
+  }
+  get(target, key) {
+    const known = this.members === undefined ? undefined : this.members.get(key);
+    if (known !== undefined) return known;
+    if (key === "fetch") return (input, init) => fetchService(this, input, init);
     if (key === "connect") return () => refuseConnect();
-    if (key === SymbolDispose) return () => disposeService(state);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? "ServiceStub" : undefined;
+    if (key === SymbolDispose) return () => disposeService(this);
+    if (typeof key === "symbol") return key === SymbolToStringTag ? this.tag : undefined;
     if (key === "then") return undefined;
-    if (key in ownMembers) return ownMember(target, key, ServiceStub);
-    return propertyOf(state, [], key);
-  },
-};
+    if (key in ownMembers) return ownMember(key, ServiceStub);
+    return memberOf(this, key);
+  }
+}
 
 // An address holds nothing, except one of a Worker that was loaded: that keeps the Worker.
 function disposeService(state) {
@@ -338,7 +414,8 @@ function fetchService(state, input, init) {
     const request = new Request(input, init);
     const handle = handleOf(state);
     return require("web/fetch").send(
-      (method, url, headers, body, cf, redirect) => natives.serviceFetch(handle, method, url, headers, body, cf, redirect),
+      (method, url, headers, body, cf, redirect, canceller) =>
+        natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller),
       request,
     );
   } catch (error) {
@@ -347,54 +424,72 @@ function fetchService(state, input, init) {
 }
 
 function serviceFromHandle(handle, context = 0) {
-  const state = new State("service");
-  state.handle = handle;
-  state.context = context;
-  return serviceFromState(state);
+  return new Proxy(plain, new ServiceState(handle, context));
 }
 
 // Handles that outlive any one stub of theirs are let go of in a later turn after the last was collected, never inside
 // a garbage collection. The state is watched, not the proxy: methods may be torn off.
 let collected;
 function releaseWhenCollected(service) {
-  const state = states.get(service);
+  const state = stateOf(service);
   collected ??= new primordials.FinalizationRegistry((handle) => natives.release(handle));
   primordials.FinalizationRegistryPrototypeRegister(collected, state, state.handle, state);
   return service;
 }
 
-function serviceFromState(state) {
-  const target = {};
-  target[kState] = state;
-  const proxy = new Proxy(target, serviceHandler);
-  states.set(proxy, state);
-  return proxy;
-}
-
 // `ctx.exports.X`: a service with empty props, that can also be called with props to give a specialised one.
-// `specialise(options)` gives the handle.
-const loopbackHandler = {
-  __proto__: null,
-  ...serviceHandler,
-  getPrototypeOf: () => LoopbackServiceStub.prototype,
+// `specialise(props)` gives the handle.
+class LoopbackState extends ServiceState {
+  isLoopback = true;
+  tag = "LoopbackServiceStub";
+  specialise;
+  constructor(specialise) {
+    super(0, 0);
+    this.specialise = specialise;
+    this.loopback = () => specialise(undefined);
+  }
+  getPrototypeOf() {
+    return LoopbackServiceStub.prototype;
+  }
   apply(target, _this, args) {
-    return releaseWhenCollected(serviceFromHandle(target[kState].specialise(args[0])));
-  },
-  ownKeys: common.ownKeys,
-  getOwnPropertyDescriptor: common.getOwnPropertyDescriptor,
-};
+    const options = args[0];
+    if ((typeof options !== "object" && typeof options !== "function") || options === null) {
+      throw new TypeError(
+        "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
+      );
+    }
+    return releaseWhenCollected(serviceFromHandle(this.specialise(propsOf(options, "Options"))));
+  }
+}
 class LoopbackServiceStub extends ServiceStub {}
 
+// The props of an options object of the dictionary type `type`.
+function propsOf(options, type) {
+  const { props } = options;
+  if (props !== undefined && ((typeof props !== "object" && typeof props !== "function") || props === null)) {
+    throw new TypeError(`Incorrect type for the 'props' field on '${type}': the provided value is not of type 'Object'.`);
+  }
+  return props;
+}
+
+// `ctx.exports.X` of a class that is no entrypoint: a Durable Object's, if there were any.
+class LoopbackDurableObjectClass {
+  constructor() {
+    throw new TypeError("Illegal constructor");
+  }
+}
+function loopbackClass(name) {
+  const refuse = primordials.FunctionPrototypeBind(() => {
+    throw new Error(`Durable Objects are not supported yet: ctx.exports.${name} cannot be used as a class.`);
+  }, undefined);
+  return primordials.ObjectSetPrototypeOf(refuse, LoopbackDurableObjectClass.prototype);
+}
+primordials.ObjectDefineProperty(LoopbackDurableObjectClass.prototype, SymbolToStringTag, {
+  __proto__: null, value: "LoopbackDurableObjectClass", configurable: true,
+});
+
 function loopback(specialise) {
-  const state = new State("service");
-  state.loopback = () => specialise(undefined);
-  state.specialise = specialise;
-  state.isLoopback = true;
-  const target = function () {};
-  target[kState] = state;
-  const proxy = new Proxy(target, loopbackHandler);
-  states.set(proxy, state);
-  return proxy;
+  return new Proxy(callable, new LoopbackState(specialise));
 }
 
 exports.RpcPromise = RpcPromise;
@@ -404,15 +499,13 @@ exports.ServiceStub = ServiceStub;
 exports.callAndDispose = callAndDispose;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
+exports.isLoopbackClass = (value) =>
+  primordials.ObjectGetPrototypeOf(value) === LoopbackDurableObjectClass.prototype;
 exports.loopback = loopback;
+exports.loopbackClass = loopbackClass;
 exports.promiseOf = promiseOf;
 exports.releaseWhenCollected = releaseWhenCollected;
-exports.send = send;
-exports.promiseProxy = promiseProxy;
-exports.propertyOf = propertyOf;
+exports.propsOf = propsOf;
 exports.serviceFromHandle = serviceFromHandle;
-exports.serviceFromState = serviceFromState;
-exports.State = State;
-exports.stateOf = (value) =>
-  (typeof value === "object" && value !== null) || typeof value === "function" ? states.get(value) : undefined;
+exports.stateOf = stateOf;
 exports.stubFromHandle = stubFromHandle;

@@ -2,33 +2,49 @@
 // The classes of `cloudflare:workers` that guests extend, and the marks by which the runtime knows them.
 // https://developers.cloudflare.com/workers/runtime-apis/bindings/service-bindings/rpc/
 
-const { ObjectDefineProperty, ObjectGetPrototypeOf } = primordials;
+const { ObjectGetPrototypeOf, TypeError } = primordials;
 
 class RpcTarget {}
 
-// `ctx` and `env` are own, non-enumerable members: visible to the class, invisible over RPC.
-function defineContext(object, ctx, env) {
-  ObjectDefineProperty(object, "ctx", { __proto__: null, value: ctx, writable: true, configurable: true });
-  ObjectDefineProperty(object, "env", { __proto__: null, value: env, writable: true, configurable: true });
+function wrongContext(Class, type) {
+  return new TypeError(`Failed to construct '${Class}': constructor parameter 1 is not of type '${type}'.`);
 }
 
+// `ctx` and `env` are own members: visible to the class, invisible over RPC.
 class WorkerEntrypoint {
+  ctx;
+  env;
   constructor(ctx, env) {
-    defineContext(this, ctx, env);
+    if ((typeof ctx !== "object" && typeof ctx !== "function") || ctx === null) {
+      throw wrongContext("WorkerEntrypoint", "Object");
+    }
+    this.ctx = ctx;
+    this.env = env;
   }
 }
 
+// Can be imported and extended; nothing makes instances, because there are no Durable Objects yet.
 class DurableObject {
-  constructor(ctx, env) {
-    defineContext(this, ctx, env);
+  constructor() {
+    throw wrongContext("DurableObjectBase", "DurableObjectState");
   }
 }
 
+// An entrypoint like any other; what would run its steps does not exist yet.
 class WorkflowEntrypoint {
+  ctx;
+  env;
   constructor(ctx, env) {
-    defineContext(this, ctx, env);
+    if (!isExecutionContext(ctx)) throw wrongContext("WorkflowEntrypoint", "ExecutionContext");
+    this.ctx = ctx;
+    this.env = env;
   }
 }
+
+let isExecutionContext = () => false;
+exports.setContextCheck = (check) => {
+  isExecutionContext = check;
+};
 
 // Whether `Class` is `Base` or extends it; guests cannot fake it by Symbol.hasInstance.
 function isSubclass(Class, Base) {

@@ -2,7 +2,8 @@
 // Live values on the wire: stubs, functions, RpcTargets, and the rules of who may send what where.
 // A mode says what a value is written for: an RPC message, a Worker's env or props, or a plain clone.
 //
-// natives.attach(handle), natives.exportObject(export) -> index in the message; natives.adopt(index) -> handle
+// natives.attach(handle), natives.exportObject(export) -> index in the message; natives.adoptObject(index),
+// natives.adoptService(index) -> handle; they throw where the message has none such
 // natives.checkTransfer(handle) throws unless the service may be given to another Worker
 // natives.localStub(export) -> handle
 
@@ -76,7 +77,7 @@ function disposeTarget(value) {
 
 exports.localStub = (target) => {
   if (!isTarget(target)) {
-    throw new TypeError("Failed to construct 'RpcStub': parameter 1 is not of type 'RpcTarget', function or plain object.");
+    throw new TypeError("RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives.");
   }
   natives.requireContext();
   return stubs.stubFromHandle(natives.localStub(addExport(target)));
@@ -96,17 +97,20 @@ function isPlain(value) {
 // ---- Writing -------------------------------------------------------------------------------------------------------
 
 function stubDescriptor(value, state) {
+  if (mode === CLONE) {
+    if (state.kind === "service") throw clones.dataCloneError("ServiceStub cannot be serialized in this context.");
+    const name = state.kind === "stub" ? "RpcStub" : state.kind === "promise" ? "RpcPromise" : "RpcProperty";
+    throw clones.dataCloneError(`#<${name}> could not be cloned.`);
+  }
   if (state.kind === "promise" || state.kind === "property") {
     throw clones.unsupported(state.kind === "promise" ? "RpcPromise" : "RpcProperty");
   }
   if (state.kind === "service") {
-    if (mode === CLONE) throw clones.unsupported("ServiceStub");
     if (state.isLoopback && mode !== RPC) throw clones.unsupported("LoopbackServiceStub");
     const handle = stubs.handleOf(state);
     natives.checkTransfer(handle);
     return ["service", natives.attach(handle)];
   }
-  if (mode === CLONE) throw clones.unsupported("RpcStub");
   if (mode === ENV) throw clones.dataCloneError(STUB_IN_ENV);
   if (state.disposed) throw new Error("RPC stub used after being disposed.");
   const index = natives.attach(state.handle);
@@ -138,8 +142,11 @@ function duplicate(value) {
 clones.setExoticEncoder((value) => {
   const state = stubs.stateOf(value);
   if (state !== undefined) return stubDescriptor(value, state);
-  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") return targetDescriptor(value);
-  if (mode === CLONE) return undefined;
+  if (typeof value === "function" && natives.valueKind(value) !== "Proxy") {
+    if (mode !== RPC && stubs.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
+    return targetDescriptor(value);
+  }
+  if (mode === CLONE || mode === ENV) return undefined;
   // A proxy is judged by the prototype that it shows.
   const prototype = ObjectGetPrototypeOf(value);
   if (typeof value === "function" || prototype === objectPrototype || hasPrototype(value, RpcTarget.prototype)) {
@@ -150,12 +157,15 @@ clones.setExoticEncoder((value) => {
   );
 });
 
+clones.registerInterface(RpcTarget.prototype);
 clones.setInstanceEncoder((object) => {
-  if (hasPrototype(object, RpcTarget.prototype)) return targetDescriptor(object);
-  return undefined;
+  if (!hasPrototype(object, RpcTarget.prototype)) return undefined;
+  if (mode === CLONE) throw clones.dataCloneError(TARGET_IN_ENV);
+  return targetDescriptor(object);
 });
 
 clones.setCallCheck(() => mode === RPC);
+clones.setMessageCheck(() => mode !== CLONE);
 
 function withMode(wanted, moves, body) {
   const before = mode;
@@ -175,11 +185,25 @@ function hasFunction(args) {
   return false;
 }
 
-// Writes an argument list through `write`. Stubs in it move to the callee or are duplicated, by compatibility flag.
-exports.encodeArguments = (args, write) => {
-  if (args === undefined) return write(undefined);
-  const moves = natives.hasFlag("rpc_params_dup_stubs") ? undefined : [];
-  const result = withMode(RPC, moves, () => write(hasFunction(args) ? clones.prepare(args) : args));
+// Whether stubs among arguments are duplicated (by compatibility flag), or move to the callee.
+let duplicates;
+
+// Sends an argument list, or none: `native(handle, path, arguments, context)`.
+exports.encodeArguments = (args, native, handle, path, context) => {
+  if (args === undefined) return native(handle, path, undefined, context);
+  duplicates ??= natives.hasFlag("rpc_params_dup_stubs");
+  const modeBefore = mode;
+  const movedBefore = moved;
+  const moves = duplicates ? undefined : [];
+  mode = RPC;
+  moved = moves;
+  let result;
+  try {
+    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context);
+  } finally {
+    mode = modeBefore;
+    moved = movedBefore;
+  }
   if (moves !== undefined) disposeAll(moves);
   return result;
 };
@@ -205,7 +229,7 @@ clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "stub",
   decode: (index) => {
-    const stub = stubs.stubFromHandle(natives.adopt(index));
+    const stub = stubs.stubFromHandle(natives.adoptObject(index));
     if (received !== undefined) ArrayPrototypePush(received, stub);
     return stub;
   },
@@ -213,7 +237,7 @@ clones.register({ __proto__: null }, {
 clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "service",
-  decode: (index) => stubs.serviceFromHandle(natives.adopt(index), natives.currentContext()),
+  decode: (index) => stubs.serviceFromHandle(natives.adoptService(index), natives.currentContext()),
 });
 
 // Stubs that are read from now on belong to one argument list: they are disposed of when its call is over.
@@ -240,7 +264,12 @@ clones.register(Disposable.prototype, {
   __proto__: null,
   kind: "disposable",
   encode: ({ value, dispose }) => [value, ["stub", natives.exportObject(addExport(dispose))]],
-  decode: (payload) => new Disposable(payload[0], clones.decodeHost(payload[1])),
+  decode: (payload) => {
+    clones.expect(ArrayIsArray(payload) && payload.length === 2);
+    const dispose = payload[1];
+    clones.expect(ArrayIsArray(dispose) && dispose[0] === "stub");
+    return new Disposable(payload[0], clones.decodeHost(dispose));
+  },
 });
 
 exports.withDisposer = (value) => {

@@ -1,21 +1,40 @@
 //! A call as a message, and the reply that it must settle.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use atoll_isolate::values::Message;
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
+use atoll_web::inbox::Charge;
+
+use crate::budget::Landing;
+use crate::object::ObjectRef;
+use crate::paths::Names;
+use crate::service::ServiceCap;
 
 /// One call, or the reading of one property.
 pub struct Call {
     /// Property names from the target on; empty: the target itself.
-    pub path: Vec<String>,
+    pub path: Arc<Names>,
     /// Serialised argument list; none: the property is read, not called.
     pub arguments: Option<Message>,
     /// Takes the outcome.
     pub reply: Reply,
     /// The question that it answers, for calls on its result before it is there.
     pub question: Arc<Question>,
+    /// How deep it will be in calls that led to it.
+    pub depth: Depth,
+    /// Its place among the messages on their way to the callee, until its arguments are read.
+    pub charge: Option<Charge>,
+}
+
+impl Call {
+    /// Bytes that it takes while it is on its way.
+    pub fn size(&self) -> usize {
+        let names: usize = self.path.iter().map(String::len).sum();
+        names + self.arguments.as_ref().map_or(0, Message::size)
+    }
 }
 
 type TakeOutcome = Box<dyn FnOnce(Result<Message, RemoteError>) + Send>;
@@ -48,8 +67,29 @@ impl Drop for Reply {
 /// Work to do where a call was sent, after it.
 pub type Followup = Box<dyn for<'s, 'i> FnOnce(Option<&mut atoll_isolate::v8::PinScope<'s, 'i>>) + Send>;
 
-/// Sends work the way that a call went, behind it.
-pub type Route = Box<dyn Fn(Followup) + Send + Sync>;
+/// The way that a call went.
+pub enum Route {
+    /// To an address.
+    Service(Arc<ServiceCap>),
+    /// To a live object.
+    Object(Arc<ObjectRef>),
+    /// To the answer of an earlier call.
+    Answer(Arc<Question>),
+    /// To what cannot be called.
+    Nowhere,
+}
+
+impl Route {
+    /// Sends work behind the call; with the place where that landed, where it is known.
+    fn follow(&self, landing: Option<&Landing>, work: Followup) {
+        match self {
+            Self::Service(service) => service.0.follow(landing, work),
+            Self::Object(object) => object.follow(work),
+            Self::Answer(question) => question.follow(work),
+            Self::Nowhere => work(None),
+        }
+    }
+}
 
 const PENDING: u8 = 0;
 const PIPELINED: u8 = 1;
@@ -61,6 +101,9 @@ pub struct Question {
     id: u64,
     state: AtomicU8,
     route: Route,
+    landing: OnceLock<Landing>,
+    /// Why the call itself failed, for calls on its result that find nobody.
+    failure: OnceLock<RemoteError>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +111,28 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 impl Question {
     /// A new question; `route` leads to where the call is sent.
     pub fn new(route: Route) -> Arc<Self> {
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: AtomicU8::new(PENDING), route })
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            state: AtomicU8::new(PENDING),
+            route,
+            landing: OnceLock::new(),
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// The call failed; with calls on its result, so do they.
+    pub(crate) fn failed(&self, error: &RemoteError) {
+        let _ = self.failure.set(error.clone());
+    }
+
+    /// Why the call failed, where it did.
+    pub(crate) fn known_failure(&self) -> Option<RemoteError> {
+        self.failure.get().cloned()
+    }
+
+    /// What calls on the result get where nobody can take them.
+    pub(crate) fn failure(&self) -> RemoteError {
+        self.known_failure().unwrap_or_else(|| RemoteError::error(crate::object::CONTEXT_GONE))
     }
 
     /// Its number, unique in the process.
@@ -91,7 +155,17 @@ impl Question {
 
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
-        (self.route)(work);
+        self.route.follow(self.landing.get(), work);
+    }
+
+    /// Notes where the call landed.
+    pub fn land(&self, landing: Landing) {
+        let _ = self.landing.set(landing);
+    }
+
+    /// Where the call landed, where it did.
+    pub fn landing(&self) -> Option<&Landing> {
+        self.landing.get()
     }
 }
 

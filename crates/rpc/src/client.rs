@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use atoll_isolate::values::{self, Capability, Message};
-use atoll_isolate::{JsError, Native, arguments, natives, v8};
-use atoll_web::context::{self, Completion, Handle};
+use atoll_isolate::{JsError, Native, arguments, natives, realm, v8};
+use atoll_web::context::{self, Completion};
+use atoll_web::depth::{self, Depth};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::Charge;
 use atoll_web::usage;
 
-use crate::call::{Asked, Call, Question, Reply};
-use crate::object::{CONTEXT_GONE, ObjectRef};
+use crate::call::{Asked, Call, Question, Reply, Route};
+use crate::object::ObjectRef;
+use crate::paths::{self, Names};
 use crate::server;
 use crate::service::ServiceCap;
 
@@ -59,9 +62,14 @@ fn write_arguments<'s>(
     }
 }
 
-/// `rpcCall(handle, path, arguments)` gives `[promise, question]`.
+/// `rpcCall(handle, path, arguments, context)` gives `[promise, question]`, and `false` when the running code is not of
+/// that context (0: of any). The path is a list of names, or the number of one that [`rpc_path`] knows.
 fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
+    let expected = arguments::integer(scope, &args, 3);
+    if expected != 0 && expected != context::current(scope) {
+        return rv.set_bool(false);
+    }
     let Some((_, target)) = context::resource(scope, handle) else {
         return JsError::error("RPC stub used after being disposed.").throw(scope);
     };
@@ -70,36 +78,42 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     {
         return error.throw(scope);
     }
-    let path = arguments::texts(scope, args.get(1));
+    let path = paths::argument(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let sent = send(scope, path, arguments, |call| dispatch(&target, call), route(&target));
+    let depth =
+        if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
+    let sent = depth.and_then(|depth| {
+        send(scope, Path { names: path, depth }, arguments, |call| dispatch(&target, call), route(&target))
+    });
     match sent {
         Ok(value) => rv.set(value),
         Err(error) => error.throw(scope),
     }
 }
 
-fn route(target: &Capability) -> crate::call::Route {
-    if let Ok(service) = target.clone().downcast::<ServiceCap>() {
-        return Box::new(move |work| service.0.follow(work));
-    }
-    match target.clone().downcast::<ObjectRef>() {
-        Ok(object) => Box::new(move |work| object.follow(work)),
-        Err(_) => Box::new(|work| work(None)),
+fn route(target: &Capability) -> Route {
+    match target.clone().downcast::<ServiceCap>() {
+        Ok(service) => Route::Service(service),
+        Err(other) => other.downcast::<ObjectRef>().map_or(Route::Nowhere, Route::Object),
     }
 }
 
-fn dispatch(target: &Capability, call: Call) {
+fn dispatch(target: &Capability, mut call: Call) {
     if let Some(service) = target.downcast_ref::<ServiceCap>() {
         return service.0.call(call);
     }
     match target.downcast_ref::<ObjectRef>() {
         Some(object) => {
+            let landing = object.landing().clone();
+            if let Err(error) = landing.charge(&mut call) {
+                return call.reply.settle(Err(error));
+            }
+            call.question.land(landing.clone());
             let export = object.export();
-            object.follow(Box::new(move |scope| match scope {
+            object.send(move |scope| match scope {
                 Some(scope) => server::call_export(scope, export, call),
-                None => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
-            }));
+                None => call.reply.settle(Err(landing.gone())),
+            });
         }
         None => call.reply.settle(Err(RemoteError::type_error("This object cannot be called over RPC."))),
     }
@@ -108,26 +122,39 @@ fn dispatch(target: &Capability, call: Call) {
 /// `rpcPipeline(question, path, arguments)` gives `[promise, question]`, or undefined when the answer is already on
 /// its way here.
 fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let handle = arguments::integer(scope, &args, 0);
-    let Some(asked) = context::resource_as::<Asked>(scope, handle) else { return };
-    let question = asked.0.clone();
+    let number = arguments::integer(scope, &args, 0);
+    let Some(question) = context::kept::<Asked>(scope, number).map(|asked| asked.0.clone()) else { return };
     if !question.pipeline() {
         return;
     }
-    let path = arguments::texts(scope, args.get(1));
+    let path = paths::argument(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let (id, onward) = (question.id(), question.clone());
+    let (id, onward, failed) = (question.id(), question.clone(), question.clone());
+    let depth = match depth_of_call(scope) {
+        Ok(depth) => depth,
+        Err(error) => return error.throw(scope),
+    };
     let sent = send(
         scope,
-        path,
+        Path { names: path, depth },
         arguments,
-        |call| {
-            question.follow(Box::new(move |scope| match scope {
-                Some(scope) => server::call_answer(scope, id, call),
-                None => call.reply.settle(Err(RemoteError::error(CONTEXT_GONE))),
+        |mut call| {
+            let landing = question.landing().cloned();
+            if let Some(landing) = &landing {
+                if let Err(error) = landing.charge(&mut call) {
+                    return call.reply.settle(Err(error));
+                }
+                call.question.land(landing.clone());
+            }
+            question.follow(Box::new(move |scope| match (scope, landing) {
+                (Some(scope), _) => server::call_answer(scope, id, call),
+                (None, Some(landing)) => {
+                    call.reply.settle(Err(failed.known_failure().unwrap_or_else(|| landing.gone())))
+                }
+                (None, None) => call.reply.settle(Err(failed.failure())),
             }));
         },
-        Box::new(move |work| onward.follow(work)),
+        Route::Answer(onward),
     );
     match sent {
         Ok(value) => rv.set(value),
@@ -135,45 +162,76 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
 }
 
+fn depth_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Depth, JsError> {
+    Depth::of_call(scope).ok_or_else(|| {
+        JsError::error(format!(
+            "Worker \"{}\" has calls on stubs that lead to each other without end: at most {} may.",
+            context::environment(scope).name,
+            depth::MAX_CALLS
+        ))
+    })
+}
+
+/// What a call is for, from its target on, and how deep it is.
+struct Path {
+    names: Arc<Names>,
+    depth: Depth,
+}
+
 fn send<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    path: Vec<String>,
+    path: Path,
     arguments: Option<Message>,
     dispatch: impl FnOnce(Call),
-    route: crate::call::Route,
+    route: Route,
 ) -> Result<v8::Local<'s, v8::Value>, JsError> {
+    let owner = context::current(scope);
+    context::check_handles(scope, owner)?;
     usage::called(scope, arguments.as_ref().map_or(0, Message::size));
+    let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
-    let owner = context::current(scope);
-    let handle = context::add_resource(scope, owner, Arc::new(Asked(question.clone())));
-    let reply = Reply::new(move |outcome| settle(completion, handle, outcome));
-    dispatch(Call { path, arguments, reply, question });
-    let handle = v8::Integer::new_from_unsigned(scope, handle);
+    let operation = completion.operation();
+    context::keep(scope, operation, Asked(question.clone()));
+    let asked = question.clone();
+    let reply = Reply::new(move |outcome| {
+        if let Err(error) = &outcome {
+            asked.failed(error);
+        }
+        let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
+        settle(completion, outcome);
+    });
+    let Path { names, depth } = path;
+    dispatch(Call { path: names, arguments, reply, question, depth, charge: None });
+    let handle = v8::Integer::new_from_unsigned(scope, operation.number());
     Ok(v8::Array::new_with_elements(scope, &[promise.into(), handle.into()]).into())
 }
 
-fn settle(completion: Completion, question: Handle, outcome: Result<Message, RemoteError>) {
-    completion.settle(move |scope| {
-        drop(context::release(scope, question));
-        match outcome {
-            Ok(message) => {
-                usage::received(scope, message.size());
-                v8::tc_scope!(let scope, scope);
-                match values::read(scope, message) {
-                    Some(value) => Ok(value),
-                    None => match scope.exception() {
-                        Some(exception) => Err(exception),
-                        None => Err(v8::undefined(scope).into()),
-                    },
-                }
+fn settle(completion: Completion, outcome: Result<(Charge, Message), RemoteError>) {
+    completion.settle(move |scope| match outcome {
+        Ok((_read_now, message)) => {
+            usage::received(scope, message.size());
+            v8::tc_scope!(let scope, scope);
+            let value = values::read(scope, message).and_then(|value| take_result(scope, value));
+            match (value, scope.exception()) {
+                (Some(value), _) => Ok(value),
+                (None, Some(exception)) => Err(exception),
+                (None, None) => Err(v8::undefined(scope).into()),
             }
-            Err(error) => Err(fetch::error_value(scope, error)),
         }
+        Err(error) => Err(fetch::error_value(scope, error)),
     });
 }
 
-/// `serviceFetch(handle, method, url, headers, body, cf, redirect)`, as `fetch`, to a service.
+/// What a caller gets: an object carries a disposer for the stubs in it.
+fn take_result<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<v8::Local<'s, v8::Value>> {
+    if value.is_object() { realm::call(scope, "rpc/values", "takeResult", &[value]) } else { Some(value) }
+}
+
+/// `serviceFetch(handle, method, url, headers, body, cf, redirect, canceller)`, as `fetch`, to a service.
 fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
@@ -181,7 +239,7 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     };
     let request = fetch::request_argument(scope, &args, 1);
     let fetcher = service.0.clone().as_fetcher();
-    match fetch::start(scope, fetcher.as_ref(), request) {
+    match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }
@@ -202,6 +260,9 @@ fn dup_handle<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     let handle = arguments::integer(scope, &args, 0);
     if let Some((_, capability)) = context::resource(scope, handle) {
         let owner = context::current(scope);
+        if let Err(error) = context::check_handles(scope, owner) {
+            return error.throw(scope);
+        }
         rv.set_uint32(context::add_resource(scope, owner, capability));
     }
 }

@@ -5,9 +5,11 @@
 //! an [`object::ObjectRef`] (a live function or `RpcTarget` in some context), or the answer to a call that is still
 //! under way (pipelining). The rules of what may be called, and the classes that guests see, are in `js/`.
 
+pub mod budget;
 pub mod call;
 pub mod client;
 pub mod object;
+pub mod paths;
 pub mod server;
 pub mod service;
 

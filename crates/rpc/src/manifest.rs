@@ -2,7 +2,7 @@
 
 use atoll_isolate::{Extension, Native, Script, script, v8};
 
-use crate::{client, object, server};
+use crate::{client, object, paths, server};
 
 /// RPC: classes of `cloudflare:workers`, stubs and dispatch.
 pub static EXTENSION: Extension = Extension {
@@ -14,7 +14,7 @@ pub static EXTENSION: Extension = Extension {
 };
 
 fn natives() -> Vec<Native> {
-    [client::natives(), object::natives(), server::natives()].concat()
+    [client::natives(), object::natives(), paths::natives(), server::natives()].concat()
 }
 
 const SCRIPTS: &[Script] = &[

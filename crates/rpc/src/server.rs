@@ -1,20 +1,24 @@
 //! The callee's side: a call that arrived goes to the dispatch script, its outcome back into the reply.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use atoll_isolate::{Native, arguments, error::string, natives, realm, v8, values};
-use atoll_web::context;
+use atoll_isolate::meter::Waiter;
+use atoll_isolate::values::Message;
+use atoll_isolate::{Native, arguments, natives, realm, v8, values};
+use atoll_web::context::{self, ContextId};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::inbox::Inbox;
 use atoll_web::usage;
 
 use crate::call::{Call, Question, Reply};
 use crate::client::check_size;
+use crate::paths;
 
 const SCRIPT: &str = "rpc/dispatch";
 
-/// A call that a script is working on.
-struct Pending(Mutex<Option<Reply>>, Arc<Question>);
+/// A call that a script is working on. Should the invocation or the Worker end first, the caller is told why.
+struct Pending(Mutex<Option<Reply>>, Arc<Question>, Arc<Inbox>);
 
 impl Pending {
     fn take(&self) -> Option<Reply> {
@@ -22,8 +26,24 @@ impl Pending {
     }
 }
 
+impl Waiter for Pending {
+    fn ended(&self, reason: &str) {
+        if let Some(reply) = self.take() {
+            reply.settle(Err(RemoteError::error(reason)));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(reason) = self.2.ended() {
+            self.ended(&reason);
+        }
+    }
+}
+
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["rpcReply" => rpc_reply, "rpcReject" => rpc_reject]
+    natives!["rpcReply" => rpc_reply, "rpcReject" => rpc_reject, "rpcTakeReply" => rpc_take_reply]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
@@ -32,6 +52,8 @@ type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 /// A call on an exported object, in its context.
 pub fn call_export(scope: &mut v8::PinScope<'_, '_>, export: u32, call: Call) {
     let target = v8::Integer::new_from_unsigned(scope, export);
+    let id = context::current(scope);
+    context::enter_at(scope, id, call.depth);
     run(scope, "callExport", target.into(), call);
 }
 
@@ -41,13 +63,16 @@ pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: u64, call: Call) 
     let context =
         realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
     match context {
-        Some(id) if id != 0 && context::enter(scope, id) => run(scope, "callAnswer", target.into(), call),
+        Some(id) if id != 0 && context::enter_at(scope, id, call.depth) => {
+            run(scope, "callAnswer", target.into(), call)
+        }
         _ => call.reply.settle(Err(RemoteError::error(crate::object::CONTEXT_GONE))),
     }
 }
 
 /// A call on whatever `target` is, in the current context; `entry` is a function of the dispatch script
-/// `(target, path, arguments or undefined, reply, question)`.
+/// `(target, path, arguments or undefined, question)`. It gives a primitive, which is the result, or an object: then it
+/// has taken the reply.
 pub fn run<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     entry: &'static str,
@@ -65,35 +90,93 @@ pub fn run_in<'s>(
     target: v8::Local<'s, v8::Value>,
     call: Call,
 ) {
-    let Call { path, arguments, reply, question } = call;
+    let Call { path, arguments, reply, question, depth: _, charge } = call;
     v8::tc_scope!(let scope, scope);
-    let path: Vec<v8::Local<v8::Value>> = path.iter().map(|p| string(scope, p).into()).collect();
-    let path = v8::Array::new_with_elements(scope, &path);
-    let begun = realm::call(scope, SCRIPT, "beginArguments", &[]).is_some();
-    let arguments = match arguments {
-        Some(message) if begun => {
-            usage::received(scope, message.size());
-            values::read(scope, message)
-        }
-        _ => Some(v8::undefined(scope).into()),
-    };
-    let Some(arguments) = arguments else {
-        let error = caught(scope);
-        return reply.settle(Err(error));
-    };
-    let id = v8::Number::new(scope, question.id() as f64);
-    let pending = Arc::new(Pending(Mutex::new(Some(reply)), question));
+    let path = paths::to_array(scope, &path);
     let owner = context::current(scope);
-    let handle = context::add_resource(scope, owner, pending.clone());
-    let handle = v8::Integer::new_from_unsigned(scope, handle);
-    let done = realm::call(scope, script, entry, &[target, path.into(), arguments, handle.into(), id.into()]);
-    if done.is_none()
-        && !scope.has_terminated()
-        && let Some(reply) = pending.take()
-    {
-        let error = caught(scope);
-        reply.settle(Err(error));
+    if let Err(error) = context::check_handles(scope, owner) {
+        return reply.settle(Err(RemoteError::error(error.message)));
     }
+    let id = v8::Number::new(scope, question.id() as f64);
+    let inbox = context::environment(scope).inbox.clone();
+    let pending = Arc::new(Pending(Mutex::new(Some(reply)), question, inbox));
+    if let Some(meter) = context::meter(scope, owner) {
+        meter.tell_when_ended(Arc::downgrade(&pending) as Weak<dyn Waiter>);
+    }
+    let arguments = read_arguments(scope, arguments);
+    drop(charge);
+    let done = arguments.and_then(|arguments| {
+        scope.set_slot(Arrived(Some((owner, pending.clone()))));
+        let done = realm::call(scope, script, entry, &[target, path.into(), arguments, id.into()]);
+        drop(take_arrived(scope));
+        done
+    });
+    match done {
+        // It took the reply.
+        Some(result) if result.is_object() => {}
+        Some(result) => reply_now(scope, &pending, result),
+        // Whoever stopped it tells the caller why, before the context is dropped.
+        None if scope.has_terminated() => drop(context::add_resource(scope, owner, pending)),
+        None => {
+            if let Some(reply) = pending.take() {
+                let error = caught(scope);
+                reply.settle(Err(error));
+            }
+        }
+    }
+}
+
+/// The argument list. Stubs in it belong to the call: the script notes them while they are read.
+fn read_arguments<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    arguments: Option<Message>,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let Some(message) = arguments else { return Some(v8::undefined(scope).into()) };
+    usage::received(scope, message.size());
+    if message.is_plain() {
+        return values::read(scope, message);
+    }
+    realm::call(scope, SCRIPT, "beginArguments", &[])?;
+    values::read(scope, message)
+}
+
+/// The result was there at once, and is a primitive.
+fn reply_now<'s>(scope: &mut v8::PinScope<'s, '_>, pending: &Pending, result: v8::Local<'s, v8::Value>) {
+    let outcome = {
+        v8::tc_scope!(let scope, scope);
+        match values::write(scope, result) {
+            Some(message) => match check_size(&message) {
+                Ok(()) => Ok(message),
+                Err(error) => Err(RemoteError::error(error.message)),
+            },
+            None => Err(caught(scope)),
+        }
+    };
+    if let Ok(message) = &outcome {
+        usage::sent(scope, message.size());
+    }
+    let keep = pending.1.replied();
+    if let Some(reply) = pending.take() {
+        reply.settle(outcome);
+    }
+    if keep {
+        // Calls on it are under way, and are to be told that there is nothing to call.
+        let id = v8::Number::new(scope, pending.1.id() as f64);
+        realm::call(scope, SCRIPT, "keepAnswer", &[id.into(), result]);
+    }
+}
+
+/// The call that arrived just now, in which context; lives in the isolate's slot.
+struct Arrived(Option<(ContextId, Arc<Pending>)>);
+
+fn take_arrived(scope: &mut v8::PinScope<'_, '_>) -> Option<(ContextId, Arc<Pending>)> {
+    scope.get_slot_mut::<Arrived>().and_then(|arrived| arrived.0.take())
+}
+
+/// `rpcTakeReply()`: a handle for the reply to the call that arrived just now.
+fn rpc_take_reply<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
+    let Some((owner, pending)) = take_arrived(scope) else { return };
+    rv.set_uint32(context::add_resource(scope, owner, pending));
 }
 
 fn caught(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>) -> RemoteError {
@@ -138,6 +221,19 @@ fn rpc_reject<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
         reply.settle(Err(error));
     }
     rv.set_bool(keep);
+}
+
+/// Fails the calls that context `id` has not answered yet.
+pub fn fail_calls(scope: &mut v8::PinScope<'_, '_>, id: ContextId, error: &RemoteError) {
+    let arrived = scope.get_slot::<Arrived>().and_then(|arrived| arrived.0.clone());
+    if let Some(reply) = arrived.filter(|(owner, _)| *owner == id).and_then(|(_, pending)| pending.take()) {
+        reply.settle(Err(error.clone()));
+    }
+    for (_, pending) in context::owned::<Pending>(scope, id) {
+        if let Some(reply) = pending.take() {
+            reply.settle(Err(error.clone()));
+        }
+    }
 }
 
 /// Forgets the result of a call that was kept for pipelining.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use atoll_isolate::JsError;
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::Fetcher;
 
+use crate::budget::Landing;
 use crate::call::{Call, Followup};
 
 /// Something that can be called and fetched from: a Worker's entrypoint with its props.
@@ -12,11 +14,12 @@ pub trait Service: Fetcher {
     /// Starts an invocation for a call.
     fn call(&self, call: Call);
 
-    /// Does work in the isolate behind the address, after the calls that were sent before.
-    fn follow(&self, work: Followup);
+    /// Does work in the isolate behind the address, after the calls that were sent before. It is charged to the
+    /// invocation that `landing` names.
+    fn follow(&self, landing: Option<&Landing>, work: Followup);
 
-    /// Delivers a tail event: a JSON list of traces. Nobody waits for its outcome.
-    fn tail(&self, events: Arc<str>);
+    /// Delivers a tail event: a JSON list of traces of an invocation at this depth. Nobody waits for its outcome.
+    fn tail(&self, events: Arc<str>, depth: Depth);
 
     /// Whether the address may be given to another Worker.
     ///

@@ -8,6 +8,7 @@ use std::time::Duration;
 use atoll_host::body::{Body, ByteStream};
 use atoll_host::http::{header_map_from_list, list_from_header_map};
 use atoll_loader::{Entrypoint, Worker};
+use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -130,12 +131,12 @@ async fn answer(
         Ok(request) => request,
         Err(message) => return plain(StatusCode::BAD_REQUEST, &message),
     };
-    service.fetch(
-        request,
-        Responder::new(move |answer| {
-            let _ = sender.send(answer);
-        }),
-    );
+    let responder = Responder::new(move |answer| {
+        let _ = sender.send(answer);
+    });
+    // A client that leaves drops this future, and with it the interest in the answer.
+    let _interest = responder.interest();
+    service.fetch(request, responder);
     let answer = receiver.await.unwrap_or_else(|_| Err(RemoteError::error("The Worker gave no answer.")));
     match answer.map(response) {
         Ok(Ok(response)) => response,
@@ -189,6 +190,7 @@ fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<Fet
         body,
         cf: None,
         redirect: "manual".into(),
+        depth: Depth::default(),
     })
 }
 

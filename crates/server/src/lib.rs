@@ -15,4 +15,5 @@ pub mod ingress;
 pub mod projects;
 pub mod test_runner;
 
+pub use atoll_loader::limits::ISOLATES;
 pub use projects::{Projects, ServeError};

@@ -101,12 +101,14 @@ pub struct Projects {
 }
 
 impl Projects {
-    /// Reads the projects at `paths` (none: the current folder) and starts their Workers. V8 must be initialised.
+    /// Reads the projects at `paths` (none: the current folder) and starts their Workers; the process may have `isolates`
+    /// in all. V8 must be initialised.
     ///
     /// # Errors
     /// The first problem, as [`ServeError`].
     pub fn start(
         paths: &[PathBuf],
+        isolates: usize,
         log: Arc<dyn LogSink>,
         warn: impl FnMut(&Warning),
     ) -> Result<Arc<Self>, ServeError> {
@@ -119,7 +121,7 @@ impl Projects {
         let scheduler = Scheduler::start(lanes).map_err(system("start threads"))?;
         let clock = Arc::new(SystemClock::new(scheduler.runtime(0)));
         let host = Host { clock, random: Arc::new(SystemRandom), log };
-        let runtime = Runtime::new(atoll_snapshot::startup(), scheduler, host, WARM);
+        let runtime = Runtime::new(atoll_snapshot::startup(), scheduler, host, WARM, isolates);
         let mut workers = Vec::new();
         for project in projects {
             let home = runtime.scheduler.next_home();
@@ -141,16 +143,9 @@ impl Projects {
         self.workers.iter().map(|(project, _)| project)
     }
 
-    fn start_all(self: &Arc<Self>) -> Result<(), ServeError> {
-        for (index, (project, worker)) in self.workers.iter().enumerate() {
+    fn start_all(&self) -> Result<(), ServeError> {
+        for (project, worker) in &self.workers {
             worker.start(self.code(project, worker)?);
-            let served = Arc::downgrade(self);
-            worker.on_restart(move || {
-                let served = served.upgrade()?;
-                let (project, worker) = served.workers.get(index)?;
-                let code = served.code(project, worker);
-                code.inspect_err(|error| tracing::error!(%error, "the Worker cannot start again")).ok()
-            });
         }
         for (project, worker) in &self.workers {
             wait_for_start(project, worker)?;
@@ -177,7 +172,7 @@ impl Projects {
         Ok(WorkerCode {
             name: project.name.clone(),
             main: gathered.main,
-            modules: gathered.modules,
+            modules: Arc::new(gathered.modules),
             aliases: gathered.aliases,
             date: project.compatibility_date.clone(),
             given_flags: project.compatibility_flags.clone(),

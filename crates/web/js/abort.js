@@ -3,12 +3,17 @@
 //
 // natives.reportError(error) -> undefined; takes what an abort algorithm threw, must not throw.
 // natives.hasFlag(name)      -> whether the compatibility flag is on.
+// natives.signalOpen() -> handle of a link, natives.attach(handle) -> its index in the message that is being written, or
+// undefined when it is gone; natives.signalFire(handle, reason); natives.signalListen(adopted handle, id): leads to
+// remoteOutcome(id, aborted, reason).
 // AbortSignal.timeout() uses web/timers, which throws without an I/O context.
 const {
+  ArrayIsArray,
   ArrayPrototypePush,
   MathTrunc,
   NumberIsFinite,
   NumberMAX_SAFE_INTEGER,
+  SafeMap,
   SymbolIterator,
   TypeError,
 } = primordials;
@@ -23,6 +28,7 @@ const {
 } = require("web/events");
 const { DOMException } = require("web/dom-exception");
 const clones = require("web/clone");
+const { hold, onDrop } = require("web/context");
 
 // AbortSignal has no public constructor; only this file knows the token.
 const constructionToken = { __proto__: null };
@@ -42,6 +48,9 @@ class AbortSignal extends EventTarget {
   #sources = null;
   #dependents = null;
   #attached = false;
+  #link = 0;
+  // Whether a timer of this context will abort it.
+  #timed = false;
 
   constructor(token) {
     if (token !== constructionToken) throw new TypeError("Illegal constructor");
@@ -79,6 +88,7 @@ class AbortSignal extends EventTarget {
       );
     }
     const signal = new AbortSignal(constructionToken);
+    signal.#timed = true;
     require("web/timers").setTimeout(abortWithTimeout, delay, signal);
     return signal;
   }
@@ -200,6 +210,21 @@ class AbortSignal extends EventTarget {
       signal.#updateAttachment();
     };
 
+    // The index, in the message that is being written, of what connects receivers to the signal.
+    exports.attachLink = (signal) => {
+      let index = signal.#link === 0 ? undefined : natives.attach(signal.#link);
+      if (index === undefined) {
+        // The first time, or the context that sent it before has ended.
+        const link = natives.signalOpen();
+        signal.#link = link;
+        exports.addAbortAlgorithm(signal, (reason) => fire(link, reason));
+        // The timer is this context's: it stays open until the signal has aborted.
+        if (signal.#timed) exports.addAbortAlgorithm(signal, hold());
+        index = natives.attach(link);
+      }
+      return index;
+    };
+
     exports.removeAbortAlgorithm = (signal, algorithm) => {
       if (signal.#algorithms === null) return;
       removeFromList(signal.#algorithms, algorithm);
@@ -209,26 +234,60 @@ class AbortSignal extends EventTarget {
 }
 
 defineInterface(AbortSignal, "AbortSignal");
-// A signal that is aborted already is a value: its reason. One that may still be aborted would have to stay connected.
+// A signal that is aborted already is a value: its reason. Any other stays connected, for as long as the sender's context
+// lives; neither end keeps the other's context open.
 clones.register(AbortSignal.prototype, {
   __proto__: null,
   kind: "AbortSignal",
   encode: (signal) => {
     if (!exports.isAbortSignal(signal)) throw clones.unsupported("AbortSignal");
-    if (exports.isAborted(signal)) return [exports.abortReason(signal)];
-    throw clones.dataCloneError(
-      natives.hasFlag("enable_abortsignal_rpc")
-        ? "An AbortSignal that is not aborted yet cannot be sent: this is not supported yet."
-        : "AbortSignal serialization is not enabled.",
-    );
+    if (!natives.hasFlag("enable_abortsignal_rpc")) {
+      throw clones.dataCloneError("AbortSignal serialization is not enabled.");
+    }
+    clones.requireCall("AbortSignal");
+    if (exports.isAborted(signal)) return [true, exports.abortReason(signal)];
+    return [false, exports.attachLink(signal)];
   },
   decode: (payload) => {
+    clones.expect(ArrayIsArray(payload) && payload.length === 2 && typeof payload[0] === "boolean");
     const signal = exports.createAbortSignal();
-    signalAbort(signal, payload[0]);
+    if (payload[0]) signalAbort(signal, payload[1]);
+    else listenTo(signal, payload[1]);
     return signal;
   },
 });
+
+// Signals that came from elsewhere and may still abort: id -> { signal, context }.
+const remote = new SafeMap();
+let nextRemote = 0;
+
+function listenTo(signal, index) {
+  const id = ++nextRemote;
+  remote.set(id, { __proto__: null, signal, context: natives.currentContext() });
+  natives.signalListen(natives.adoptSignal(index), id);
+}
+
+exports.remoteOutcome = (id, aborted, reason) => {
+  const entry = remote.get(id);
+  remote.delete(id);
+  if (entry !== undefined && aborted) signalAbort(entry.signal, reason);
+};
+
+onDrop((context) => {
+  remote.forEach((entry, id) => {
+    if (entry.context === context) remote.delete(id);
+  });
+});
 defineEventHandler(AbortSignal.prototype, "abort");
+
+function fire(link, reason) {
+  try {
+    natives.signalFire(link, reason);
+  } catch {
+    // A reason that cannot be cloned stays here; the abort itself crosses.
+    natives.signalFire(link, new DOMException("The operation was aborted", "AbortError"));
+  }
+}
 
 function abortWithTimeout(signal) {
   signalAbort(signal, new DOMException("The operation was aborted due to timeout", "TimeoutError"));

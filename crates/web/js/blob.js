@@ -22,6 +22,7 @@ const {
   TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength,
   TypedArrayPrototypeGetByteOffset,
+  TypedArrayPrototypeGetSymbolToStringTag,
   TypedArrayPrototypeSet,
   Uint8Array,
 } = primordials;
@@ -100,7 +101,13 @@ class Blob {
         if (!(#bytes in blob)) throw clones.unsupported("Blob");
         return { bytes: wholeBuffer(blob.#bytes), type: blob.#type };
       },
-      decode: (payload) => new Blob(adopt, payload.type, payload.bytes),
+      decode: (payload) => {
+        clones.expect(typeof payload === "object" && payload !== null);
+        const { bytes, type } = payload;
+        clones.expect(TypedArrayPrototypeGetSymbolToStringTag(bytes) === "Uint8Array");
+        clones.expect(typeof type === "string");
+        return new Blob(adopt, type, bytes);
+      },
     });
   }
 }
@@ -226,7 +233,14 @@ class File extends Blob {
         const bytes = wholeBuffer(exports.blobBytes(file));
         return { bytes, type: exports.blobType(file), name: file.#name, lastModified: file.#lastModified };
       },
-      decode: (payload) => new File(adopt, payload.name, payload, payload.bytes),
+      decode: (payload) => {
+        clones.expect(typeof payload === "object" && payload !== null);
+        const { bytes, type, name, lastModified } = payload;
+        clones.expect(TypedArrayPrototypeGetSymbolToStringTag(bytes) === "Uint8Array");
+        clones.expectTexts([type, name]);
+        clones.expect(typeof lastModified === "number");
+        return new File(adopt, name, { __proto__: null, type, lastModified }, bytes);
+      },
     });
   }
 }

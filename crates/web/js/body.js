@@ -5,14 +5,14 @@
 // natives.bodyReadAll(handle) -> Promise<Uint8Array>, natives.bodyReadText(handle) -> Promise<string>,
 // natives.bodyRead(handle) -> Promise<Uint8Array | null>, natives.bodyCancel(handle)
 // natives.pipeNew(length or NaN) -> [sink, body]; natives.pipeWrite(sink, bytes) -> undefined | false | Promise<boolean>;
-// natives.pipeClose(sink), natives.pipeAbort(sink)
+// natives.pipeClose(sink), natives.pipeAbort(sink, error or undefined); the runtime calls exports.readerGone(sink)
 
 const {
   ArrayBufferIsView, JSONParse, ObjectDefineProperties, Promise, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
   StringPrototypeIncludes, StringPrototypeSlice, StringPrototypeCharCodeAt, TypeError, TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag, ArrayBufferPrototypeGetByteLength,
   ArrayBufferPrototypeSlice, Uint8Array, TypedArrayPrototypeSlice, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
-  DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString,
+  DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString, SafeMap,
 } = primordials;
 
 // The state of one body.
@@ -24,12 +24,14 @@ class BodyState {
   // A ReadableStream, once somebody asked for it or gave one.
   stream = undefined;
   used = false;
+  // Ends reading with an AbortSignal.
+  guard = undefined;
   contentType = undefined;
   // The context that the native body belongs to.
   context = 0;
 }
 
-const { CROSS_REQUEST, hold } = require("web/context");
+const { CROSS_REQUEST, hold, onDrop } = require("web/context");
 const streams = () => require("web/streams/readable");
 
 function isArrayBuffer(value) {
@@ -139,12 +141,57 @@ async function drain(stream) {
   return all;
 }
 
+// Ends the reading of a native body when a signal aborts: the body is let go of at once, reads fail with the reason.
+class Guard {
+  signal;
+  handle;
+  fail = undefined;
+  abort = () => {
+    natives.bodyCancel(this.handle);
+    if (this.fail !== undefined) this.fail(this.reason());
+  };
+  constructor(signal, handle) {
+    this.signal = signal;
+    this.handle = handle;
+    require("web/abort").addAbortAlgorithm(signal, this.abort);
+  }
+
+  reason() {
+    return require("web/abort").abortReason(this.signal);
+  }
+
+  // `read(handle)` gives a promise.
+  run(read) {
+    if (require("web/abort").isAborted(this.signal)) return PromiseReject(this.reason());
+    return new Promise((resolve, reject) => {
+      this.fail = reject;
+      PromisePrototypeThen(read(this.handle), resolve, reject);
+    });
+  }
+
+  // Nothing more will be read.
+  done() {
+    require("web/abort").removeAbortAlgorithm(this.signal, this.abort);
+  }
+}
+
+exports.abortWith = (body, signal) => {
+  if (body !== null && body.handle !== 0) body.guard = new Guard(signal, body.handle);
+};
+
+function readWhole({ guard, handle }, read) {
+  if (guard === undefined) return read(handle);
+  const whole = guard.run(read);
+  PromisePrototypeThen(whole, () => guard.done(), () => guard.done());
+  return whole;
+}
+
 // -> Uint8Array or a promise of it
 function readBytes(body) {
   if (body === null) return new Uint8Array(0);
   consume(body);
   if (body.stream !== undefined) return drain(body.stream);
-  if (body.handle !== 0) return natives.bodyReadAll(body.handle);
+  if (body.handle !== 0) return readWhole(body, natives.bodyReadAll);
   return typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source);
 }
 
@@ -157,7 +204,7 @@ function readText(body) {
   if (body === null) return "";
   if (body.stream === undefined && body.handle !== 0) {
     consume(body);
-    return natives.bodyReadText(body.handle);
+    return readWhole(body, natives.bodyReadText);
   }
   if (body.stream === undefined && typeof body.source === "string") {
     consume(body);
@@ -185,7 +232,7 @@ function streamOf(body) {
   if (body === null) return null;
   if (body.stream !== undefined) return body.stream;
   if (body.handle !== 0) {
-    body.stream = streamFromHandle(body.handle, body.context, undefined);
+    body.stream = streamFromHandle(body.handle, body.context, undefined, body.guard);
   } else {
     body.stream = streams().readableStreamFromBytes(
       typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source),
@@ -200,34 +247,59 @@ function streamOf(body) {
 const nativeBodies = new primordials.SafeWeakMap();
 
 // A stream over a native body of this context. `fail`, if given, throws what a reader gets where the body is cut off.
-function streamFromHandle(handle, context, fail) {
-  const native = { __proto__: null, handle, context };
+function streamFromHandle(handle, context, fail, guard = undefined) {
+  const native = { __proto__: null, handle, context, guard };
   const stream = streams().readableStreamFromNative(
     () => {
       checkContext(native);
-      const chunk = natives.bodyRead(handle);
+      const chunk = guard === undefined ? natives.bodyRead(handle) : guardedRead(guard);
       return fail === undefined ? chunk : PromisePrototypeThen(chunk, undefined, fail);
     },
-    () => natives.bodyCancel(handle),
+    () => {
+      guard?.done();
+      natives.bodyCancel(handle);
+    },
   );
   nativeBodies.set(stream, native);
   return stream;
 }
 
-// What natives take for a body: null, text, bytes or a handle. Consumes it.
-function detach(body) {
+function guardedRead(guard) {
+  return PromisePrototypeThen(
+    guard.run(natives.bodyRead),
+    (chunk) => {
+      if (chunk === null) guard.done();
+      return chunk;
+    },
+    (error) => {
+      guard.done();
+      throw error;
+    },
+  );
+}
+
+// What natives take for a body: null, text, bytes or a handle. Consumes it. `whenGone` as for detachStream.
+function detach(body, whenGone) {
   if (body === null) return null;
   consume(body);
-  if (body.stream !== undefined) return detachStream(body.stream);
+  if (body.stream !== undefined) return detachStream(body.stream, whenGone);
+  body.guard?.done();
   return body.handle !== 0 ? body.handle : body.source;
 }
 
-function detachStream(stream) {
+// Streams on their way to a reader elsewhere: context -> sink -> { drain, whenGone }.
+const pumps = new SafeMap();
+onDrop((context) => pumps.delete(context));
+
+// A handle of a native body with what the stream gives. Should its reader go before its end, `whenGone(cancel)` cancels the
+// stream with a reason; without it the reason is undefined.
+function detachStream(stream, whenGone = undefined) {
   const native = nativeBodies.get(stream);
-  const { acquireReader, isDisturbed, isLocked, drainStream, stateOf, streamLength } = streams();
+  const { acquireReader, isDisturbed, isLocked, startDrain, stateOf, streamLength } = streams();
   if (native !== undefined && !isDisturbed(stream) && !isLocked(stream)) {
     checkContext(native);
     nativeBodies.delete(stream);
+    native.guard?.done();
     // The stream object stays behind, locked for good.
     acquireReader(stateOf(stream), false);
     return native.handle;
@@ -235,28 +307,48 @@ function detachStream(stream) {
   const length = streamLength(stream);
   const pipe = natives.pipeNew(length === undefined ? NaN : length);
   const sink = pipe[0];
-  const pumped = drainStream(stream, (chunk) => {
+  const drain = startDrain(stream, (chunk) => {
     const written = natives.pipeWrite(sink, chunk);
     if (written === undefined) return undefined;
     return PromisePrototypeThen(PromiseResolve(written), (taken) => {
-      if (taken === false) throw new TypeError("The reader of this stream is gone.");
+      if (taken === false) exports.readerGone(sink);
     });
   });
+  const context = natives.currentContext();
+  let inContext = pumps.get(context);
+  if (inContext === undefined) {
+    inContext = new SafeMap();
+    pumps.set(context, inContext);
+  }
+  inContext.set(sink, { __proto__: null, drain, whenGone });
   // The invocation may have answered long before its stream has ended.
   const release = hold();
   PromisePrototypeThen(
-    pumped,
+    drain.outcome.promise,
     () => {
+      inContext.delete(sink);
       natives.pipeClose(sink);
       release();
     },
-    () => {
-      natives.pipeAbort(sink);
+    (error) => {
+      inContext.delete(sink);
+      natives.pipeAbort(sink, error);
       release();
     },
   );
   return pipe[1];
 }
+
+exports.readerGone = (sink) => {
+  const inContext = pumps.get(natives.currentContext());
+  const pump = inContext === undefined ? undefined : inContext.get(sink);
+  if (pump === undefined) return;
+  inContext.delete(sink);
+  const cancel = (reason) => pump.drain.stop(reason);
+  const { whenGone } = pump;
+  if (whenGone === undefined) cancel(undefined);
+  else whenGone(cancel);
+};
 
 // https://fetch.spec.whatwg.org/#concept-body-clone
 function clone(body) {

@@ -99,7 +99,11 @@ class DOMException {
         if (!(#name in exception)) throw clones.unsupported("DOMException");
         return [exception.#message, exception.#name];
       },
-      decode: (payload) => new DOMException(payload[0], payload[1]),
+      decode: (payload) => {
+        clones.expectTexts(payload);
+        clones.expect(payload.length === 2);
+        return new DOMException(payload[0], payload[1]);
+      },
     });
   }
 }

@@ -2,43 +2,51 @@
 // fetch(): one hop at a time to where the context's requests go, redirects followed here, so that each hop goes
 // through the same outbound again. https://fetch.spec.whatwg.org/#fetch-method
 //
-// natives.fetch(method, url, headers, body, cf, redirect) -> Promise<[status, statusText, headers, body handle or null]>
+// natives.fetch(method, url, headers, body, cf, redirect, canceller) -> Promise<[status, statusText, headers, body handle or
+// null]>; natives.newCanceller() -> handle or undefined, to be released
 
 const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromiseReject, TypeError } = primordials;
 const { Request, detachRequest, signalOf } = require("web/request");
-const { responseFromNative } = require("web/response");
+const { abortBody, responseFromNative } = require("web/response");
 
 const MAX_REDIRECTS = 20;
 
-// Sends a Request through `send`, a function with the signature of natives.fetch.
+// Sends a Request through `hop`, a function with the signature of natives.fetch.
 async function send(hop, request) {
   const signal = signalOf(request);
-  if (signal !== undefined && signal !== null) return abortable(signal, (check) => follow(hop, request, check));
+  if (signal !== undefined && signal !== null) return abortable(signal, hop, request);
   return follow(hop, request, undefined);
 }
 
-async function abortable(signal, run) {
+async function abortable(signal, hop, request) {
   const { abortReason, addAbortAlgorithm, isAborted, removeAbortAlgorithm } = require("web/abort");
   if (isAborted(signal)) throw abortReason(signal);
+  const canceller = natives.newCanceller();
   let abort;
   const aborted = new Promise((_, reject) => {
-    abort = () => reject(abortReason(signal));
+    abort = () => {
+      reject(abortReason(signal));
+      natives.release(canceller);
+    };
   });
   addAbortAlgorithm(signal, abort);
   try {
-    return await primordials.PromiseRace([run(), aborted]);
+    const response = await primordials.PromiseRace([follow(hop, request, canceller), aborted]);
+    abortBody(response, signal);
+    return response;
   } finally {
     removeAbortAlgorithm(signal, abort);
+    natives.release(canceller);
   }
 }
 
-async function follow(hop, request) {
+async function follow(hop, request, canceller) {
   let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
   for (let count = 0; ; count++) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
     try {
-      answer = await hop(method, url, headers, body, cf, redirect);
+      answer = await hop(method, url, headers, body, cf, redirect, canceller);
     } catch (error) {
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this function.
       if (typeof error === "object" && error !== null) primordials.ErrorCaptureStackTrace(error, follow);

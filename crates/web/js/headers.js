@@ -24,6 +24,7 @@ const {
   removePairs,
   setPair,
 } = require("web/webidl");
+const clones = require("web/clone");
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const forbiddenInValue = /[\0\r\n]/;
@@ -151,6 +152,10 @@ class Headers {
       headers.#immutable = guard === "immutable";
       return headers;
     };
+    exports.expectHeaderList = (list) => {
+      clones.expectTexts(list);
+      clones.expect(list.length % 2 === 0);
+    };
     exports.getHeader = (headers, name) => combine(headers.#list, name);
     exports.sortedPairs = (headers) => {
       if (!(#list in headers)) throw illegalInvocation();
@@ -190,9 +195,12 @@ const { entries } = Headers.prototype;
 
 exports.Headers = Headers;
 
-require("web/clone").register(Headers.prototype, {
+clones.register(Headers.prototype, {
   __proto__: null,
   kind: "Headers",
   encode: (headers) => exports.headerList(headers),
-  decode: (list) => exports.headersFromList(list, "none"),
+  decode: (list) => {
+    exports.expectHeaderList(list);
+    return exports.headersFromList(list, "none");
+  },
 });

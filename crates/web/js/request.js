@@ -4,7 +4,7 @@
 const { JSONParse, JSONStringify, RegExpPrototypeExec, StringPrototypeToUpperCase, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, headerList, headersFromList, getHeader } = require("web/headers");
+const { Headers, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -33,9 +33,13 @@ class Request {
   #body = null;
   #redirect = "follow";
   #signal = undefined;
+  // What `signal` shows of a request that was given none: nobody can abort it, and it never crosses.
+  #idleSignal = undefined;
   #cf = undefined;
   #cfText = undefined;
   #cache = undefined;
+  // Whether it was sent here: its signal says that the sender is gone.
+  #incoming = false;
 
   constructor(input, init = undefined) {
     if (input === internal) return;
@@ -50,7 +54,7 @@ class Request {
       this.#method = source.#method;
       this.#url = source.#url;
       this.#redirect = source.#redirect;
-      this.#signal = source.#signal;
+      this.#signal = source.#passedSignal();
       this.#cf = source.#cf;
       this.#cfText = source.#cfText;
       this.#cache = source.#cache;
@@ -97,6 +101,13 @@ class Request {
     }
   }
 
+  // Without a flag, the signal of a request that was sent here does not go with it.
+  #passedSignal() {
+    if (!this.#incoming) return this.#signal;
+    const passed = natives.hasFlag("enable_request_signal") && natives.hasFlag("request_signal_passthrough");
+    return passed ? this.signal : undefined;
+  }
+
   #headerListCopy() {
     return primordials.ArrayPrototypeSlice(headerList(this.#headers));
   }
@@ -137,8 +148,9 @@ class Request {
   }
   get signal() {
     stateOf(this);
-    if (this.#signal === undefined || this.#signal === null) this.#signal = require("web/abort").createAbortSignal();
-    return this.#signal;
+    if (this.#signal !== undefined && this.#signal !== null) return this.#signal;
+    this.#idleSignal ??= require("web/abort").createAbortSignal();
+    return this.#idleSignal;
   }
   get cf() {
     if (this.#cf === undefined && this.#cfText !== undefined) this.#cf = JSONParse(this.#cfText);
@@ -187,12 +199,17 @@ class Request {
       request.#body = bodies.fromHandle(handle);
       request.#cfText = cfText;
       request.#redirect = redirect;
+      request.#incoming = true;
       return request;
     };
     exports.signalOf = (request) => request.#signal;
+    exports.abortIncoming = (request) => {
+      const { DOMException } = require("web/dom-exception");
+      require("web/abort").signalAbort(request.signal, new DOMException("The client has disconnected", "AbortError"));
+    };
     // -> [method, url, headers, body for natives, cf as JSON, redirect]; consumes the body.
     exports.detachRequest = (request) => {
-      const body = bodies.detach(request.#body);
+      const body = bodies.detach(request.#body, connectionLost);
       return [request.#method, request.#url, headerList(request.#headers), body, cfText(request), request.#redirect];
     };
     const cfText = (request) => {
@@ -203,6 +220,7 @@ class Request {
       __proto__: null,
       kind: "Request",
       encode: (request) => {
+        if (request.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.detach(request.#body);
         const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
           body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };
@@ -210,13 +228,23 @@ class Request {
         return payload;
       },
       decode: (payload) => {
-        const handle = payload.body === null ? null : natives.adopt(payload.body);
-        const request = exports.requestFromNative(payload.method, payload.url, payload.headers, handle, payload.cf, payload.redirect);
-        request.#signal = payload.signal;
+        clones.expect(typeof payload === "object" && payload !== null);
+        const { method, url, headers, body, cf, redirect, signal } = payload;
+        clones.expectTexts([method, url, redirect, cf ?? ""]);
+        expectHeaderList(headers);
+        clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
+        const handle = body === null ? null : natives.adoptBody(body);
+        const request = exports.requestFromNative(method, url, headers, handle, cf, redirect);
+        request.#signal = signal;
+        request.#incoming = false;
         return request;
       },
     });
   }
+}
+
+function connectionLost(cancel) {
+  cancel(new primordials.Error("Network connection lost."));
 }
 
 function checkSignal(signal) {

@@ -4,7 +4,7 @@
 const { JSONStringify, RangeError, RegExpPrototypeExec, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, headerList, headersFromList, getHeader } = require("web/headers");
+const { Headers, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const phrases = {
@@ -156,6 +156,7 @@ class Response {
       }
       return response.#body;
     };
+    exports.abortBody = (response, signal) => bodies.abortWith(response.#body, signal);
     exports.isResponse = (value) => typeof value === "object" && value !== null && #status in value;
     exports.responseFromNative = (status, statusText, list, handle, url = "", redirected = false) => {
       const response = new Response(internal);
@@ -167,24 +168,30 @@ class Response {
       response.#redirected = redirected;
       return response;
     };
-    // -> [status, statusText, headers, body for natives]; consumes the body.
-    exports.detachResponse = (response) => {
+    // -> [status, statusText, headers, body for natives]; consumes the body. `whenGone` as for detachStream.
+    exports.detachResponse = (response, whenGone) => {
       if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
-      const body = bodies.detach(response.#body);
+      const body = bodies.detach(response.#body, whenGone);
       return [response.#status, response.#statusText, headerList(response.#headers), body];
     };
     clones.register(Response.prototype, {
       __proto__: null,
       kind: "Response",
       encode: (response) => {
+        if (response.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.detach(response.#body);
         return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url };
       },
       decode: (payload) => {
-        const handle = payload.body === null ? null : natives.adopt(payload.body);
-        const response = exports.responseFromNative(payload.status, payload.statusText, payload.headers, handle, payload.url);
-        response.#cf = payload.cf;
+        clones.expect(typeof payload === "object" && payload !== null);
+        const { status, statusText, headers, body, cf, url } = payload;
+        clones.expect(status >>> 0 === status && status <= 999);
+        clones.expectTexts([statusText, url]);
+        expectHeaderList(headers);
+        const handle = body === null ? null : natives.adoptBody(body);
+        const response = exports.responseFromNative(status, statusText, headers, handle, url);
+        response.#cf = cf;
         return response;
       },
     });

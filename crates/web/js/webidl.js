@@ -41,6 +41,7 @@ function argumentError(interfaceName, operation, position, type) {
 // Class syntax makes members non-enumerable, Web IDL wants them enumerable; constants go on both objects.
 function defineInterface(Class, name, constants = null) {
   const prototype = Class.prototype;
+  require("web/clone").registerInterface(prototype);
   const keys = ReflectOwnKeys(prototype);
   for (let i = 0; i < keys.length; i++) {
     if (keys[i] !== "constructor") ObjectDefineProperty(prototype, keys[i], { __proto__: null, enumerable: true });

@@ -1,9 +1,9 @@
-//! The small natives: console, timers, clock, randomness, errors nobody handles.
+//! The small natives: console, clock, randomness, errors nobody handles.
 
-use atoll_host::log::{LogLevel, LogRecord};
+use atoll_host::log::LogLevel;
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
 
-use crate::context;
+use crate::{context, lines};
 
 pub(crate) fn natives() -> Vec<Native> {
     natives![
@@ -11,8 +11,6 @@ pub(crate) fn natives() -> Vec<Native> {
         "requireContext" => require_context,
         "log" => log,
         "reportError" => report_error,
-        "timerStart" => timer_start,
-        "timerStop" => timer_stop,
         "performanceNow" => performance_now,
         "dateNow" => date_now,
         "randomFill" => random_fill,
@@ -57,9 +55,8 @@ pub fn set_log_hook(scope: &mut v8::PinScope<'_, '_>, hook: LogHook) {
     scope.set_slot(Hook(hook));
 }
 
-/// Writes a line to the Worker's log.
+/// Writes a line to the Worker's log, within the limits of its invocation.
 pub fn write_log(scope: &mut v8::PinScope<'_, '_>, level: &str, text: &str) {
-    let environment = context::environment(scope);
     let level = match level {
         "debug" => LogLevel::Debug,
         "info" => LogLevel::Info,
@@ -67,7 +64,7 @@ pub fn write_log(scope: &mut v8::PinScope<'_, '_>, level: &str, text: &str) {
         "error" => LogLevel::Error,
         _ => LogLevel::Log,
     };
-    environment.log.write(LogRecord { level, worker: &environment.name, text });
+    lines::write(scope, level, text);
 }
 
 fn log<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
@@ -86,20 +83,6 @@ fn report_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retur
     let report = atoll_isolate::error::ExceptionReport::read(scope, args.get(0), None);
     let text = report.stack.clone().unwrap_or_else(|| report.to_text());
     write_log(scope, "error", &format!("Uncaught {text}"));
-}
-
-fn timer_start<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let delay = arguments::number(scope, &args, 0);
-    let repeat = args.get(1).is_true();
-    match context::start_timer(scope, delay, repeat) {
-        Ok(id) => rv.set_uint32(id),
-        Err(error) => error.throw(scope),
-    }
-}
-
-fn timer_stop<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let timer = arguments::integer(scope, &args, 0);
-    context::stop_timer(scope, timer);
 }
 
 /// Milliseconds since 1970; 0 at module top level.

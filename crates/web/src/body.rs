@@ -1,12 +1,17 @@
 //! Bodies as JavaScript sees them: a handle to bytes that are still on their way.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use atoll_host::body::{Body, BodyError, ByteSink, ByteStream, TrySendError};
-use atoll_isolate::{JsError, arguments, natives, v8};
+use atoll_isolate::{Envelope, JsError, arguments, natives, realm, v8};
 use bytes::Bytes;
 
-use crate::context::{self, Handle};
+use crate::context::{self, Counted, Handle};
+use crate::fetch;
+use crate::fetcher::{CONNECTION_LOST, RemoteError};
 use crate::usage;
 
 /// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
@@ -15,7 +20,7 @@ const PIPE_BYTES: usize = 256 * 1024;
 /// A read chunk is at most this large: a fast writer must not make one huge array of its whole stream.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// A body in a resource table. Taken once: by a reader, or by whoever sends it on.
+/// A body in a resource table. Taken once: by whoever sends it on, or by a cancel, which also ends a read under way.
 pub struct BodyCell {
     slot: Mutex<Slot>,
     /// The reading end of a pipe whose writer is in the same isolate: its bytes count where they are written.
@@ -24,10 +29,17 @@ pub struct BodyCell {
 
 enum Slot {
     Body(Body),
-    /// A stream, and what is left of the chunk that was read last.
-    Stream(ByteStream, Bytes),
-    Busy,
+    Reading(Reading),
     Taken,
+}
+
+/// A stream that is being read here.
+struct Reading {
+    stream: ByteStream,
+    /// What is left of the chunk that was read last.
+    rest: Bytes,
+    /// The read under way.
+    waker: Option<Waker>,
 }
 
 impl BodyCell {
@@ -41,30 +53,34 @@ impl BodyCell {
         Self { slot: Mutex::new(Slot::Body(Body::Stream(stream))), own: true }
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Slot> {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the whole body out.
     pub fn take(&self) -> Option<Body> {
-        let mut slot = self.slot();
-        match std::mem::replace(&mut *slot, Slot::Taken) {
+        let taken = std::mem::replace(&mut *self.slot(), Slot::Taken);
+        match taken {
             Slot::Body(body) => Some(body),
-            Slot::Stream(stream, rest) if rest.is_empty() => Some(Body::Stream(stream)),
-            Slot::Stream(stream, rest) => {
-                let rest = Some(rest).filter(|rest| !rest.is_empty());
-                Some(Body::Stream(ByteStream::from_http_body(Prefixed { rest, stream })))
+            Slot::Reading(Reading { stream, rest, waker }) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                if rest.is_empty() {
+                    return Some(Body::Stream(stream));
+                }
+                Some(Body::Stream(ByteStream::from_http_body(Prefixed { rest: Some(rest), stream })))
             }
-            Slot::Busy | Slot::Taken => None,
+            Slot::Taken => None,
         }
     }
 
-    fn begin_read(&self) -> Option<(ByteStream, Bytes)> {
+    /// The body where it is in memory already.
+    fn take_bytes(&self) -> Option<Bytes> {
         let mut slot = self.slot();
-        match std::mem::replace(&mut *slot, Slot::Busy) {
-            Slot::Body(Body::Stream(stream)) => Some((stream, Bytes::new())),
-            Slot::Stream(stream, rest) => Some((stream, rest)),
-            Slot::Body(body) => Some((ByteStream::from_http_body(body), Bytes::new())),
+        match std::mem::replace(&mut *slot, Slot::Taken) {
+            Slot::Body(Body::Bytes(bytes)) => Some(bytes),
+            Slot::Body(Body::Empty) | Slot::Taken => Some(Bytes::new()),
             other => {
                 *slot = other;
                 None
@@ -72,17 +88,82 @@ impl BodyCell {
         }
     }
 
-    fn end_read(&self, stream: ByteStream, rest: Bytes) {
+    /// The next chunk, at most this large. The stream stays in the cell meanwhile, so that a cancel reaches it.
+    fn poll_chunk(&self, context: &mut Context<'_>, most: usize) -> Poll<Next> {
         let mut slot = self.slot();
-        // Cancelled in the meantime: the stream is dropped here.
-        if matches!(*slot, Slot::Busy) {
-            *slot = Slot::Stream(stream, rest);
+        if let Slot::Body(body) = &mut *slot {
+            let stream = match std::mem::take(body) {
+                Body::Stream(stream) => stream,
+                body => ByteStream::from_http_body(body),
+            };
+            *slot = Slot::Reading(Reading { stream, rest: Bytes::new(), waker: None });
+        }
+        let Slot::Reading(reading) = &mut *slot else { return Poll::Ready(Next::Taken) };
+        if reading.rest.is_empty() {
+            match reading.stream.poll_next(context) {
+                Poll::Pending => {
+                    reading.waker = Some(context.waker().clone());
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => return Poll::Ready(Next::End),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Failed(error)),
+                Poll::Ready(Some(Ok(chunk))) => reading.rest = chunk,
+            }
+        }
+        let length = reading.rest.len().min(most);
+        Poll::Ready(Next::Chunk(reading.rest.split_to(length)))
+    }
+
+    /// How many bytes are still to come, where that is known.
+    fn length(&self) -> Option<u64> {
+        match &*self.slot() {
+            Slot::Body(body) => body.length(),
+            Slot::Reading(reading) => {
+                reading.stream.length().map(|length| length + reading.rest.len() as u64)
+            }
+            Slot::Taken => None,
         }
     }
 }
 
+/// What reading from a [`BodyCell`] gave.
+enum Next {
+    Chunk(Bytes),
+    End,
+    Failed(BodyError),
+    /// The body was taken or cancelled.
+    Taken,
+}
+
+/// A body that is read whole while it stays in its cell.
+struct Whole(Arc<BodyCell>);
+
+impl http_body::Body for Whole {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
+        self.0.poll_chunk(context, usize::MAX).map(|next| match next {
+            Next::Chunk(chunk) => Some(Ok(http_body::Frame::data(chunk))),
+            Next::End => None,
+            Next::Failed(error) => Some(Err(error)),
+            Next::Taken => Some(Err(BodyError::Disconnected)),
+        })
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.length().map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+    }
+}
+
 /// The writing end of a pipe in a resource table.
-pub struct SinkCell(tokio::sync::Mutex<Option<ByteSink>>);
+pub struct SinkCell(
+    tokio::sync::Mutex<Option<ByteSink>>,
+    #[expect(dead_code, reason = "counts")] Option<Counted>,
+);
 
 /// Whether a context still writes to somebody.
 pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
@@ -134,6 +215,10 @@ fn pass_on(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Body {
     }
 }
 
+fn is_own(cell: &Option<Arc<BodyCell>>) -> bool {
+    cell.as_ref().is_some_and(|cell| cell.own)
+}
+
 /// Counts what was read, unless it was written here.
 fn count_read(scope: &mut v8::PinScope<'_, '_>, own: bool, bytes: &[u8]) {
     if !own {
@@ -160,11 +245,17 @@ pub fn to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'
     }
 }
 
-fn lost(error: &BodyError) -> JsError {
-    match error {
-        BodyError::Disconnected => JsError::error(crate::fetcher::CONNECTION_LOST),
-        other => JsError::error(other.to_string()),
-    }
+/// What a reader gets for a body that ended early.
+fn exception<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Local<'s, v8::Value> {
+    let error = match error {
+        BodyError::Disconnected => RemoteError::error(CONNECTION_LOST),
+        BodyError::Failed(message) => RemoteError::error(message),
+        BodyError::Thrown { name, message } => {
+            RemoteError { name, message, remote: true, ..RemoteError::default() }
+        }
+        other => RemoteError::error(other.to_string()),
+    };
+    fetch::error_value(scope, error)
 }
 
 fn cell(scope: &mut v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>) -> Option<Arc<BodyCell>> {
@@ -189,30 +280,19 @@ fn body_read<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let own = cell.as_ref().is_some_and(|cell| cell.own);
-    let promise = context::spawn(
-        scope,
-        async move {
-            let Some(cell) = cell else { return Ok(None) };
-            let Some((mut stream, mut rest)) = cell.begin_read() else { return Ok(None) };
-            if rest.is_empty() {
-                match stream.next().await.transpose().map_err(|e| lost(&e))? {
-                    Some(chunk) => rest = chunk,
-                    None => return Ok(None),
-                }
-            }
-            let first = rest.split_to(rest.len().min(CHUNK_BYTES));
-            cell.end_read(stream, rest);
-            Ok(Some(first))
-        },
-        move |scope, chunk: Option<Bytes>| match chunk {
-            Some(chunk) => {
-                count_read(scope, own, &chunk);
-                arguments::uint8_array(scope, &chunk)
-            }
-            None => v8::null(scope).into(),
-        },
-    );
+    let own = is_own(&cell);
+    let next = poll_fn(move |context| match &cell {
+        Some(cell) => cell.poll_chunk(context, CHUNK_BYTES),
+        None => Poll::Ready(Next::Taken),
+    });
+    let promise = context::spawn(scope, next, move |scope, next| match next {
+        Next::Chunk(chunk) => {
+            count_read(scope, own, &chunk);
+            Ok(arguments::uint8_array(scope, &chunk))
+        }
+        Next::End | Next::Taken => Ok(v8::null(scope).into()),
+        Next::Failed(error) => Err(exception(scope, error)),
+    });
     finish(scope, rv, promise);
 }
 
@@ -240,10 +320,11 @@ impl http_body::Body for Prefixed {
 /// Most bytes that one body may have when it is read as a whole.
 const MAX_COLLECTED: usize = 128 << 20;
 
-async fn collect(cell: Option<Arc<BodyCell>>) -> Result<Bytes, JsError> {
-    match cell.and_then(|c| c.take()) {
-        Some(body) => body.collect(MAX_COLLECTED).await.map_err(|e| lost(&e)),
-        None => Ok(Bytes::new()),
+async fn collect(cell: Option<Arc<BodyCell>>) -> Result<Bytes, BodyError> {
+    let Some(cell) = cell else { return Ok(Bytes::new()) };
+    match cell.take_bytes() {
+        Some(bytes) => Body::Bytes(bytes).collect(MAX_COLLECTED).await,
+        None => ByteStream::from_http_body(Whole(cell)).collect(MAX_COLLECTED).await,
     }
 }
 
@@ -253,10 +334,13 @@ fn body_read_all<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let own = cell.as_ref().is_some_and(|cell| cell.own);
-    let promise = context::spawn(scope, collect(cell), move |scope, bytes| {
-        count_read(scope, own, &bytes);
-        arguments::uint8_array(scope, &bytes)
+    let own = is_own(&cell);
+    let promise = context::spawn(scope, collect(cell), move |scope, bytes| match bytes {
+        Ok(bytes) => {
+            count_read(scope, own, &bytes);
+            Ok(arguments::uint8_array(scope, &bytes))
+        }
+        Err(error) => Err(exception(scope, error)),
     });
     finish(scope, rv, promise);
 }
@@ -267,13 +351,17 @@ fn body_read_text<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
-    let own = cell.as_ref().is_some_and(|cell| cell.own);
+    let own = is_own(&cell);
     let promise = context::spawn(scope, collect(cell), move |scope, bytes| {
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(exception(scope, error)),
+        };
         count_read(scope, own, &bytes);
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         match v8::String::new_from_utf8(scope, bytes, v8::NewStringType::Normal) {
-            Some(text) => text.into(),
-            None => v8::String::empty(scope).into(),
+            Some(text) => Ok(text.into()),
+            None => Ok(v8::String::empty(scope).into()),
         }
     });
     finish(scope, rv, promise);
@@ -293,11 +381,33 @@ fn pipe_new<'s>(
     args: v8::FunctionCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) {
+    let owner = context::current(scope);
+    let counted = context::check_handles(scope, owner).and_then(|()| context::count_stream(scope));
+    let counted = match counted {
+        Ok(counted) => counted,
+        Err(error) => return error.throw(scope),
+    };
     let (sink, stream) = atoll_host::body::channel(PIPE_BYTES);
     let length = arguments::number(scope, &args, 0);
     let stream = if length >= 0.0 { stream.with_length(length as u64) } else { stream };
     let owner = context::current(scope);
-    let sink = context::add_resource(scope, owner, Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)))));
+    let told = context::meter(scope, owner).map(|meter| (meter, context::environment(scope).isolate.clone()));
+    let cell = Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)), counted));
+    let sink = context::add_resource(scope, owner, cell.clone());
+    if let (Some((meter, isolate)), Ok(guard)) = (told, cell.0.try_lock())
+        && let Some(end) = guard.as_ref()
+    {
+        // Its source is told, also one that waits and would never write again.
+        end.on_closed(move || {
+            let Some(isolate) = isolate.upgrade() else { return };
+            isolate.send(Envelope::new(meter, move |scope| {
+                if context::enter(scope, owner) {
+                    let sink = v8::Integer::new_from_unsigned(scope, sink);
+                    realm::call(scope, "web/body", "readerGone", &[sink.into()]);
+                }
+            }));
+        });
+    }
     let body = context::add_resource(scope, owner, Arc::new(BodyCell::of_pipe(stream)));
     let handles = [sink, body].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
     rv.set(v8::Array::new_with_elements(scope, &handles).into());
@@ -329,11 +439,11 @@ fn pipe_write<'s>(
         scope,
         async move {
             match cell.0.lock().await.as_mut() {
-                Some(sink) => Ok(sink.send(bytes).await.is_ok()),
-                None => Ok(false),
+                Some(sink) => sink.send(bytes).await.is_ok(),
+                None => false,
             }
         },
-        |scope, taken| v8::Boolean::new(scope, taken).into(),
+        |scope, taken| Ok(v8::Boolean::new(scope, taken).into()),
     );
     finish(scope, rv, promise);
 }
@@ -365,12 +475,33 @@ fn pipe_close<'s>(
     end_pipe(scope, &args, None);
 }
 
+/// `pipeAbort(sink, error)`: the reader gets the error after what was written; without one, that the body was cut off.
 fn pipe_abort<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, v8::Value>,
 ) {
-    end_pipe(scope, &args, Some(BodyError::Disconnected));
+    let error = match args.get(1) {
+        error if error.is_undefined() => BodyError::Disconnected,
+        error => {
+            let RemoteError { name, message, .. } = fetch::error_of(scope, error);
+            BodyError::Thrown { name, message }
+        }
+    };
+    end_pipe(scope, &args, Some(error));
+}
+
+/// Ends what a context still writes: its readers get an `Error` with this message. False: it writes nothing.
+pub fn fail_pipes(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId, message: &str) -> bool {
+    let pipes = context::owned::<SinkCell>(scope, id);
+    let any = !pipes.is_empty();
+    for (handle, sink) in pipes {
+        context::release(scope, handle);
+        if let Some(sink) = sink.0.try_lock().ok().and_then(|mut sink| sink.take()) {
+            sink.fail(BodyError::Failed(message.to_owned()));
+        }
+    }
+    any
 }
 
 fn release<'s>(

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
@@ -11,9 +12,14 @@ use atoll_host::log::LogSink;
 use atoll_host::random::Random;
 use atoll_isolate::metered::metered;
 use atoll_isolate::values::Capability;
-use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, natives, realm, v8};
+use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
 
+use crate::depth::Depth;
 use crate::fetcher::Fetcher;
+use crate::inbox::Inbox;
+use crate::lines::Written;
+use crate::task::Task;
+use crate::timers::Timers;
 use crate::usage::{Counter, Counts, Seen};
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
@@ -45,6 +51,12 @@ pub struct Environment {
     pub flags: Arc<Vec<String>>,
     /// Most timers that one context may have active.
     pub max_timers: usize,
+    /// Most handles and exported objects that one context may have.
+    pub max_handles: usize,
+    /// Most streams that one context may be writing to others.
+    pub max_streams: usize,
+    /// What is on its way to this Worker.
+    pub inbox: Arc<Inbox>,
 }
 
 /// What the layer above keeps in a context.
@@ -55,10 +67,18 @@ pub trait ContextData: Any + Send {
 
 pub(crate) struct Context {
     pub(crate) meter: Arc<Meter>,
-    pending: FxHashMap<u32, v8::Global<v8::PromiseResolver>>,
-    timers: FxHashMap<u32, tokio::task::AbortHandle>,
+    pending: FxHashMap<u32, Pending>,
+    timers: Timers,
     resources: Vec<Handle>,
     sub_requests: SubRequests,
+    depth: Depth,
+    /// Handles in the table that it owns.
+    handles: usize,
+    objects: Arc<AtomicUsize>,
+    streams: Arc<AtomicUsize>,
+    written: Written,
+    /// Signals of others that may still abort.
+    signals: u32,
     pub(crate) counter: Counter,
     data: Option<Box<dyn ContextData>>,
 }
@@ -69,6 +89,13 @@ impl Drop for Context {
             data.ended(Counts { sub_requests: self.sub_requests.made, ..self.counter.counts() });
         }
     }
+}
+
+/// A promise that the outside settles.
+struct Pending {
+    resolver: v8::Global<v8::PromiseResolver>,
+    /// Work for it, which ends when this is dropped.
+    work: Option<Box<dyn Any + Send>>,
 }
 
 /// Subrequests that an invocation may make.
@@ -93,7 +120,7 @@ struct Resource {
 pub(crate) struct Contexts {
     environment: Option<Environment>,
     pub(crate) current: ContextId,
-    entered: Vec<ContextId>,
+    entered: Vec<v8::Global<v8::Value>>,
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
@@ -101,10 +128,14 @@ pub(crate) struct Contexts {
     pub(crate) memory: Seen,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
+    /// Handles that the isolate itself owns.
+    own_handles: usize,
+    /// What was logged outside of any context.
+    own_written: Written,
 }
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["contextDone" => context_done]
+    natives!["contextDone" => context_done, "overrides" => overrides, "setOverrides" => set_overrides]
 }
 
 fn context_done<'s>(
@@ -119,6 +150,11 @@ fn context_done<'s>(
 /// Nothing keeps the context open any more: it is closed at the end of the message.
 pub fn finish(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     contexts(scope).done.push(id);
+}
+
+/// Whether [`finish`] named a context in this message.
+pub fn is_finished(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    contexts(scope).done.contains(&id)
 }
 
 /// Contexts that [`finish`] named since the last call.
@@ -146,12 +182,56 @@ pub fn environment<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a Environment {
 /// The context that the running code belongs to, or 0. V8 carries it along with each continuation: code that waited
 /// for a promise which another context resolved goes on in its own.
 pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
-    let carried = scope.get_continuation_preserved_embedder_data();
-    v8::Local::<v8::Integer>::try_from(carried).map_or(0, |id| id.value() as ContextId)
+    carried(scope) as ContextId
 }
 
-fn carry(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    let data = v8::Integer::new_from_unsigned(scope, id);
+/// `overrides()`: what `setOverrides` carries along with the running code, or undefined.
+fn overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    if let Ok(pair) = v8::Local::<v8::Array>::try_from(carried)
+        && let Some(value) = pair.get_index(scope, 1)
+    {
+        rv.set(value);
+    }
+}
+
+/// `setOverrides(value)`: an object that code started from here carries along, or undefined.
+fn set_overrides<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let carried = carried(scope);
+    if args.get(0).is_undefined() {
+        return carry(scope, carried);
+    }
+    let carried = v8::Number::new(scope, carried as f64);
+    let pair = v8::Array::new_with_elements(scope, &[carried.into(), args.get(0)]);
+    scope.set_continuation_preserved_embedder_data(pair.into());
+}
+
+/// How deep the running code is in calls that led to each other; carried along like the context.
+pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
+    Depth::unpack(carried(scope) >> 32)
+}
+
+/// The context's number in the low half, the depth in the high one.
+fn carried(scope: &mut v8::PinScope<'_, '_>) -> u64 {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    if let Ok(data) = v8::Local::<v8::Number>::try_from(carried) {
+        return data.value() as u64;
+    }
+    // Inside `withEnv()` and its like: the number, and what they put in place.
+    let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return 0 };
+    pair.get_index(scope, 0).and_then(|data| data.number_value(scope)).map_or(0, |data| data as u64)
+}
+
+fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
+    let data = v8::Number::new(scope, data as f64);
     scope.set_continuation_preserved_embedder_data(data.into());
 }
 
@@ -171,6 +251,7 @@ pub fn open(
     scope: &mut v8::PinScope<'_, '_>,
     meter: Arc<Meter>,
     sub_requests: Option<u32>,
+    depth: Depth,
     data: Box<dyn ContextData>,
 ) -> ContextId {
     let contexts = contexts(scope);
@@ -185,9 +266,15 @@ pub fn open(
         Context {
             meter,
             pending: FxHashMap::default(),
-            timers: FxHashMap::default(),
+            timers: Timers::default(),
             resources: Vec::new(),
             sub_requests: SubRequests { limit: sub_requests, made: 0 },
+            depth,
+            handles: 0,
+            objects: Arc::default(),
+            streams: Arc::default(),
+            written: Written::default(),
+            signals: 0,
             counter: Counter::default(),
             data: Some(data),
         },
@@ -197,13 +284,20 @@ pub fn open(
 
 /// Enters a context for the rest of the message. False: it has ended.
 pub fn enter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    enter_at(scope, id, Depth::default())
+}
+
+/// As [`enter`], for code that is at least this deep.
+pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -> bool {
     let contexts = contexts(scope);
-    let alive = id == 0 || contexts.table.contains_key(&id);
-    if alive {
-        contexts.current = id;
-        carry(scope, id);
-    }
-    alive
+    let own = match contexts.table.get(&id) {
+        Some(context) => context.depth,
+        None if id == 0 => Depth::default(),
+        None => return false,
+    };
+    contexts.current = id;
+    carry(scope, depth.within(own).pack() << 32 | u64::from(id));
+    true
 }
 
 /// Leaves the context that the message was for, at the message's end. Gives it.
@@ -217,11 +311,13 @@ pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
 /// Around the evaluation of module code: it runs in no context.
 pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) {
     if before {
-        let current = current(scope);
-        contexts(scope).entered.push(current);
+        let carried = scope.get_continuation_preserved_embedder_data();
+        let carried = v8::Global::new(scope, carried);
+        contexts(scope).entered.push(carried);
         carry(scope, 0);
     } else if let Some(previous) = contexts(scope).entered.pop() {
-        carry(scope, previous);
+        let previous = v8::Local::new(scope, previous);
+        scope.set_continuation_preserved_embedder_data(previous);
     }
 }
 
@@ -237,7 +333,7 @@ pub fn is_open(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
 pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError> {
     let id = require(scope)?;
     let contexts = contexts(scope);
-    let name = contexts.environment.as_ref().map(|e| e.name.clone()).unwrap_or_default();
+    let name = contexts.environment.as_ref().map_or("", |e| &e.name);
     let Some(context) = contexts.table.get_mut(&id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
     let counted = &mut context.sub_requests;
     match counted.limit {
@@ -248,6 +344,16 @@ pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError
             counted.made += 1;
             Ok(())
         }
+    }
+}
+
+/// What the current context has logged; outside of any, what the isolate has.
+pub(crate) fn written<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Written {
+    let id = current(scope);
+    let contexts = contexts(scope);
+    match contexts.table.get_mut(&id) {
+        Some(context) => &mut context.written,
+        None => &mut contexts.own_written,
     }
 }
 
@@ -262,41 +368,115 @@ pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Mete
     contexts(scope).table.get(&id).map(|c| c.meter.clone())
 }
 
-/// The meter of the context that this message entered, where it entered one.
-pub fn entered_meter(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Meter>> {
-    let contexts = contexts(scope);
-    contexts.table.get(&contexts.current).map(|c| c.meter.clone())
-}
-
-/// Whether a context waits for anything: an answer, a timer. One that does not, and has not settled, never will.
+/// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    contexts(scope).table.get(&id).is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty())
+    contexts(scope)
+        .table
+        .get(&id)
+        .is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0)
 }
 
-/// Ends a context: its timers stop, its promises never settle, its resources are dropped.
+/// A context listens to one signal more, or to one less.
+pub(crate) fn listen(scope: &mut v8::PinScope<'_, '_>, id: ContextId, change: i32) {
+    if let Some(context) = contexts(scope).table.get_mut(&id) {
+        context.signals = context.signals.saturating_add_signed(change);
+    }
+}
+
+/// The timers of a context, where it is still open.
+pub(crate) fn timers<'a>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut Timers> {
+    contexts(scope).table.get_mut(&id).map(|context| &mut context.timers)
+}
+
+/// A number for a new operation or timer.
+pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
+    let contexts = contexts(scope);
+    contexts.next_operation = contexts.next_operation.wrapping_add(1);
+    contexts.next_operation
+}
+
+/// Ends a context: its timers and operations stop, its promises never settle, its resources are dropped.
 pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let contexts = contexts(scope);
     let Some(context) = contexts.table.remove(&id) else { return };
     let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
-    context.timers.values().for_each(tokio::task::AbortHandle::abort);
     // Dropped without a borrow of the table: a resource's drop may send messages.
     let weight: i64 = resources.iter().map(|resource| resource.weight).sum();
     drop((context, resources));
-    weigh(scope, -weight);
+    heap::weigh(scope, -weight);
     let id = v8::Integer::new_from_unsigned(scope, id);
     realm::call(scope, "web/context", "dropContext", &[id.into()]);
+}
+
+/// Something that a context has, counted until this is dropped.
+pub struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether context `owner` (0: the isolate) may have one handle more.
+///
+/// # Errors
+/// At the limit, which the error names.
+pub fn check_handles(scope: &mut v8::PinScope<'_, '_>, owner: ContextId) -> Result<(), JsError> {
+    let contexts = contexts(scope);
+    let Some(environment) = &contexts.environment else { return Ok(()) };
+    let used = match contexts.table.get(&owner) {
+        Some(context) => context.handles + context.pending.len() + context.objects.load(Ordering::Relaxed),
+        None => contexts.own_handles,
+    };
+    if used < environment.max_handles {
+        return Ok(());
+    }
+    Err(JsError::error(format!(
+        "Worker \"{}\" has too many stubs open: one invocation may have {} handles (stubs, calls under way, bodies, \
+         objects that others hold). Dispose of those that are not needed.",
+        environment.name, environment.max_handles
+    )))
+}
+
+/// Counts an object of the current context that others will hold.
+///
+/// # Errors
+/// At the limit of [`check_handles`].
+pub fn count_object(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>, JsError> {
+    let id = current(scope);
+    check_handles(scope, id)?;
+    Ok(contexts(scope).table.get(&id).map(|context| Counted::new(&context.objects)))
+}
+
+/// Counts a stream that the current context writes to somebody.
+///
+/// # Errors
+/// At the limit, which the error names.
+pub fn count_stream(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>, JsError> {
+    let id = current(scope);
+    let contexts = contexts(scope);
+    let (Some(environment), Some(context)) = (&contexts.environment, contexts.table.get(&id)) else {
+        return Ok(None);
+    };
+    if context.streams.load(Ordering::Relaxed) >= environment.max_streams {
+        return Err(JsError::error(format!(
+            "Worker \"{}\" has too many streams open: one invocation may write {} to others at the same time.",
+            environment.name, environment.max_streams
+        )));
+    }
+    Ok(Some(Counted::new(&context.streams)))
 }
 
 /// Puts a capability into the table, owned by context `owner` (0: by the isolate).
 pub fn add_resource(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, capability: Capability) -> Handle {
     add_heavy_resource(scope, owner, capability, 0)
-}
-
-/// Tells the isolate's collector of memory elsewhere: otherwise an isolate with a small heap collects too late, or never.
-fn weigh(scope: &mut v8::PinScope<'_, '_>, bytes: i64) {
-    if bytes != 0 {
-        scope.adjust_amount_of_external_allocated_memory(bytes);
-    }
 }
 
 /// As [`add_resource`], for a capability that keeps `weight` bytes elsewhere.
@@ -306,7 +486,7 @@ pub fn add_heavy_resource(
     capability: Capability,
     weight: i64,
 ) -> Handle {
-    weigh(scope, weight);
+    heap::weigh(scope, weight);
     let contexts = contexts(scope);
     // Numbers come round again after four thousand million; those in use are passed over.
     let handle = loop {
@@ -323,6 +503,9 @@ pub fn add_heavy_resource(
             context.resources.retain(|h| live.contains_key(h));
         }
         context.resources.push(handle);
+        context.handles += 1;
+    } else if owner == 0 {
+        contexts.own_handles += 1;
     }
     handle
 }
@@ -347,10 +530,27 @@ pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextI
         .any(|handle| contexts.resources.get(handle).is_some_and(|r| r.capability.is::<T>()))
 }
 
+/// The resources of this type that a context owns.
+pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Vec<(Handle, Arc<T>)> {
+    let contexts = contexts(scope);
+    let Some(context) = contexts.table.get(&id) else { return Vec::new() };
+    let found = context.resources.iter().filter_map(|handle| {
+        let capability = contexts.resources.get(handle)?.capability.clone();
+        Some((*handle, capability.downcast().ok()?))
+    });
+    found.collect()
+}
+
 /// Lets a handle go.
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
-    let resource = contexts(scope).resources.remove(&handle)?;
-    weigh(scope, -resource.weight);
+    let contexts = contexts(scope);
+    let resource = contexts.resources.remove(&handle)?;
+    match contexts.table.get_mut(&resource.owner) {
+        Some(context) => context.handles -= 1,
+        None if resource.owner == 0 => contexts.own_handles -= 1,
+        None => {}
+    }
+    heap::weigh(scope, -resource.weight);
     Some(resource.capability)
 }
 
@@ -373,16 +573,20 @@ impl Completion {
             v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
         let promise = resolver.get_promise(scope);
         let resolver = v8::Global::new(scope, resolver);
+        let operation = next_operation(scope);
         let contexts = contexts(scope);
-        contexts.next_operation = contexts.next_operation.wrapping_add(1);
-        let operation = contexts.next_operation;
         let isolate = contexts.environment.as_ref().map(|e| e.isolate.clone());
         let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
             return Err(JsError::error(GLOBAL_SCOPE));
         };
-        context.pending.insert(operation, resolver);
+        context.pending.insert(operation, Pending { resolver, work: None });
         let completion = Self { isolate, meter: context.meter.clone(), context: id, operation };
         Ok((promise, completion))
+    }
+
+    /// Its number, for [`keep`].
+    pub fn operation(&self) -> Operation {
+        Operation { context: self.context, number: self.operation }
     }
 
     /// Settles the promise in a later message: with the value that `make` gives, or the exception.
@@ -401,7 +605,7 @@ impl Completion {
                 return;
             }
             let resolver = contexts(scope).table.get_mut(&context).and_then(|c| c.pending.remove(&operation));
-            let Some(resolver) = resolver else { return };
+            let Some(Pending { resolver, .. }) = resolver else { return };
             let resolver = v8::Local::new(scope, resolver);
             match make(scope) {
                 Ok(value) => resolver.resolve(scope, value),
@@ -417,100 +621,59 @@ impl Completion {
             isolate.send(Envelope::unmetered(move |scope| close(scope, context)));
         }
     }
+}
 
-    /// Settles with what a fallible operation gave, through a conversion.
-    pub fn settle_with<T: Send + 'static>(
-        self,
-        outcome: Result<T, JsError>,
-        convert: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, T) -> v8::Local<'s, v8::Value>
-        + Send
-        + 'static,
-    ) {
-        self.settle(move |scope| match outcome {
-            Ok(value) => Ok(convert(scope, value)),
-            Err(error) => Err(error.to_value(scope)),
-        });
+/// A promise of a context that is not settled yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    context: ContextId,
+    number: u32,
+}
+
+impl Operation {
+    /// Its number in its context, for scripts.
+    pub fn number(self) -> u32 {
+        self.number
     }
 }
 
-/// Runs a future on the lane's tokio runtime, on the context's meter; its outcome settles the returned promise.
+/// What was given to [`keep`] for an operation of the current context that is not settled yet.
+pub fn kept<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, number: u32) -> Option<&'a T> {
+    let id = current(scope);
+    contexts(scope).table.get(&id)?.pending.get(&number)?.work.as_ref()?.downcast_ref()
+}
+
+/// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.
+pub fn keep(scope: &mut v8::PinScope<'_, '_>, operation: Operation, work: impl Send + 'static) {
+    let context = contexts(scope).table.get_mut(&operation.context);
+    if let Some(pending) = context.and_then(|c| c.pending.get_mut(&operation.number)) {
+        pending.work = Some(Box::new(work));
+    }
+}
+
+/// Runs a future on the lane's tokio runtime, on the context's meter; what `convert` makes of its outcome, a value or an
+/// exception, settles the returned promise. The future is dropped with the context.
 ///
 /// # Errors
 /// At module top level.
 pub fn spawn<'s, T: Send + 'static>(
     scope: &mut v8::PinScope<'s, '_>,
-    future: impl Future<Output = Result<T, JsError>> + Send + 'static,
-    convert: impl for<'a, 'i> FnOnce(&mut v8::PinScope<'a, 'i>, T) -> v8::Local<'a, v8::Value> + Send + 'static,
+    future: impl Future<Output = T> + Send + 'static,
+    convert: impl for<'a, 'i> FnOnce(
+        &mut v8::PinScope<'a, 'i>,
+        T,
+    ) -> Result<v8::Local<'a, v8::Value>, v8::Local<'a, v8::Value>>
+    + Send
+    + 'static,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     let (promise, completion) = Completion::new(scope)?;
-    tokio::spawn(async move {
+    let operation = completion.operation();
+    let task = Task::spawn(async move {
         match metered(completion.meter.clone(), future).await {
-            Some(outcome) => completion.settle_with(outcome, convert),
+            Some(outcome) => completion.settle(move |scope| convert(scope, outcome)),
             None => completion.end_context(),
         }
     });
+    keep(scope, operation, task);
     Ok(promise)
-}
-
-/// Starts a timer of the current context.
-pub(crate) fn start_timer(
-    scope: &mut v8::PinScope<'_, '_>,
-    delay_ms: f64,
-    repeat: bool,
-) -> Result<u32, JsError> {
-    let id = require(scope)?;
-    let contexts = contexts(scope);
-    let environment = contexts.environment.as_ref().ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    let (isolate, clock, limit) =
-        (environment.isolate.clone(), environment.clock.clone(), environment.max_timers);
-    let context = contexts.table.get_mut(&id).ok_or_else(|| JsError::error(GLOBAL_SCOPE))?;
-    if context.timers.len() >= limit {
-        return Err(JsError::dom(
-            "QuotaExceededError",
-            format!("You have exceeded the number of active timeouts you may set. The limit is {limit}."),
-        ));
-    }
-    contexts.next_operation = contexts.next_operation.wrapping_add(1);
-    let timer = contexts.next_operation;
-    let meter = context.meter.clone();
-    let delay = std::time::Duration::from_secs_f64((delay_ms.max(0.0) / 1000.0).min(3.2e9));
-    let task = tokio::spawn(async move {
-        loop {
-            clock.sleep(if repeat { delay.max(std::time::Duration::from_millis(1)) } else { delay }).await;
-            let Some(isolate) = isolate.upgrade() else { return };
-            // A repeating timer waits for its own turn, so that a busy isolate does not pile them up.
-            let (done, turn) = tokio::sync::oneshot::channel::<()>();
-            isolate.send(Envelope::new(meter.clone(), move |scope| {
-                fire_timer(scope, id, timer, repeat);
-                drop(done);
-            }));
-            if !repeat {
-                return;
-            }
-            let _ = turn.await;
-        }
-    });
-    context.timers.insert(timer, task.abort_handle());
-    Ok(timer)
-}
-
-fn fire_timer(scope: &mut v8::PinScope<'_, '_>, context: ContextId, timer: u32, repeat: bool) {
-    if !enter(scope, context) {
-        return;
-    }
-    let Some(owner) = contexts(scope).table.get_mut(&context) else { return };
-    let active =
-        if repeat { owner.timers.contains_key(&timer) } else { owner.timers.remove(&timer).is_some() };
-    if active {
-        let timer = v8::Integer::new_from_unsigned(scope, timer);
-        realm::call(scope, "web/timers", "fireTimer", &[timer.into()]);
-    }
-}
-
-/// Stops a timer of the current context.
-pub(crate) fn stop_timer(scope: &mut v8::PinScope<'_, '_>, timer: u32) {
-    let current = current(scope);
-    if let Some(task) = contexts(scope).table.get_mut(&current).and_then(|c| c.timers.remove(&timer)) {
-        task.abort();
-    }
 }

@@ -1,15 +1,28 @@
 //! `fetch()` under its JavaScript: one hop to where the context's requests go. Redirects are the caller's, in JavaScript.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v8};
 
 use crate::body;
 use crate::context::{self, Completion};
+use crate::depth::Depth;
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
+use crate::interest::Interest;
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["fetch" => fetch]
+    natives!["fetch" => fetch, "newCanceller" => new_canceller, "outboundRefusal" => outbound_refusal]
+}
+
+/// `outboundRefusal()`: what a Worker says that has no outbound, or undefined.
+fn outbound_refusal<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let Some(text) = context::environment(scope).outbound.refusal() {
+        rv.set(string(scope, text).into());
+    }
 }
 
 /// Natives' arguments from `first` on: method, url, flat headers, body, cf (JSON text), redirect mode.
@@ -25,10 +38,24 @@ pub fn request_argument(
         body: body::argument(scope, args.get(first + 3)),
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
+        depth: Depth::of_invocation(scope),
     }
 }
 
-/// Sends a request; the promise gives `[status, statusText, headers, body]`, with a body handle or `null`.
+/// In a resource table: releasing it cancels the request that it was given with.
+struct Canceller(Mutex<Option<Interest>>);
+
+/// `newCanceller()` gives a handle for `fetch` and `serviceFetch`; `release` cancels what is under way then.
+fn new_canceller<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let owner = context::current(scope);
+    rv.set_uint32(context::add_resource(scope, owner, Arc::new(Canceller(Mutex::default()))));
+}
+
+/// Sends a request; `canceller` is a handle or undefined. It is cancelled with its context. The promise gives `[status, statusText, headers, body]`, with a body handle or `null`.
 ///
 /// # Errors
 /// At module top level.
@@ -36,18 +63,30 @@ pub fn start<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     fetcher: &dyn Fetcher,
     request: FetchRequest,
+    canceller: v8::Local<v8::Value>,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
     context::count_sub_request(scope)?;
+    let id = context::current(scope);
+    context::check_handles(scope, id)?;
+    let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
-    fetcher.fetch(
-        request,
-        Responder::new(move |answer| {
-            completion.settle(move |scope| match answer {
-                Ok(response) => Ok(response_value(scope, response)),
-                Err(error) => Err(error_value(scope, error)),
-            });
-        }),
-    );
+    let operation = completion.operation();
+    let respond = Responder::new(move |answer| {
+        let answer = answer.and_then(|response| Ok((inbox.take(response.size())?, response)));
+        completion.settle(move |scope| match answer {
+            Ok((_read_now, response)) => Ok(response_value(scope, response)),
+            Err(error) => Err(error_value(scope, error)),
+        });
+    });
+    let interest = respond.interest();
+    fetcher.fetch(request, respond);
+    let handle = canceller.uint32_value(scope).unwrap_or(0);
+    match context::resource_as::<Canceller>(scope, handle) {
+        Some(canceller) => {
+            *canceller.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(interest);
+        }
+        None => context::keep(scope, operation, interest),
+    }
     Ok(promise)
 }
 
@@ -108,7 +147,7 @@ fn fetch<'s>(
     }
     let outbound: Arc<dyn Fetcher> = context::environment(scope).outbound.clone();
     let request = request_argument(scope, &args, 0);
-    match start(scope, outbound.as_ref(), request) {
+    match start(scope, outbound.as_ref(), request, args.get(6)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }

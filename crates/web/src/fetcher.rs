@@ -6,6 +6,10 @@ use atoll_host::body::Body;
 use atoll_host::network::Network;
 use atoll_isolate::values::Message;
 
+use crate::depth::Depth;
+use crate::interest::{Interest, Work};
+use crate::task::Task;
+
 /// A request between isolates, or on its way out.
 pub struct FetchRequest {
     /// The method, normalised.
@@ -20,6 +24,24 @@ pub struct FetchRequest {
     pub cf: Option<String>,
     /// The redirect mode: `follow`, `manual` or `error`.
     pub redirect: String,
+    /// How deep the invocation will be that it starts.
+    pub depth: Depth,
+}
+
+impl FetchRequest {
+    /// Bytes that it takes while it is on its way; a stream's are not among them.
+    pub fn size(&self) -> usize {
+        let texts = self.method.len() + self.url.len() + self.cf.as_ref().map_or(0, String::len);
+        texts + sizes(&self.headers) + buffered(&self.body)
+    }
+}
+
+fn sizes(texts: &[String]) -> usize {
+    texts.iter().map(String::len).sum()
+}
+
+fn buffered(body: &Body) -> usize {
+    if let Body::Bytes(bytes) = body { bytes.len() } else { 0 }
 }
 
 /// The answer to a [`FetchRequest`].
@@ -32,6 +54,13 @@ pub struct FetchResponse {
     pub headers: Vec<String>,
     /// The body.
     pub body: Body,
+}
+
+impl FetchResponse {
+    /// Bytes that it takes while it is on its way; a stream's are not among them.
+    pub fn size(&self) -> usize {
+        self.status_text.len() + sizes(&self.headers) + buffered(&self.body)
+    }
 }
 
 /// An error that crossed from another isolate, or came from outside: class and message, never a stack.
@@ -70,7 +99,10 @@ impl std::fmt::Debug for RemoteError {
 type TakeAnswer = Box<dyn FnOnce(Result<FetchResponse, RemoteError>) + Send>;
 
 /// Takes the answer, once; dropped unused, the caller learns that the connection was lost.
-pub struct Responder(Option<TakeAnswer>);
+pub struct Responder {
+    take: Option<TakeAnswer>,
+    work: Work,
+}
 
 /// What a caller gets when whoever should have answered is gone.
 pub const CONNECTION_LOST: &str = "Network connection lost.";
@@ -78,12 +110,27 @@ pub const CONNECTION_LOST: &str = "Network connection lost.";
 impl Responder {
     /// A responder that passes the answer to `take`.
     pub fn new(take: impl FnOnce(Result<FetchResponse, RemoteError>) + Send + 'static) -> Self {
-        Self(Some(Box::new(take)))
+        Self { take: Some(Box::new(take)), work: Work::default() }
+    }
+
+    /// For a caller that may stop waiting: dropped before the answer, whoever works on the request is told.
+    pub fn interest(&self) -> Interest {
+        self.work.interest()
+    }
+
+    /// For whoever works on the request, to learn that nobody waits any more.
+    pub fn work(&self) -> Work {
+        self.work.clone()
     }
 
     /// Answers.
     pub fn respond(mut self, answer: Result<FetchResponse, RemoteError>) {
-        if let Some(take) = self.0.take() {
+        self.give(answer);
+    }
+
+    fn give(&mut self, answer: Result<FetchResponse, RemoteError>) {
+        if let Some(take) = self.take.take() {
+            self.work.answered();
             take(answer);
         }
     }
@@ -91,16 +138,19 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if let Some(take) = self.0.take() {
-            take(Err(RemoteError::error(CONNECTION_LOST)));
-        }
+        self.give(Err(RemoteError::error(CONNECTION_LOST)));
     }
 }
 
 /// Something that answers requests.
 pub trait Fetcher: Send + Sync + 'static {
-    /// Starts a request. Never blocks; the answer may come on any thread.
+    /// Starts a request. Never blocks; the answer may come on any thread. Ends its work when nobody waits any more.
     fn fetch(&self, request: FetchRequest, respond: Responder);
+
+    /// Why nothing can be reached through it at all; none: something may be.
+    fn refusal(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The network, as far as the host lets it through.
@@ -121,7 +171,8 @@ impl Fetcher for Internet {
             request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         let request = atoll_host::http::Request { method: request.method, url, headers, body: request.body };
         let answer = self.0.fetch(request);
-        tokio::spawn(async move {
+        let work = respond.work();
+        let exchange = Task::spawn(async move {
             respond.respond(match answer.await {
                 Ok(response) => Ok(FetchResponse {
                     status: response.status,
@@ -132,6 +183,7 @@ impl Fetcher for Internet {
                 Err(error) => Err(RemoteError::error(error.to_string())),
             });
         });
+        work.on_given_up(move || drop(exchange));
     }
 }
 
@@ -145,5 +197,9 @@ It must use capabilities (such as bindings in 'env') to talk to the outside worl
 impl Fetcher for NoOutbound {
     fn fetch(&self, _request: FetchRequest, respond: Responder) {
         respond.respond(Err(RemoteError::error(NO_OUTBOUND)));
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        Some(NO_OUTBOUND)
     }
 }

@@ -3,7 +3,7 @@
 use atoll_isolate::{Native, error::string, natives, v8};
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["valueKind" => value_kind, "ownNonIndexKeys" => own_non_index_keys, "proxyTarget" => proxy_target]
+    natives!["valueKind" => value_kind, "ownNonIndexKeys" => own_non_index_keys, "proxyTarget" => proxy_target, "proxyHandler" => proxy_handler]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
@@ -15,6 +15,16 @@ fn value_kind<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
         rv.set(string(scope, kind).into());
     } else {
         rv.set_empty_string();
+    }
+}
+
+/// `proxyHandler(value)`: the handler of a proxy, or undefined.
+fn proxy_handler<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    if let Ok(proxy) = v8::Local::<v8::Proxy>::try_from(args.get(0)) {
+        let handler = proxy.get_handler(scope);
+        if handler.is_object() {
+            rv.set(handler);
+        }
     }
 }
 

@@ -2,14 +2,19 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`context`] | I/O contexts, resources, promises that the outside settles, timers |
+//! | [`context`] | I/O contexts, resources, promises that the outside settles |
+//! | `timers` | timers of a context |
 //! | [`usage`] | what an invocation uses: subrequests, calls, bytes, memory |
+//! | [`inbox`], [`depth`] | messages on their way to a Worker; how deep calls are in each other |
+//! | [`interest`] | whether somebody still waits for an answer |
+//! | [`task`] | tasks that end with whoever started them |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
-//! | [`basics`] | console, timers, clock, randomness |
+//! | [`basics`] | console, clock, randomness |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
 //! | [`clone`] | structured clone |
+//! | `signal` | abort signals that crossed |
 //!
 //! The crate does not know who calls: a Worker, a test or a bundler.
 
@@ -18,13 +23,21 @@ pub mod body;
 pub mod clone;
 pub mod compression;
 pub mod context;
+pub mod depth;
 pub mod encoding;
 pub mod fetch;
 pub mod fetcher;
+pub mod inbox;
 pub mod inspection;
+pub mod interest;
+pub mod resizable;
+pub mod task;
 pub mod url;
 pub mod usage;
 
+mod lines;
 mod manifest;
+mod signal;
+mod timers;
 
 pub use manifest::EXTENSION;

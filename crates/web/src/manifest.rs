@@ -3,7 +3,9 @@
 use atoll_isolate::extension::LazyGlobal;
 use atoll_isolate::{Extension, Native, Script, modules, script, v8};
 
-use crate::{basics, body, clone, compression, context, encoding, fetch, inspection, url};
+use crate::{
+    basics, body, clone, compression, context, encoding, fetch, inspection, resizable, signal, timers, url,
+};
 
 /// Web and Workers APIs.
 pub static EXTENSION: Extension =
@@ -19,6 +21,9 @@ fn natives() -> Vec<Native> {
         encoding::natives(),
         fetch::natives(),
         inspection::natives(),
+        resizable::natives(),
+        timers::natives(),
+        signal::natives(),
         url::natives(),
     ]
     .concat()
@@ -33,6 +38,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "context", eager),
     script!("web", "clone", eager),
     script!("web", "date", eager),
+    script!("web", "array-buffer", eager),
     script!("web", "global", eager),
     script!("web", "webidl"),
     script!("web", "headers"),

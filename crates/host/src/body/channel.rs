@@ -2,6 +2,7 @@
 //! so that its two ends may live on different executors and threads.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -69,6 +70,15 @@ struct State {
     receiver_gone: bool,
     waiting_receiver: Option<Waker>,
     waiting_sink: Option<Waker>,
+    on_closed: Option<OnClosed>,
+}
+
+struct OnClosed(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for OnClosed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OnClosed")
+    }
 }
 
 impl Shared {
@@ -179,6 +189,19 @@ impl ByteSink {
         .await;
     }
 
+    /// What to do, once, when the reader goes before this end has ended the body; at once if it is gone. Runs on
+    /// whatever thread drops the reader and must not block.
+    pub fn on_closed(&self, action: impl FnOnce() + Send + 'static) {
+        let mut state = self.shared.lock();
+        if state.receiver_gone {
+            drop(state);
+            return action();
+        }
+        let replaced = state.on_closed.replace(OnClosed(Box::new(action)));
+        drop(state);
+        drop(replaced);
+    }
+
     /// Ends the body as complete.
     pub fn finish(self) {
         self.end(Ok(()));
@@ -196,7 +219,9 @@ impl ByteSink {
             state.end = Some(end);
         }
         let reader = state.waiting_receiver.take();
+        let on_closed = state.on_closed.take();
         drop(state);
+        drop(on_closed);
         wake(reader);
     }
 }
@@ -237,9 +262,13 @@ impl Drop for Receiver {
         state.queued_bytes = 0;
         let unread = std::mem::take(&mut state.queue);
         let sink = state.waiting_sink.take();
+        let on_closed = state.on_closed.take();
         drop(state);
         drop(unread);
         wake(sink);
+        if let Some(OnClosed(action)) = on_closed {
+            action();
+        }
     }
 }
 
@@ -396,6 +425,29 @@ mod tests {
         assert!(sink.is_closed());
         assert_eq!(sink.try_send(chunk(1)), Err(TrySendError::Closed));
         block_on(sink.closed());
+    }
+
+    #[test]
+    fn whoever_writes_is_told_when_the_reader_goes() {
+        let told = Arc::new(AtomicUsize::new(0));
+        let watch = |sink: &ByteSink| {
+            let told = Arc::clone(&told);
+            sink.on_closed(move || {
+                told.fetch_add(1, Ordering::SeqCst);
+            });
+        };
+        let (sink, stream) = channel(4);
+        watch(&sink);
+        drop(stream);
+        assert_eq!(told.load(Ordering::SeqCst), 1, "without a write under way");
+        watch(&sink);
+        assert_eq!(told.load(Ordering::SeqCst), 2, "also when it has gone before");
+
+        let (sink, stream) = channel(4);
+        watch(&sink);
+        sink.finish();
+        drop(stream);
+        assert_eq!(told.load(Ordering::SeqCst), 2, "not after the end");
     }
 
     #[test]

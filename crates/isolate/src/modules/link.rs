@@ -5,54 +5,54 @@ use crate::error::{JsError, string};
 use crate::{arguments, realm};
 
 /// Compiles one module of the bundle into the map. None: an exception is pending.
-pub(super) fn compile(scope: &mut v8::PinScope<'_, '_>, name: &str, source: ModuleSource) -> Option<()> {
+pub(super) fn compile(scope: &mut v8::PinScope<'_, '_>, name: &str, source: &ModuleSource) -> Option<()> {
     match source {
         ModuleSource::Esm(text) => {
-            let module = compile_esm(scope, name, &text)?;
+            let module = compile_esm(scope, name, text)?;
             register(scope, name, Kind::Esm, module);
         }
         ModuleSource::Translated(text, translate) => {
-            let text = translated(scope, name, &text, translate)?;
+            let text = translated(scope, name, text, *translate)?;
             let module = compile_esm(scope, name, &text)?;
             register(scope, name, Kind::Esm, module);
         }
         ModuleSource::Either(text, translate) => {
             let plain = {
                 v8::tc_scope!(let scope, scope);
-                compile_esm(scope, name, &text)
+                compile_esm(scope, name, text)
             };
             let module = match plain {
                 Some(module) => module,
                 None => {
-                    let text = translated(scope, name, &text, translate)?;
+                    let text = translated(scope, name, text, *translate)?;
                     compile_esm(scope, name, &text)?
                 }
             };
             register(scope, name, Kind::Esm, module);
         }
         ModuleSource::CommonJs(source) => {
-            commonjs::compile(scope, name, &source)?;
-            synthetic(scope, name, Kind::CommonJs { source, object: None }, &["default"]);
+            commonjs::compile(scope, name, source)?;
+            synthetic(scope, name, Kind::CommonJs { source: source.clone(), object: None }, &["default"]);
         }
         ModuleSource::Text(text) => {
-            let value = v8::String::new(scope, &text)?;
+            let value = v8::String::new(scope, text)?;
             value_module(scope, name, value.into());
         }
         ModuleSource::Data(bytes) => {
-            let value = arguments::array_buffer(scope, &bytes);
+            let value = arguments::array_buffer(scope, bytes);
             value_module(scope, name, value.into());
         }
         ModuleSource::Json(text) => {
-            let text = v8::String::new(scope, &text)?;
+            let text = v8::String::new(scope, text)?;
             let value = v8::json::parse(scope, text)?;
             value_module(scope, name, value);
         }
         ModuleSource::Wasm(bytes) => {
-            let value = v8::WasmModuleObject::compile(scope, &bytes)?;
+            let value = v8::WasmModuleObject::compile(scope, bytes)?;
             value_module(scope, name, value.into());
         }
         ModuleSource::CompiledWasm(compiled) => {
-            let value = v8::WasmModuleObject::from_compiled_module(scope, &compiled)?;
+            let value = v8::WasmModuleObject::from_compiled_module(scope, compiled)?;
             value_module(scope, name, value.into());
         }
     }

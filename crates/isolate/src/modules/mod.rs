@@ -10,6 +10,7 @@ mod link;
 mod resolve;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::{ExceptionReport, JsError, string};
 
@@ -57,7 +58,7 @@ pub struct Bundle {
     /// Name of the main module.
     pub main: String,
     /// All modules by name, in the order in which they were given.
-    pub modules: Vec<(String, ModuleSource)>,
+    pub modules: Arc<Vec<(String, ModuleSource)>>,
     /// Other names of modules, for projects whose imports leave endings out: (alias, name).
     pub aliases: Vec<(String, String)>,
     /// Built-ins that may be imported.
@@ -181,8 +182,8 @@ pub fn start<'s>(
         Some(_) => return Err(StartError::MainNotEsm),
     }
     v8::tc_scope!(let scope, scope);
-    for (name, source) in bundle.modules {
-        if link::compile(scope, &normalise(&name), source).is_none() {
+    for (name, source) in bundle.modules.iter() {
+        if link::compile(scope, &normalise(name), source).is_none() {
             return Err(caught(scope));
         }
     }

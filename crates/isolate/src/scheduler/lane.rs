@@ -1,4 +1,5 @@
-//! One lane: a queue of isolates with mail, and the tokio runtime that their I/O runs on.
+//! One lane: a queue of what is to have a turn (isolates that have mail), and the waker of the thread that serves it.
+//! Nothing here knows what an item is or which time it is: the simulation runs the same code.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -6,45 +7,66 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::actor::Isolate;
-
 /// Turns in a row before the lane looks at its I/O again.
 const TURNS_BEFORE_IO: u32 = 8;
 
-pub(super) struct Lane {
-    pub(super) runtime: tokio::runtime::Runtime,
-    queue: Mutex<VecDeque<Isolate>>,
+pub(crate) struct Lane<T> {
+    queue: Mutex<VecDeque<T>>,
     waker: Mutex<Option<Waker>>,
     idle: AtomicBool,
     turns: AtomicU32,
 }
 
-impl Lane {
-    pub(super) fn new() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self {
-            runtime,
+/// What a thread that looks for work is to do.
+pub(crate) enum Look<T> {
+    Stop,
+    /// Let the lane's I/O run, then look again.
+    Io,
+    Run(T),
+    Nothing,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self {
             queue: Mutex::default(),
             waker: Mutex::default(),
             idle: AtomicBool::new(false),
             turns: AtomicU32::new(0),
-        })
+        }
     }
+}
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Isolate>> {
+/// Adds an item to the queue of lane `home`. Where that is busy and has a queue, an idle lane is woken to steal.
+pub(crate) fn push<T>(lanes: &[Lane<T>], home: usize, item: T) {
+    if lanes[home].push(item) {
+        for lane in lanes.iter().filter(|l| !std::ptr::eq(*l, &lanes[home])) {
+            if lane.wake_if_idle() {
+                break;
+            }
+        }
+    }
+}
+
+impl<T> Lane<T> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an isolate. True: the lane is busy and others wait in its queue too.
-    pub(super) fn push(&self, isolate: Isolate) -> bool {
-        let mut queue = self.queue();
-        queue.push_back(isolate);
-        let crowded = queue.len() > 1;
-        drop(queue);
+    /// Adds an item. True: the lane is busy and others wait in its queue too.
+    fn push(&self, item: T) -> bool {
+        let crowded = self.put(item);
         !self.wake_if_idle() && crowded
     }
 
-    pub(super) fn wake_if_idle(&self) -> bool {
+    /// The first half of a push. True: others wait in the queue too.
+    pub(crate) fn put(&self, item: T) -> bool {
+        let mut queue = self.queue();
+        queue.push_back(item);
+        queue.len() > 1
+    }
+
+    pub(crate) fn wake_if_idle(&self) -> bool {
         if !self.idle.load(Ordering::SeqCst) || !self.idle.swap(false, Ordering::SeqCst) {
             return false;
         }
@@ -55,42 +77,72 @@ impl Lane {
         true
     }
 
-    /// The next isolate to run; none when the scheduler stops. Lets I/O run in between.
-    pub(super) async fn next(&self, lanes: &[Self], stopped: &AtomicBool) -> Option<Isolate> {
+    /// The next item to run; none when the scheduler stops. Lets I/O run in between.
+    pub(super) async fn next(&self, lanes: &[Self], stopped: &AtomicBool) -> Option<T> {
         poll_fn(|cx| self.poll_next(cx, lanes, stopped)).await
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>, lanes: &[Self], stopped: &AtomicBool) -> Poll<Option<Isolate>> {
-        if stopped.load(Ordering::Acquire) {
-            return Poll::Ready(None);
-        }
-        if self.turns.fetch_add(1, Ordering::Relaxed) >= TURNS_BEFORE_IO {
-            self.turns.store(0, Ordering::Relaxed);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if let Some(isolate) = self.take(lanes) {
-            return Poll::Ready(Some(isolate));
-        }
-        self.turns.store(0, Ordering::Relaxed);
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
-        self.idle.store(true, Ordering::SeqCst);
-        // Somebody may have pushed, or stopped the scheduler, before they could see that the lane is idle.
-        if stopped.load(Ordering::Acquire) {
-            return Poll::Ready(None);
-        }
-        match self.take(lanes) {
-            Some(isolate) => {
-                self.idle.store(false, Ordering::SeqCst);
-                Poll::Ready(Some(isolate))
+    fn poll_next(&self, cx: &mut Context<'_>, lanes: &[Self], stopped: &AtomicBool) -> Poll<Option<T>> {
+        match self.look(lanes, stopped) {
+            Look::Stop => return Poll::Ready(None),
+            Look::Run(item) => return Poll::Ready(Some(item)),
+            Look::Io => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            None => Poll::Pending,
+            Look::Nothing => {}
+        }
+        self.doze(cx.waker());
+        match self.look_again(lanes, stopped) {
+            Look::Stop => Poll::Ready(None),
+            Look::Run(item) => Poll::Ready(Some(item)),
+            Look::Io | Look::Nothing => Poll::Pending,
         }
     }
 
-    fn take(&self, lanes: &[Self]) -> Option<Isolate> {
-        if let Some(isolate) = self.queue().pop_front() {
-            return Some(isolate);
+    pub(crate) fn look(&self, lanes: &[Self], stopped: &AtomicBool) -> Look<T> {
+        if stopped.load(Ordering::Acquire) {
+            return Look::Stop;
+        }
+        if self.turns.fetch_add(1, Ordering::Relaxed) >= TURNS_BEFORE_IO {
+            self.turns.store(0, Ordering::Relaxed);
+            return Look::Io;
+        }
+        self.take(lanes).map_or(Look::Nothing, Look::Run)
+    }
+
+    /// The next item, unless it is time to look at the lane's I/O, or there is none.
+    pub(super) fn another(&self, lanes: &[Self]) -> Option<T> {
+        if self.turns.fetch_add(1, Ordering::Relaxed) >= TURNS_BEFORE_IO {
+            return None;
+        }
+        self.take(lanes)
+    }
+
+    /// There was nothing to run: whoever pushes from now on wakes the thread.
+    pub(crate) fn doze(&self, waker: &Waker) {
+        self.turns.store(0, Ordering::Relaxed);
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        self.idle.store(true, Ordering::SeqCst);
+    }
+
+    /// Somebody may have pushed, or stopped the scheduler, before they could see that the lane is idle.
+    pub(crate) fn look_again(&self, lanes: &[Self], stopped: &AtomicBool) -> Look<T> {
+        if stopped.load(Ordering::Acquire) {
+            return Look::Stop;
+        }
+        match self.take(lanes) {
+            Some(item) => {
+                self.idle.store(false, Ordering::SeqCst);
+                Look::Run(item)
+            }
+            None => Look::Nothing,
+        }
+    }
+
+    fn take(&self, lanes: &[Self]) -> Option<T> {
+        if let Some(item) = self.queue().pop_front() {
+            return Some(item);
         }
         lanes
             .iter()

@@ -6,13 +6,14 @@
 //! the lowest scheduling priority on the thread that it has, which ends with it.
 
 mod lane;
+mod watch;
 mod watchdog;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use watchdog::Watched;
+pub(crate) use watchdog::{Watched, out_of_memory};
 
 use crate::actor::Isolate;
 use lane::Lane;
@@ -25,11 +26,35 @@ thread_local! {
 
 /// The lanes and the watchdog of a process.
 pub struct Scheduler {
-    lanes: Vec<Lane>,
+    lanes: Vec<Lane<Isolate>>,
+    /// For the I/O of each lane.
+    runtimes: Vec<tokio::runtime::Runtime>,
     watchdog: Watchdog,
     next_home: AtomicUsize,
     stopped: AtomicBool,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    on_exhausted: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// Threads that the process goes on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenOff {
+    /// In a call of V8 that cannot be stopped, at the lowest priority; some end after all.
+    pub stuck: usize,
+    /// Parked for ever, with their heaps, for V8 ran out of memory under them.
+    pub lost: usize,
+}
+
+impl WrittenOff {
+    /// A process with so many should end: stuck threads take processor time, lost ones memory of the cage that all
+    /// heaps share.
+    pub const MOST: usize = 16;
+    const WEIGHT_OF_LOST: usize = 4;
+
+    /// Whether there are too many.
+    pub fn is_too_many(self) -> bool {
+        self.stuck + Self::WEIGHT_OF_LOST * self.lost >= Self::MOST
+    }
 }
 
 impl Scheduler {
@@ -38,13 +63,16 @@ impl Scheduler {
     /// # Errors
     /// The system's error when a thread or its I/O driver cannot be made.
     pub fn start(lanes: usize) -> std::io::Result<Arc<Self>> {
-        let lanes = (0..lanes.max(1)).map(|_| Lane::new()).collect::<std::io::Result<Vec<_>>>()?;
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtimes = (0..lanes.max(1)).map(|_| runtime()).collect::<std::io::Result<Vec<_>>>()?;
         let scheduler = Arc::new(Self {
-            lanes,
+            lanes: runtimes.iter().map(|_| Lane::default()).collect(),
+            runtimes,
             watchdog: Watchdog::default(),
             next_home: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             threads: Mutex::default(),
+            on_exhausted: Mutex::default(),
         });
         for index in 0..scheduler.lanes.len() {
             scheduler.serve(index)?;
@@ -64,28 +92,32 @@ impl Scheduler {
         self.next_home.fetch_add(1, Ordering::Relaxed) % self.lanes.len()
     }
 
+    /// Threads that the process goes on without.
+    pub fn written_off(&self) -> WrittenOff {
+        let (stuck, lost) = self.watchdog.written_off();
+        WrittenOff { stuck, lost }
+    }
+
+    /// What happens, once, when too many threads are written off: the process should answer what it can and end.
+    pub fn on_exhausted(&self, action: impl FnOnce() + Send + 'static) {
+        *self.on_exhausted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
+    }
+
     /// The tokio runtime of a lane.
     pub fn runtime(&self, lane: usize) -> tokio::runtime::Handle {
-        self.lanes[lane % self.lanes.len()].runtime.handle().clone()
+        self.runtimes[lane % self.lanes.len()].handle().clone()
     }
 
     /// Runs a future on a lane's tokio runtime.
     pub fn spawn(&self, lane: usize, future: impl Future<Output = ()> + Send + 'static) {
-        self.lanes[lane % self.lanes.len()].runtime.spawn(future);
+        self.runtimes[lane % self.lanes.len()].spawn(future);
     }
 
     /// Puts an isolate that has mail into a queue: that of the lane whose thread sent the mail, so that a call and its
     /// answer need no other thread; from elsewhere, that of the lane where it ran last.
     pub(crate) fn enqueue(&self, isolate: Isolate) {
         let home = CURRENT.get().unwrap_or_else(|| isolate.home()) % self.lanes.len();
-        if self.lanes[home].push(isolate) {
-            // The lane is busy and has a queue: let an idle one steal.
-            for lane in self.lanes.iter().filter(|l| !std::ptr::eq(*l, &self.lanes[home])) {
-                if lane.wake_if_idle() {
-                    break;
-                }
-            }
-        }
+        lane::push(&self.lanes, home, isolate);
     }
 
     /// Ends all lanes once they are idle or their turn is over. Threads in endless turns are left behind.
@@ -110,31 +142,47 @@ impl Scheduler {
     }
 
     fn run_lane(&self, index: usize) {
-        let lane = &self.lanes[index];
+        let (lane, runtime) = (&self.lanes[index], &self.runtimes[index]);
         CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
-        while let Some(isolate) = lane.runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
-            isolate.set_home(index);
-            let _runtime = lane.runtime.enter();
-            // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
-            let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(&watched)));
-            let lost_lane = watched.rest();
-            if turn.is_err() {
-                isolate.abandon();
-            }
-            isolate.after_turn(turn.unwrap_or_default());
-            drop(isolate);
-            if lost_lane {
-                break;
+        while let Some(isolate) = runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
+            let _entered = runtime.enter();
+            let mut next = Some(isolate);
+            // One turn after the other, without a look at the I/O in between, for a while.
+            while let Some(isolate) = next {
+                if self.turn(index, isolate, &watched) {
+                    self.watchdog.unregister(&watched);
+                    return;
+                }
+                next = lane.another(&self.lanes);
             }
         }
         self.watchdog.unregister(&watched);
+    }
+
+    /// Runs one turn. True: it took so long that another thread serves the lane.
+    fn turn(&self, index: usize, isolate: Isolate, watched: &Watched) -> bool {
+        isolate.set_home(index);
+        // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
+        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(watched)));
+        let lost_lane = watched.rest();
+        if turn.is_err() {
+            isolate.abandon();
+        }
+        isolate.after_turn(turn.unwrap_or_default());
+        lost_lane
     }
 
     fn watch(self: Arc<Self>) {
         let mut orphaned = Vec::new();
         while !self.stopped.load(Ordering::Acquire) {
             orphaned.extend(self.watchdog.tick());
+            if self.written_off().is_too_many() {
+                let action = self.on_exhausted.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(action) = action {
+                    action();
+                }
+            }
             // A lane for which no thread can be had now gets one at the next look.
             orphaned.retain(|lane| match self.serve(*lane) {
                 Ok(()) => false,

@@ -1,22 +1,20 @@
 //! The watchdog: looks at the threads that are inside a turn. A turn that outlives its slice loses its lane and its
-//! priority; a message whose invocation is past its CPU budget is stopped.
+//! priority; a message whose invocation is past its CPU budget is stopped. A thread that does not stop, or that V8 will
+//! never give back, is written off: the process goes on without it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::actor::Isolate;
-use crate::heap::HeapState;
 use crate::meter::Meter;
+use crate::scheduler::watch::{self, PERIOD, Watch};
 
-/// How often the watchdog looks while anything runs.
-const PERIOD: Duration = Duration::from_millis(4);
-
-/// A message that runs longer loses its lane.
-const SLICE: Duration = Duration::from_millis(10);
-
-/// Messages shorter than this are charged their wall time: reading the thread's CPU clock is a system call.
-const CHEAP: Duration = Duration::from_micros(250);
+thread_local! {
+    /// This thread, while it serves a lane.
+    static THIS: RefCell<Option<(Arc<Thread>, *const Watchdog)>> = const { RefCell::new(None) };
+}
 
 #[derive(Default)]
 pub(super) struct Watchdog {
@@ -24,6 +22,16 @@ pub(super) struct Watchdog {
     sleeping: Mutex<bool>,
     wake: Condvar,
     asleep: AtomicBool,
+    written_off: WrittenOff,
+}
+
+/// Threads that the process goes on without.
+#[derive(Default)]
+struct WrittenOff {
+    /// In a call of V8 that cannot be stopped; some end after all.
+    stuck: AtomicUsize,
+    /// Parked for ever, for V8 ran out of memory under them.
+    lost: AtomicUsize,
 }
 
 /// One lane thread as the watchdog sees it.
@@ -35,13 +43,19 @@ struct Thread {
 }
 
 struct Running {
-    state: Arc<HeapState>,
-    meter: Option<Arc<Meter>>,
+    isolate: Isolate,
     started: Instant,
-    /// The thread's CPU clock when the watchdog first saw this message.
-    first_seen: Option<Duration>,
-    detached: bool,
-    terminated: bool,
+    watch: Watch,
+    lost: Lost,
+}
+
+/// Whether V8 has no memory for what runs: then it will never go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    No,
+    /// Nobody has been told.
+    Now,
+    Seen,
 }
 
 /// The lane thread's own side.
@@ -53,20 +67,20 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// A message begins.
-    pub(crate) fn begin(&self, isolate: &Isolate, meter: Option<Arc<Meter>>) {
-        let running = Running {
-            state: isolate.state().clone(),
-            meter,
-            started: Instant::now(),
-            first_seen: None,
-            detached: false,
-            terminated: false,
-        };
+    /// A message begins, at `now`.
+    pub(crate) fn begin(&self, isolate: &Isolate, meter: Option<Arc<Meter>>, now: Instant) {
         let mut slot = self.thread.running();
-        // A thread that lost its lane stays detached for the rest of its turn.
-        let detached = slot.as_ref().is_some_and(|r| r.detached);
-        *slot = Some(Running { detached, ..running });
+        match slot.as_mut() {
+            // A later message of the same turn.
+            Some(running) => {
+                running.watch = Watch::begin(Some(&running.watch), meter);
+                running.started = now;
+            }
+            None => {
+                let watch = Watch::begin(None, meter);
+                *slot = Some(Running { isolate: isolate.clone(), started: now, watch, lost: Lost::No });
+            }
+        }
         drop(slot);
         // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
         if unsafe { &*self.watchdog_asleep }.load(Ordering::Relaxed) {
@@ -75,31 +89,29 @@ impl Watched {
         }
     }
 
-    /// The message is over: charges its meter. True: it was stopped.
-    pub(crate) fn finish(&self, meter: Option<&Meter>) -> bool {
+    /// The message is over, at `now`: charges its meter. True: it was stopped.
+    pub(crate) fn finish(&self, meter: Option<&Meter>, now: Instant) -> bool {
         let mut slot = self.thread.running();
         let Some(running) = slot.as_mut() else { return false };
-        let (wall, terminated) = (running.started.elapsed(), running.terminated);
-        // The entry stays, without a meter, so that `detached` is remembered until the turn ends.
-        running.meter = None;
-        running.terminated = false;
+        let wall = now.saturating_duration_since(running.started);
+        let (stopped, stuck) = running.watch.finish();
         drop(slot);
-        if let Some(meter) = meter {
-            let spent = if wall < CHEAP {
-                wall
-            } else {
-                let now = cpu_time(self.thread.clock);
-                let since = now.saturating_sub(self.last_cpu.replace(now));
-                wall.min(since)
-            };
-            meter.charge(spent);
+        if stuck {
+            // SAFETY: as in `begin`.
+            unsafe { &*self.watchdog }.written_off.stuck.fetch_sub(1, Ordering::Relaxed);
         }
-        terminated
+        if let Some(meter) = meter {
+            meter.charge(watch::spent(wall, || {
+                let now = cpu_time(self.thread.clock);
+                now.saturating_sub(self.last_cpu.replace(now))
+            }));
+        }
+        stopped
     }
 
     /// The turn is over. True: it lost its lane, another thread serves that now or will soon.
     pub(crate) fn rest(&self) -> bool {
-        self.thread.running().take().is_some_and(|running| running.detached)
+        self.thread.running().take().is_some_and(|running| running.watch.is_detached())
     }
 }
 
@@ -108,33 +120,65 @@ impl Thread {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at what the thread runs. True: its turn outlived its slice just now.
-    fn look(&self) -> bool {
+    fn is_busy(&self) -> bool {
+        self.running().as_ref().is_some_and(|running| running.lost != Lost::Seen)
+    }
+
+    /// Looks at what the thread runs and does what is due. True: its lane needs another thread.
+    fn look(&self, written_off: &WrittenOff) -> bool {
         let mut slot = self.running();
         let Some(running) = slot.as_mut() else { return false };
+        match running.lost {
+            Lost::Seen => return false,
+            Lost::Now => {
+                running.lost = Lost::Seen;
+                let (isolate, needs_thread) = (running.isolate.clone(), running.watch.lose());
+                drop(slot);
+                written_off.lost.fetch_add(1, Ordering::Relaxed);
+                isolate.lose();
+                return needs_thread;
+            }
+            Lost::No => {}
+        }
         let wall = running.started.elapsed();
-        if wall < PERIOD {
-            return false;
+        let verdict = running.watch.judge(wall, || cpu_time(self.clock));
+        if wall > PERIOD {
+            running.isolate.state().look_again();
         }
-        let now = cpu_time(self.clock);
-        let first = *running.first_seen.get_or_insert(now.saturating_sub(wall));
-        let spent = wall.min(now.saturating_sub(first));
-        let over = running.meter.clone().filter(|m| m.would_exceed(spent));
-        if over.is_some() {
-            // Each time: what was stopped may have gone on with what it had queued.
-            running.terminated = true;
-            running.state.terminate();
+        if verdict.stop.is_some() {
+            running.isolate.state().terminate();
         }
-        let detach = wall > SLICE && !running.detached;
-        running.detached |= detach;
+        if verdict.stuck {
+            written_off.stuck.fetch_add(1, Ordering::Relaxed);
+        }
         drop(slot);
-        if let Some(meter) = over {
+        if let Some(meter) = verdict.stop {
             meter.exceed();
         }
-        if detach {
+        if verdict.detach {
             lower_priority(self.id);
         }
-        detach
+        verdict.detach
+    }
+}
+
+/// V8 calls this when it cannot have memory that it cannot do without, and aborts the process if it returns. The thread
+/// gives up its turn for ever: the heap is as V8 left it, and nobody will use it again. Threads that serve no lane
+/// return.
+pub(crate) unsafe extern "C" fn out_of_memory(location: *const std::ffi::c_char, _: &v8::OomDetails) {
+    let Some((thread, watchdog)) = THIS.with_borrow(Option::clone) else { return };
+    {
+        let mut slot = thread.running();
+        let Some(running) = slot.as_mut() else { return };
+        running.lost = Lost::Now;
+    }
+    // SAFETY: V8 gives a text that ends with a zero byte.
+    let place = unsafe { std::ffi::CStr::from_ptr(location) };
+    tracing::error!(?place, "V8 is out of memory; the thread is given up, its Worker is ended");
+    // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
+    unsafe { &*watchdog }.rouse();
+    loop {
+        std::thread::park();
     }
 }
 
@@ -147,6 +191,7 @@ impl Watchdog {
         let id = unsafe { libc::gettid() };
         let thread = Arc::new(Thread { lane, id, clock, running: Mutex::default() });
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread.clone());
+        THIS.set(Some((thread.clone(), std::ptr::from_ref(self))));
         Watched {
             thread,
             watchdog_asleep: &raw const self.asleep,
@@ -158,17 +203,23 @@ impl Watchdog {
     pub(super) fn unregister(&self, watched: &Watched) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|t| !Arc::ptr_eq(t, &watched.thread));
+        THIS.set(None);
+    }
+
+    /// Threads that are written off: (stuck in V8 for now, lost for ever).
+    pub(super) fn written_off(&self) -> (usize, usize) {
+        (self.written_off.stuck.load(Ordering::Relaxed), self.written_off.lost.load(Ordering::Relaxed))
     }
 
     /// Waits for the next look, looks, and gives the lanes that need another thread.
     pub(super) fn tick(&self) -> Vec<usize> {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if threads.iter().any(|t| t.running().is_some()) {
+        if threads.iter().any(|t| t.is_busy()) {
             std::thread::sleep(PERIOD);
         } else {
             self.sleep();
         }
-        threads.iter().filter(|t| t.look()).map(|t| t.lane).collect()
+        threads.iter().filter(|t| t.look(&self.written_off)).map(|t| t.lane).collect()
     }
 
     fn sleep(&self) {

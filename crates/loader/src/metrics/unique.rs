@@ -96,7 +96,7 @@ pub(super) fn fingerprint(identity: u64, code: &WorkerCode) -> u64 {
         hasher.write(bytes);
     };
     part(code.main.as_bytes());
-    for (name, source) in &code.modules {
+    for (name, source) in code.modules.iter() {
         part(name.as_bytes());
         match source {
             ModuleSource::Esm(text) => tagged(&mut part, b"js", text.as_bytes()),

@@ -108,6 +108,7 @@ function sides(strategy, expectedLength) {
   const { highWaterMark } = queuingStrategy(strategy, undefined);
   const stream = new ReadableState();
   stream.length = expectedLength;
+  stream.isConduit = true;
   const conduit = new Conduit(stream, expectedLength);
   const sink = { __proto__: null, self: conduit, write: conduit.write, close: conduit.close, abort: undefined };
   const { control, writable } = createByteSink(sink, highWaterMark);

@@ -4,6 +4,7 @@
 // natives.utf8Encode(string) -> Uint8Array
 
 const {
+  Error,
   PromisePrototypeThen,
   PromiseReject,
   PromiseResolve,
@@ -155,6 +156,13 @@ class Drain {
     this.outcome.reject(error);
   }
 
+  // Whoever took the chunks is gone.
+  stop(reason) {
+    const error = this.stream.isConduit ? new Error("Network connection lost.") : reason;
+    this.outcome.reject(error);
+    PromisePrototypeThen(streams.cancel(this.stream, error), ignore, ignore);
+  }
+
   fail(error) {
     PromisePrototypeThen(streams.cancel(this.stream, error), ignore, ignore);
     this.outcome.reject(error);
@@ -167,18 +175,25 @@ class Drain {
 function drainStream(stream, onChunk) {
   let drain;
   try {
-    drain = new Drain(stream, onChunk);
+    drain = startDrain(stream, onChunk);
   } catch (error) {
     return PromiseReject(error);
   }
-  drain.next();
   return drain.outcome.promise;
+}
+
+// The same, for who may have to stop it. Throws where the stream is locked.
+function startDrain(stream, onChunk) {
+  const drain = new Drain(stream, onChunk);
+  drain.next();
+  return drain;
 }
 
 exports.NOT_BYTES = NOT_BYTES;
 exports.createByteSink = createByteSink;
 exports.drainStream = drainStream;
 exports.ownBytes = ownBytes;
+exports.startDrain = startDrain;
 exports.readableStreamFromBytes = readableStreamFromBytes;
 exports.readableStreamFromNative = readableStreamFromNative;
 exports.writableStreamFromNative = writableStreamFromNative;

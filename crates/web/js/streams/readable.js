@@ -31,6 +31,8 @@ class ReadableState {
   control = undefined;
   // Number of bytes that the stream will give, where that is known from the start.
   length = undefined;
+  // Whether it is the readable side of an IdentityTransformStream.
+  isConduit = false;
 }
 
 // A reader of either kind. The runtime's own consumers use it without a cover. A request is an object with the methods
@@ -317,6 +319,7 @@ exports.readableStreamFromNative = (pull, cancel) =>
 exports.drainStream = (stream, onChunk) => require("web/streams/native").drainStream(stateOf(stream), onChunk);
 
 // For the other files of the streams. All take and give states.
+exports.startDrain = (stream, onChunk) => require("web/streams/native").startDrain(stateOf(stream), onChunk);
 exports.ReadableState = ReadableState;
 exports.SourceControl = SourceControl;
 exports.acquireReader = acquireReader;

@@ -3,7 +3,8 @@
 // stays where it is: its receiver gets a function of the runtime to call for each chunk, so that a write has ended when the
 // sink has taken it, and fails with the sink's own error.
 //
-// natives.attachBody(body) -> index in the message that is being written; natives.adopt(index) -> handle of what is there
+// natives.attachBody(body) -> index in the message that is being written; natives.adoptBody(index), natives.adoptObject(index)
+// -> handle of what is there; they throw where it is something else
 // natives.rpcCall(handle, [], arguments) -> [promise of the result, number]; natives.release(handle)
 
 const {
@@ -31,10 +32,14 @@ exports.encodeReadable = (stream) => {
   if (!isReadableStream(stream)) throw unsupported("ReadableStream");
   requireCall("ReadableStream");
   if (isLocked(stream)) throw new TypeError("The ReadableStream has been locked to a reader.");
-  return natives.attachBody(detachStream(stream));
+  return natives.attachBody(detachStream(stream, released));
 };
 
-exports.decodeReadable = (index) => streamFromHandle(natives.adopt(index), natives.currentContext(), cutOff);
+function released(cancel) {
+  cancel(new Error("ReadableStream sent over RPC was canceled or released by the remote execution context."));
+}
+
+exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), cutOff);
 
 function cutOff() {
   throw new Error("ReadableStream received over RPC disconnected prematurely.");
@@ -72,7 +77,7 @@ function sinkOf(state) {
 }
 
 exports.decodeWritable = (index) => {
-  const sink = new RemoteSink(natives.adopt(index));
+  const sink = new RemoteSink(natives.adoptObject(index));
   return require("web/streams/writable").writableStreamFromNative(
     (bytes) => sink.write(bytes),
     () => sink.call([]),

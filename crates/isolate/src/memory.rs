@@ -1,0 +1,202 @@
+//! The process's account of memory: what all heaps and buffers take together.
+//!
+//! The heaps of all isolates lie in one cage of 4 GiB, and V8 aborts the process when it is full. So there are two
+//! marks long before: at the first, whoever can is asked to let go of isolates that nobody needs now; at the second, the
+//! isolate that takes the most is ended. The bytes of buffers lie outside the cage, but in the machine's memory: the same
+//! two marks hold for both together.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use crate::heap::{HeapState, MemoryEnd};
+use crate::pool::Pool;
+
+/// Marks for a process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// Heaps alone: V8's cage has 4 GiB.
+    pub heaps: usize,
+    /// Heaps and buffers together.
+    pub total: usize,
+}
+
+impl Marks {
+    /// For a machine with this much memory: three quarters of it, and of the cage.
+    pub fn of(memory: usize) -> Self {
+        Self { heaps: CAGE / 4 * 3, total: memory / 4 * 3 }
+    }
+
+    /// Idle isolates are let go of from here on.
+    fn pressing(self) -> Self {
+        Self { heaps: self.heaps / 5 * 4, total: self.total / 5 * 4 }
+    }
+
+    /// The one that errors name.
+    pub fn smallest(self) -> usize {
+        self.heaps.min(self.total)
+    }
+
+    fn passed(self, heaps: usize, buffers: usize) -> bool {
+        heaps > self.heaps || heaps + buffers > self.total
+    }
+}
+
+const CAGE: usize = 4 << 30;
+
+static HEAPS: AtomicUsize = AtomicUsize::new(0);
+static BUFFERS: AtomicUsize = AtomicUsize::new(0);
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+static RELIEVING: AtomicBool = AtomicBool::new(false);
+static MARKS: OnceLock<Marks> = OnceLock::new();
+static KNOWN: Mutex<Vec<Weak<HeapState>>> = Mutex::new(Vec::new());
+static POOLS: Mutex<Vec<Weak<Pool>>> = Mutex::new(Vec::new());
+
+/// Sets the marks, once, before the first heap is made; otherwise they are those of the machine's own memory.
+pub fn limit(marks: Marks) {
+    let _ = MARKS.set(marks);
+}
+
+/// The marks in force.
+pub fn marks() -> Marks {
+    *MARKS.get_or_init(|| Marks::of(machine()))
+}
+
+/// What the process has in heaps and buffers, in bytes, and how many isolates were ended because that was too much.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryFigures {
+    /// Bytes of heaps, as V8 holds them.
+    pub heaps: usize,
+    /// Bytes of buffers.
+    pub buffers: usize,
+    /// Isolates ended for the process's sake.
+    pub ended: usize,
+}
+
+/// Figures of now.
+pub fn figures() -> MemoryFigures {
+    MemoryFigures {
+        heaps: HEAPS.load(Ordering::Relaxed),
+        buffers: BUFFERS.load(Ordering::Relaxed),
+        ended: ENDED.load(Ordering::Relaxed),
+    }
+}
+
+/// Memory of the machine, or of the control group that the process is in, in bytes.
+fn machine() -> usize {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+    let total = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<usize>().ok()
+    });
+    group.unwrap_or(usize::MAX).min(total.map_or(usize::MAX / 2, |kib| kib << 10))
+}
+
+fn known() -> MutexGuard<'static, Vec<Weak<HeapState>>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A heap was made.
+pub(crate) fn register(heap: Weak<HeapState>) {
+    let mut known = known();
+    if known.len() == known.capacity() {
+        known.retain(|heap| heap.strong_count() > 0);
+    }
+    known.push(heap);
+}
+
+/// A pool that is asked for relief when memory presses.
+pub(crate) fn register_pool(pool: Weak<Pool>) {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    pools.retain(|pool| pool.strong_count() > 0);
+    pools.push(pool);
+}
+
+/// A heap has this many bytes now, and had that many when it was last looked at.
+pub(crate) fn heap_changed(before: usize, now: usize) {
+    if now <= before {
+        HEAPS.fetch_sub(before - now, Ordering::Relaxed);
+        return;
+    }
+    HEAPS.fetch_add(now - before, Ordering::Relaxed);
+    relieve();
+}
+
+pub(crate) fn buffer_made(bytes: usize) {
+    BUFFERS.fetch_add(bytes, Ordering::Relaxed);
+    relieve();
+}
+
+pub(crate) fn buffer_dropped(bytes: usize) {
+    BUFFERS.fetch_sub(bytes, Ordering::Relaxed);
+}
+
+/// Whether isolates that nobody needs now should go.
+pub(crate) fn is_pressing() -> bool {
+    marks().pressing().passed(HEAPS.load(Ordering::Relaxed), BUFFERS.load(Ordering::Relaxed))
+}
+
+/// Whether the cage is so full that no isolate can count on more of it.
+pub(crate) fn is_full() -> bool {
+    HEAPS.load(Ordering::Relaxed) > marks().heaps
+}
+
+/// Looks at the marks. Any thread, also inside a garbage collection or an allocation: nothing here touches V8's heaps.
+fn relieve() {
+    if !is_pressing() {
+        return;
+    }
+    let pools: Vec<_> = {
+        let pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().filter_map(Weak::upgrade).collect()
+    };
+    pools.iter().for_each(|pool| pool.press());
+    // One at a time: what was chosen to go is still in the sum until it has gone.
+    if marks().passed(HEAPS.load(Ordering::Relaxed), BUFFERS.load(Ordering::Relaxed))
+        && !RELIEVING.swap(true, Ordering::AcqRel)
+    {
+        end_largest();
+        RELIEVING.store(false, Ordering::Release);
+    }
+}
+
+/// Ends isolates, the largest first, until what those that stay have is below the mark.
+fn end_largest() {
+    let heaps: Vec<_> = known().iter().filter_map(Weak::upgrade).collect();
+    let (going, mut staying): (Vec<_>, Vec<_>) = heaps.into_iter().partition(|heap| heap.is_over_memory());
+    staying.sort_by_key(|heap| heap.bytes());
+    let mut heaps = HEAPS.load(Ordering::Relaxed);
+    if heaps < CAGE / 8 * 7 {
+        // Otherwise those that stay could fill the cage before the others have gone.
+        heaps = heaps.saturating_sub(going.iter().map(|h| h.heap_bytes()).sum());
+    }
+    let mut buffers =
+        BUFFERS.load(Ordering::Relaxed).saturating_sub(going.iter().map(|h| h.buffer_bytes()).sum());
+    while marks().passed(heaps, buffers) {
+        let Some(largest) = staying.pop() else { return };
+        heaps = heaps.saturating_sub(largest.heap_bytes());
+        buffers = buffers.saturating_sub(largest.buffer_bytes());
+        ENDED.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            bytes = largest.bytes(),
+            "the process is short of memory; its largest isolate is ended"
+        );
+        largest.exceed(MemoryEnd::Process);
+        largest.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_leave_room() {
+        let marks = Marks::of(8 << 30);
+        assert_eq!(marks, Marks { heaps: 3 << 30, total: 6 << 30 });
+        assert!(!marks.passed(3 << 30, 3 << 30));
+        assert!(marks.passed((3 << 30) + 1, 0));
+        assert!(marks.passed(1 << 30, (5 << 30) + 1));
+        assert!(marks.pressing().passed(5 << 29, 0));
+    }
+}

@@ -1,0 +1,90 @@
+//! What the watchdog knows of the message that a thread runs, and how it judges that. Times are passed in: the simulation
+//! runs the same code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::meter::Meter;
+
+/// How often the watchdog looks while anything runs; a message younger than that is left alone.
+pub(crate) const PERIOD: Duration = Duration::from_millis(4);
+
+/// A message that runs longer loses its lane.
+pub(crate) const SLICE: Duration = Duration::from_millis(10);
+
+/// Messages shorter than this are charged their wall time: reading the thread's CPU clock is a system call.
+const CHEAP: Duration = Duration::from_micros(250);
+
+/// A message that goes on for so long after it was stopped is in a call of V8 that cannot be stopped.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The message that a thread runs.
+pub(crate) struct Watch {
+    meter: Option<Arc<Meter>>,
+    /// The thread's CPU clock when the watchdog first saw this message.
+    first_seen: Option<Duration>,
+    detached: bool,
+    /// How long it had run when it was first stopped.
+    stopped: Option<Duration>,
+    stuck: bool,
+}
+
+/// What is to be done about a message.
+#[derive(Default)]
+pub(crate) struct Verdict {
+    /// It is past this budget: stop it, and tell whoever waits. Given at each look: what was stopped may have gone on with
+    /// what it had queued.
+    pub(crate) stop: Option<Arc<Meter>>,
+    /// It outlived its slice just now: it loses its lane and its priority.
+    pub(crate) detach: bool,
+    /// It was found just now not to stop: the process goes on without its thread.
+    pub(crate) stuck: bool,
+}
+
+impl Watch {
+    /// A message begins on a thread that ran `before`: one that lost its lane stays detached for the rest of its turn.
+    pub(crate) fn begin(before: Option<&Self>, meter: Option<Arc<Meter>>) -> Self {
+        let detached = before.is_some_and(Self::is_detached);
+        Self { meter, first_seen: None, detached, stopped: None, stuck: false }
+    }
+
+    /// Judges a message that has run for `wall`; `cpu` reads the CPU clock of its thread.
+    pub(crate) fn judge(&mut self, wall: Duration, cpu: impl FnOnce() -> Duration) -> Verdict {
+        if wall < PERIOD {
+            return Verdict::default();
+        }
+        let now = cpu();
+        let first = *self.first_seen.get_or_insert(now.saturating_sub(wall));
+        let spent = wall.min(now.saturating_sub(first));
+        let stop = self.meter.clone().filter(|m| m.would_exceed(spent));
+        if stop.is_some() {
+            self.stopped.get_or_insert(wall);
+        }
+        let stuck = !self.stuck && self.stopped.is_some_and(|since| wall > since + PATIENCE);
+        self.stuck |= stuck;
+        let detach = wall > SLICE && !self.detached;
+        self.detached |= detach;
+        Verdict { stop, detach, stuck }
+    }
+
+    /// The message is over. What is left remembers until the end of the turn that the lane was lost. Gives whether it was
+    /// stopped, and whether it was counted as stuck.
+    pub(crate) fn finish(&mut self) -> (bool, bool) {
+        self.meter = None;
+        (self.stopped.take().is_some(), std::mem::take(&mut self.stuck))
+    }
+
+    /// The thread will never come back: its lane needs another. False: it has one.
+    pub(crate) fn lose(&mut self) -> bool {
+        !std::mem::replace(&mut self.detached, true)
+    }
+
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached
+    }
+}
+
+/// What a message that ran for `wall` is charged; `cpu` gives the CPU time since the last one that was asked for.
+pub(crate) fn spent(wall: Duration, cpu: impl FnOnce() -> Duration) -> Duration {
+    if wall < CHEAP { wall } else { wall.min(cpu()) }
+}

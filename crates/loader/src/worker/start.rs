@@ -1,0 +1,241 @@
+//! How a Worker starts: an isolate from the pool, its environment, its modules, its `env`.
+
+use std::sync::{Arc, PoisonError};
+
+use atoll_isolate::actor::End;
+use atoll_isolate::modules::{self, Bundle};
+use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, realm, v8, values};
+use atoll_rpc::ServiceCap;
+use atoll_web::context::{self, Environment};
+use atoll_web::fetcher::RemoteError;
+
+use crate::code::{Binding, EnvSource, WorkerCode};
+use crate::ending::{memory_text, process_memory_text, startup_text};
+use crate::manifest::{BUILTINS, NODE_BUILTINS};
+use crate::usage::Outcome;
+use crate::{invocation, limits, tail};
+
+use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_inbox};
+
+impl Worker {
+    /// Gives it its code: takes a blank isolate and starts in it.
+    pub fn start(&self, code: WorkerCode) {
+        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
+            Settings { limits: code.limits, tails: code.tails.clone() };
+        let code = Arc::new(code);
+        if code.is_repeatable() {
+            let _ = self.0.code.set(code.clone());
+            if code.dynamic {
+                self.0.runtime.may_sleep(self);
+            }
+        }
+        self.request_heap(code);
+    }
+
+    pub(super) fn request_heap(&self, code: Arc<WorkerCode>) {
+        let runtime = &self.0.runtime;
+        if code.dynamic {
+            runtime.metrics.loading(self.account(), &code, runtime.host.clock.now_ms());
+        }
+        // What ended an isolate before this one is none of its callers' business.
+        *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) = new_inbox(&self.0.name);
+        let weak = self.downgrade();
+        runtime.pool.request(move |heap| {
+            // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
+            match (weak.upgrade(), heap) {
+                (Some(worker), Some(heap)) => worker.start_in(heap, code),
+                (Some(worker), None) => worker.found_no_room(),
+                (None, heap) => drop(heap),
+            }
+        });
+    }
+
+    fn found_no_room(&self) {
+        let message = format!(
+            "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
+            self.0.name,
+            self.0.runtime.isolates,
+            limits::ROOM_WAIT.as_secs()
+        );
+        self.interrupt(RemoteError::error(message), Outcome::LoadShed);
+    }
+
+    fn start_in(&self, heap: Heap, code: Arc<WorkerCode>) {
+        let runtime = &self.0.runtime;
+        let isolate = Isolate::new(
+            heap,
+            invocation::HOOKS,
+            runtime.scheduler.clone(),
+            runtime.pool.clone(),
+            self.0.home,
+        );
+        match &mut *self.state() {
+            State::Loading { isolate: slot, .. } => *slot = Some(isolate.clone()),
+            // It ended while it waited for the heap.
+            _ => return isolate.close(),
+        }
+        isolate.set_memory_limit(code.limits.memory);
+        let weak = self.downgrade();
+        let actor = isolate.downgrade();
+        isolate.on_end(move |end| {
+            if let (Some(worker), Some(isolate)) = (weak.upgrade(), actor.upgrade()) {
+                worker.isolate_ended(&isolate, end);
+            }
+        });
+        let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
+        let weak = self.downgrade();
+        meter.on_over(move |_| {
+            if let Some(worker) = weak.upgrade() {
+                worker.fail(RemoteError::error(startup_text(&worker.0.name)));
+            }
+        });
+        let weak = self.downgrade();
+        let actor = isolate.downgrade();
+        isolate.send(Envelope::new(meter, move |scope| {
+            let Some(worker) = weak.upgrade() else { return };
+            let environment = Environment {
+                isolate: actor,
+                name: worker.0.name.clone(),
+                outbound: code.outbound.clone(),
+                clock: worker.0.runtime.host.clock.clone(),
+                random: worker.0.runtime.host.random.clone(),
+                log: worker.0.runtime.host.log.clone(),
+                flags: code.flags.clone(),
+                max_timers: limits::TIMERS,
+                max_handles: limits::HANDLES,
+                max_streams: limits::STREAMS,
+                inbox: worker.inbox(),
+            };
+            context::set_environment(scope, environment);
+            if !code.tails.is_empty() {
+                atoll_web::basics::set_log_hook(scope, tail::on_log);
+                atoll_web::basics::set_error_hook(scope, tail::on_exception);
+            }
+            scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
+            scope.set_slot(Given {
+                date: code.date.clone(),
+                flags: code.given_flags.clone(),
+                outbound: code.outbound.clone(),
+            });
+            match begin(scope, &code) {
+                Ok(()) => worker.started(),
+                Err(Some(error)) => worker.fail(error),
+                // Whoever stopped it says why: the meter's owner, or the isolate at its end.
+                Err(None) => {}
+            }
+        }));
+    }
+
+    /// Its isolate ended, though nobody closed it.
+    fn isolate_ended(&self, isolate: &Isolate, end: End) {
+        let live = match &*self.state() {
+            State::Live(own) if own.same(isolate) => true,
+            State::Loading { isolate: Some(own), .. } if own.same(isolate) => false,
+            _ => return,
+        };
+        let (message, outcome) = match end {
+            End::Memory(end) => (self.out_of_memory(isolate, end), Outcome::ExceededMemory),
+            End::Crashed => ("internal error".to_owned(), Outcome::InternalError),
+            End::Closed => return,
+        };
+        self.inbox().end(&message);
+        if self.0.code.get().is_some_and(|code| !code.dynamic) {
+            tracing::warn!(
+                worker = self.0.name,
+                reason = message,
+                "the Worker ended and starts again when it is needed"
+            );
+        }
+        let error = RemoteError::error(message);
+        if live { self.interrupt(error, outcome) } else { self.fail(error) }
+    }
+}
+
+impl Worker {
+    /// Tells what is under way how much memory there was; gives the text for its callers.
+    fn out_of_memory(&self, isolate: &Isolate, end: MemoryEnd) -> String {
+        let limit = isolate.memory_limit();
+        let (bytes, text) = match end {
+            MemoryEnd::Isolate => (limit, memory_text(&self.0.name, limit)),
+            MemoryEnd::Process => (isolate.memory(), process_memory_text(&self.0.name)),
+        };
+        self.waiting().values().for_each(|answer| answer.ran_out_of_memory(bytes));
+        text
+    }
+}
+
+/// Evaluates the code and hands namespace and `env` to the dispatch script. The error is missing when a limit stopped it.
+fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Option<RemoteError>> {
+    let has = |flag: &str| code.flags.iter().any(|f| f == flag);
+    let mut builtins = BUILTINS.to_vec();
+    if has("nodejs_compat") || has("nodejs_compat_v2") {
+        builtins.extend_from_slice(NODE_BUILTINS);
+    }
+    let bundle = Bundle {
+        main: code.main.clone(),
+        modules: code.modules.clone(),
+        aliases: code.aliases.clone(),
+        builtins,
+        refuse_attributes: has("throw_on_unrecognized_import_assertion"),
+    };
+    modules::allow_code_generation(scope, has("allow_eval_during_startup"));
+    v8::tc_scope!(let scope, scope);
+    // `env` is importable, so it has to be there before the first module is evaluated.
+    let env = match &code.env {
+        EnvSource::Value(message) => values::read(scope, message.clone()).map(|value| (value, false)),
+        EnvSource::Bindings(bindings) => Some((bindings_value(scope, bindings), true)),
+    };
+    let prepared = env.and_then(|(env, bindings)| {
+        let bindings = v8::Boolean::new(scope, bindings);
+        realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
+    });
+    if prepared.is_none() {
+        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+        return Err((!scope.has_terminated()).then(|| failed(&message)));
+    }
+    let namespace = modules::start(scope, bundle).map_err(start_error)?;
+    modules::allow_code_generation(scope, false);
+    if realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]).is_none() {
+        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
+        return Err((!scope.has_terminated()).then(|| failed(&format!("Uncaught {message}"))));
+    }
+    Ok(())
+}
+
+fn start_error(error: modules::StartError) -> Option<RemoteError> {
+    use modules::StartError;
+    match error {
+        StartError::NoMain | StartError::MainNotEsm => Some(RemoteError::type_error(error.to_string())),
+        StartError::Exception(report) => Some(failed(&format!("Uncaught {}", report.to_text()))),
+        StartError::Unsettled => Some(failed(&error.to_string())),
+        StartError::Terminated => None,
+    }
+}
+
+fn failed(why: &str) -> RemoteError {
+    RemoteError::error(format!("Failed to start Worker:\n{why}"))
+}
+
+fn bindings_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    bindings: &[(String, Binding)],
+) -> v8::Local<'s, v8::Value> {
+    let mut flat: Vec<v8::Local<v8::Value>> = Vec::with_capacity(bindings.len() * 3);
+    for (name, binding) in bindings {
+        let (kind, value): (&str, v8::Local<v8::Value>) = match binding {
+            Binding::Json(text) => ("json", atoll_isolate::error::string(scope, text).into()),
+            Binding::Service(service) => {
+                let handle = context::add_resource(scope, 0, Arc::new(ServiceCap(service.clone())));
+                ("service", v8::Integer::new_from_unsigned(scope, handle).into())
+            }
+            Binding::Loader(loader) => {
+                let handle = context::add_resource(scope, 0, loader.clone());
+                ("loader", v8::Integer::new_from_unsigned(scope, handle).into())
+            }
+        };
+        flat.push(atoll_isolate::error::string(scope, name).into());
+        flat.push(atoll_isolate::error::string(scope, kind).into());
+        flat.push(value);
+    }
+    v8::Array::new_with_elements(scope, &flat).into()
+}

@@ -1,0 +1,41 @@
+"use strict";
+// `ArrayBuffer` with a bound on resizable ones: each reserves a piece of the process's address space, of which Linux gives
+// a process some 65,000 and V8 aborts it when there are none left. A script of ours stands before V8's constructor for
+// that; all else is V8's own.
+// https://tc39.es/ecma262/#sec-arraybuffer-constructor
+//
+// natives.holdResizable() -> whether there may be one more; natives.releaseResizable()
+
+const { FinalizationRegistry, FinalizationRegistryPrototypeRegister, ObjectDefineProperty, Proxy, RangeError, ReflectConstruct, globalThis } =
+  primordials;
+
+const Original = globalThis.ArrayBuffer;
+// Made on first use: the snapshot cannot hold one.
+let collected;
+
+function construct(target, args, newTarget) {
+  const as = newTarget === Counted ? target : newTarget;
+  const options = args[1];
+  const most = typeof options === "object" && options !== null ? options.maxByteLength : undefined;
+  if (most === undefined) return ReflectConstruct(target, [args[0]], as);
+  if (!natives.holdResizable()) {
+    throw new RangeError("Array buffer allocation failed: there are too many resizable ArrayBuffers");
+  }
+  let buffer;
+  try {
+    buffer = ReflectConstruct(target, [args[0], { maxByteLength: most }], as);
+  } finally {
+    if (buffer === undefined) natives.releaseResizable();
+  }
+  collected ??= new FinalizationRegistry(() => natives.releaseResizable());
+  FinalizationRegistryPrototypeRegister(collected, buffer, undefined);
+  return buffer;
+}
+
+const Counted = new Proxy(Original, { __proto__: null, construct });
+ObjectDefineProperty(Original.prototype, "constructor", {
+  __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
+});
+ObjectDefineProperty(globalThis, "ArrayBuffer", {
+  __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
+});
