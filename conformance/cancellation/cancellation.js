@@ -20,6 +20,7 @@ const CHILD = `
       console.log("write failed", error.name, error.message);
     }
   };
+  let produced = 0;
   const handlers = {
     async "/slow"() {
       await scheduler.wait(1e6);
@@ -43,6 +44,13 @@ const CHILD = `
       start(controller) { controller.enqueue(encoder.encode("beginning")); },
       pull: () => new Promise(() => {}),
     })),
+    "/producer": () => new Response(new ReadableStream({
+      pull(controller) {
+        produced += 16_384;
+        controller.enqueue(new Uint8Array(16_384));
+      },
+    })),
+    "/produced": () => new Response(String(produced)),
     "/text": () => new Response("text"),
     "/unread": () => new Response("answered"),
   };
@@ -226,5 +234,19 @@ export const aRequestBodyThatNobodyReadsIsCancelled = {
     assert.strictEqual(await response.text(), "answered");
     for (let turn = 0; turn < 5000 && cancelled === undefined; turn++) await scheduler.wait(1);
     assert.strictEqual(cancelled.message, "Network connection lost.");
+  },
+};
+
+export const aFastProducerIsHeldBack = {
+  async test(_controller, env, ctx) {
+    const child = load(env, ctx, "producer");
+    const reader = (await child.fetch("http://child/producer")).body.getReader();
+    let consumed = 0;
+    for (let turn = 0; turn < 50; turn++) {
+      consumed += (await reader.read()).value.length;
+      const ahead = Number(await (await child.fetch("http://child/produced")).text()) - consumed;
+      assert.ok(ahead <= 1 << 20, `${ahead} bytes ahead`);
+    }
+    await reader.cancel();
   },
 };

@@ -5,6 +5,7 @@
 
 #[path = "../../bench/src/http.rs"]
 pub(crate) mod http;
+pub(crate) mod silent;
 pub(crate) mod upstream;
 
 use std::fs;
@@ -260,8 +261,13 @@ impl Server {
         self.stdout.so_far() + &self.stderr.so_far()
     }
 
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().expect("the server has not been waited for").id()
+    }
+
     pub(crate) fn signal(&self, signal: libc::c_int) {
-        let process = self.child.as_ref().expect("the server has not been waited for").id();
+        let process = self.process();
         let process = libc::pid_t::try_from(process).expect("a process id fits");
         // SAFETY: kill(2) touches no memory of ours. The process is our child and has not been waited for, so that
         // its id cannot have been given to another.

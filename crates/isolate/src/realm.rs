@@ -8,6 +8,7 @@ use crate::error::string;
 use crate::extension::Startup;
 
 const PRIMORDIALS: &str = include_str!("../js/primordials.js");
+const REQUIRE: &str = include_str!("../js/require.js");
 
 /// Index of the holder object among the context's snapshot data.
 const HOLDER: usize = 0;
@@ -62,6 +63,9 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
     }
     let primordials = v8::Object::new(scope);
     let registry = v8::Object::new(scope);
+    // No name of a script may lead to what guests put on Object.prototype.
+    let null = v8::null(scope);
+    registry.set_prototype(scope, null.into());
     let require = v8::Function::builder(require)
         .constructor_behavior(v8::ConstructorBehavior::Throw)
         .build(scope)
@@ -78,6 +82,21 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         &["primordials", "global", "sources"],
         &[primordials.into(), global.into(), sources.into()],
     )?;
+
+    let made = v8::Object::new(scope);
+    run(
+        scope,
+        "isolate/require",
+        REQUIRE,
+        None,
+        &["registry", "load", "made"],
+        &[registry.into(), require.into(), made.into()],
+    )?;
+    let key = string(scope, "require");
+    let require = made
+        .get(scope, key.into())
+        .and_then(|made| v8::Local::<v8::Function>::try_from(made).ok())
+        .ok_or("require")?;
 
     let holder = v8::Array::new(scope, 4);
     for (index, value) in [natives, primordials, registry, require.into()].into_iter().enumerate() {

@@ -176,8 +176,17 @@ function callHandler(instance, name, argument) {
 
 // ---- Events ----------------------------------------------------------------------------------------------------
 
-// Requests being handled: context -> { request, release }.
-const handled = new SafeMap();
+class Handled {
+  request;
+  release;
+  constructor(request, release) {
+    this.request = request;
+    this.release = release;
+  }
+}
+
+// Requests being handled, by context. With an entry that is never taken out, as the holds of web/context.
+const handled = new SafeMap([[0, undefined]]);
 onDrop((context) => handled.delete(context));
 
 // Whoever sent the request is gone: the handler no longer keeps the context open.
@@ -198,7 +207,7 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
   let request;
   try {
     request = require("web/request").requestFromNative(method, url, headers, body, cf);
-    handled.set(natives.currentContext(), { __proto__: null, request, release });
+    handled.set(natives.currentContext(), new Handled(request, release));
     promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
   } catch (error) {
     promise = PromiseReject(error);

@@ -8,9 +8,8 @@ use atoll_rpc::call::Reply;
 use atoll_web::context::ContextId;
 use atoll_web::fetcher::{FetchResponse, RemoteError, Responder};
 
-use crate::invocation;
 use crate::usage::{Outcome, Verdict};
-use crate::worker::{Admission, WeakWorker, Work};
+use crate::worker::{WeakWorker, Worker};
 
 /// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
 pub(crate) struct Answer {
@@ -76,27 +75,20 @@ impl Answer {
         let _ = self.place.set((worker, id));
     }
 
-    fn take(&self) -> Option<Waiting> {
+    /// Where it is worked on; none before that has begun, and once the Worker is gone.
+    pub(crate) fn place(&self) -> Option<(Worker, ContextId)> {
+        let (worker, id) = self.place.get()?;
+        Some((worker.upgrade()?, *id))
+    }
+
+    /// Takes what waits: nobody else gives it an answer.
+    pub(crate) fn take(&self) -> Option<Waiting> {
         self.given.store(true, Ordering::Release);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn is_given(&self) -> bool {
         self.given.load(Ordering::Acquire)
-    }
-
-    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
-    pub(crate) fn give_up(&self) {
-        drop(self.take());
-        // Not begun yet: it will see that the answer is given.
-        let Some((worker, id)) = self.place.get() else { return };
-        let (Some(worker), id) = (worker.upgrade(), *id) else { return };
-        let cancel: Work = Box::new(move |admission| {
-            if let Admission::Inside(scope) = admission {
-                invocation::cancel(scope, id);
-            }
-        });
-        worker.deliver(None, cancel);
     }
 
     pub(crate) fn fail(&self, error: RemoteError) {

@@ -1,5 +1,7 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
+mod cancellation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,12 +115,7 @@ pub(crate) fn fetch_event(
 ) {
     let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
-    let given_up = Arc::downgrade(&answer);
-    work.on_given_up(move || {
-        if let Some(answer) = given_up.upgrade() {
-            answer.give_up();
-        }
-    });
+    cancellation::watch(&work, &answer);
     let event = if worker.may_be_traced() { tail::describe_request(&request) } else { Value::Null };
     let charge = match worker.inbox().take(request.size()) {
         Ok(charge) => charge,
@@ -391,20 +388,6 @@ fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     }
 }
 
-/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
-pub(crate) fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if !context::enter(scope, id) {
-        return;
-    }
-    let number = v8::Integer::new_from_unsigned(scope, id);
-    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
-    if context::is_finished(scope, id)
-        && let Some(invocation) = context::data::<Invocation>(scope, id)
-    {
-        invocation.answer.conclude(Outcome::Canceled);
-    }
-}
-
 fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
     let report = ExceptionReport::read(scope, value, None);
     let text = report.stack.clone().unwrap_or_else(|| report.to_text());
@@ -422,6 +405,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "respondError" => respond_error,
         "testDone" => test_done,
         "abortContext" => abort_context,
+        "callerGone" => cancellation::caller_gone,
     ]
 }
 

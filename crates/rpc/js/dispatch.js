@@ -3,6 +3,7 @@
 // Called by the runtime; see the natives' own documentation for the reply's side.
 //
 // natives.rpcTakeReply() -> a handle for the reply to the call that arrived just now;
+// natives.callerGone(context): nobody waits for the answer of the context's invocation any more;
 // natives.rpcReply(reply, value) -> whether the result must be kept; natives.rpcReject(reply, error)
 
 const {
@@ -130,40 +131,43 @@ class Answer {
   // Lets go of what keeps the context open.
   release;
   kept = false;
-  constructor(context, promise, release) {
+  // It is an invocation's own.
+  isEvent;
+  constructor(context, promise, release, isEvent) {
     this.context = context;
     this.promise = promise;
     this.release = release;
+    this.isEvent = isEvent;
   }
 }
 ObjectSetPrototypeOf(Answer.prototype, null);
 
-// By question.
-const answers = new SafeMap();
+// By question. With an entry that is never taken out, as the holds of web/context.
+const answers = new SafeMap([[0, new Answer(0, undefined, undefined, false)]]);
 
 // What a call gives that has taken its reply and settles it in time.
 const LATER = {};
 
 // The result of a call. A primitive that is there at once is what the runtime replies with.
-function answer(result, question) {
+function answer(result, question, isEvent = false) {
   const params = values.endReceive();
   if (params === undefined && isPrimitive(result)) return result;
-  return later(PromiseResolve(unwrap(result)), question, params);
+  return later(PromiseResolve(unwrap(result)), question, params, isEvent);
 }
 
 function isPrimitive(value) {
   return value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol");
 }
 
-function failure(error, question) {
-  return later(primordials.PromiseReject(error), question, values.endReceive());
+function failure(error, question, isEvent = false) {
+  return later(primordials.PromiseReject(error), question, values.endReceive(), isEvent);
 }
 
-function later(promise, question, params) {
+function later(promise, question, params, isEvent) {
   const reply = natives.rpcTakeReply();
   const release = hold();
   // Should the caller let go before the call has ended, it no longer keeps its context open.
-  answers.set(question, new Answer(natives.currentContext(), promise, release));
+  answers.set(question, new Answer(natives.currentContext(), promise, release, isEvent));
   PromisePrototypeThen(
     promise,
     (value) => finish(sendResult(reply, value), question, params, release),
@@ -174,7 +178,7 @@ function later(promise, question, params) {
 
 // Calls on a primitive are under way.
 exports.keepAnswer = (question, value) => {
-  const kept = new Answer(natives.currentContext(), PromiseResolve(value), hold());
+  const kept = new Answer(natives.currentContext(), PromiseResolve(value), hold(), false);
   kept.kept = true;
   answers.set(question, kept);
 };
@@ -217,6 +221,7 @@ exports.forgetAnswer = (question) => {
   if (known === undefined) return;
   answers.delete(question);
   known.release();
+  if (known.isEvent && !known.kept) natives.callerGone(known.context);
 };
 
 // Whether others can still reach into the context: through objects of it that they hold, or results that they ask for.
@@ -266,12 +271,12 @@ exports.callEntrypoint = (make, target, path, args, question) => {
     const entrypoint = make(target);
     result = perform(entrypoint.target, path, args, entrypoint);
   } catch (error) {
-    return failure(error, question);
+    return failure(error, question, true);
   }
-  return answer(result, question);
+  return answer(result, question, true);
 };
 onDrop((context) => {
-  if (answers.size === 0) return;
+  if (answers.size === 1) return;
   answers.forEach((kept, question) => {
     if (kept.context === context) answers.delete(question);
   });

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
 use crate::ServeError;
+use crate::socket::Socket;
 
 /// A connection that has sent no complete head after this long is closed.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,14 +100,16 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let authority = stream.local_addr().map(|a| a.to_string()).unwrap_or_default();
+    let socket = Socket::new(stream);
+    let client = socket.clone();
     let handler = service_fn(move |request| {
-        let (service, authority) = (service.clone(), authority.clone());
-        async move { Ok::<_, Infallible>(answer(service, request, &authority).await) }
+        let (service, authority, client) = (service.clone(), authority.clone(), client.clone());
+        async move { Ok::<_, Infallible>(answer(service, request, &authority, &client).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), handler);
+        .serve_connection(TokioIo::new(socket), handler);
     let mut connection = std::pin::pin!(connection);
     let stop = async move { while !*stopped.borrow_and_update() && stopped.changed().await.is_ok() {} };
     let ended = tokio::select! {
@@ -125,6 +128,7 @@ async fn answer(
     service: Arc<dyn Fetcher>,
     request: http::Request<Incoming>,
     authority: &str,
+    client: &Socket,
 ) -> Response<Body> {
     let (sender, receiver) = oneshot::channel();
     let request = match read_request(request, authority) {
@@ -136,8 +140,17 @@ async fn answer(
     });
     // A client that leaves drops this future, and with it the interest in the answer.
     let _interest = responder.interest();
+    let has_body = matches!(request.body, Body::Stream(_));
     service.fetch(request, responder);
-    let answer = receiver.await.unwrap_or_else(|_| Err(RemoteError::error("The Worker gave no answer.")));
+    let answer = match has_body {
+        false => receiver.await,
+        // hyper sees that the client has left only once the Worker reads on.
+        true => tokio::select! {
+            answer = receiver => answer,
+            () = client.closed() => return plain(StatusCode::BAD_REQUEST, "The client has left."),
+        },
+    };
+    let answer = answer.unwrap_or_else(|_| Err(RemoteError::error("The Worker gave no answer.")));
     match answer.map(response) {
         Ok(Ok(response)) => response,
         Ok(Err(message)) => {

@@ -13,6 +13,7 @@ pub mod admin;
 pub mod bundle;
 pub mod ingress;
 pub mod projects;
+mod socket;
 pub mod test_runner;
 
 pub use atoll_loader::limits::ISOLATES;

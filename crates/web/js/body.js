@@ -95,11 +95,13 @@ function extractObject(init, body) {
   }
 }
 
+// `handle`: of a native body, or the text of a short one.
 function fromHandle(handle) {
   if (handle === null || handle === undefined) return null;
   const body = new BodyState();
-  body.handle = handle;
   body.context = natives.currentContext();
+  if (typeof handle === "string") body.source = handle;
+  else body.handle = handle;
   return body;
 }
 
@@ -114,6 +116,11 @@ function checkContext(body) {
   if (body.context !== 0 && body.context !== natives.currentContext()) {
     throw new primordials.Error(CROSS_REQUEST("ReadableStreamSource"));
   }
+}
+
+// The text of a short body is here already; an abort before it is read still counts.
+function checkAborted({ guard }) {
+  if (guard !== undefined && require("web/abort").isAborted(guard.signal)) throw guard.reason();
 }
 
 // Marks the body as read and says what it is; throws where it cannot be read any more.
@@ -176,7 +183,9 @@ class Guard {
 }
 
 exports.abortWith = (body, signal) => {
-  if (body !== null && body.handle !== 0) body.guard = new Guard(signal, body.handle);
+  if (body === null || body.context === 0) return;
+  body.guard = new Guard(signal, body.handle);
+  if (require("web/abort").isAborted(signal)) body.guard.abort();
 };
 
 function readWhole({ guard, handle }, read) {
@@ -192,6 +201,7 @@ function readBytes(body) {
   consume(body);
   if (body.stream !== undefined) return drain(body.stream);
   if (body.handle !== 0) return readWhole(body, natives.bodyReadAll);
+  checkAborted(body);
   return typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source);
 }
 
@@ -208,6 +218,7 @@ function readText(body) {
   }
   if (body.stream === undefined && typeof body.source === "string") {
     consume(body);
+    checkAborted(body);
     const text = primordials.StringPrototypeToWellFormed(body.source);
     return StringPrototypeCharCodeAt(text, 0) === 0xfeff ? StringPrototypeSlice(text, 1) : text;
   }
@@ -219,7 +230,7 @@ function readText(body) {
 function settle(reader, body, then) {
   try {
     const value = reader(body);
-    if (typeof value === "object" && value !== null && natives.valueKind(value) === "Promise") {
+    if (typeof value === "object" && value !== null && natives.isPromise(value)) {
       return then === undefined ? value : PromisePrototypeThen(value, then);
     }
     return PromiseResolve(then === undefined ? value : then(value));
@@ -233,6 +244,19 @@ function streamOf(body) {
   if (body.stream !== undefined) return body.stream;
   if (body.handle !== 0) {
     body.stream = streamFromHandle(body.handle, body.context, undefined, body.guard);
+  } else if (body.guard !== undefined) {
+    const bytes = natives.utf8Encode(body.source);
+    let given = false;
+    body.stream = streams().readableStreamFromNative(
+      () => {
+        checkAborted(body);
+        const chunk = given ? null : bytes;
+        given = true;
+        return PromiseResolve(chunk);
+      },
+      () => body.guard.done(),
+    );
+    body.source = undefined;
   } else {
     body.stream = streams().readableStreamFromBytes(
       typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source),

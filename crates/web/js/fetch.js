@@ -5,7 +5,8 @@
 // natives.fetch(method, url, headers, body, cf, redirect, canceller) -> Promise<[status, statusText, headers, body handle or
 // null]>; natives.newCanceller() -> handle or undefined, to be released
 
-const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromiseReject, TypeError } = primordials;
+const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromisePrototypeThen } = primordials;
+const { PromiseReject, TypeError } = primordials;
 const { Request, detachRequest, signalOf } = require("web/request");
 const { abortBody, responseFromNative } = require("web/response");
 
@@ -15,7 +16,7 @@ const MAX_REDIRECTS = 20;
 async function send(hop, request) {
   const signal = signalOf(request);
   if (signal !== undefined && signal !== null) return abortable(signal, hop, request);
-  return follow(hop, request, undefined);
+  return follow(hop, request);
 }
 
 async function abortable(signal, hop, request) {
@@ -29,24 +30,30 @@ async function abortable(signal, hop, request) {
       natives.release(canceller);
     };
   });
+  // A redirect that comes too late is not followed.
+  const cancellable = (method, url, headers, body, cf, redirect) => {
+    if (isAborted(signal)) throw abortReason(signal);
+    return hop(method, url, headers, body, cf, redirect, canceller);
+  };
   addAbortAlgorithm(signal, abort);
   try {
-    const response = await primordials.PromiseRace([follow(hop, request, canceller), aborted]);
-    abortBody(response, signal);
-    return response;
+    const answer = follow(cancellable, request);
+    // An answer that comes too late has a body that nobody reads.
+    PromisePrototypeThen(answer, (response) => abortBody(response, signal), () => {});
+    return await primordials.PromiseRace([answer, aborted]);
   } finally {
     removeAbortAlgorithm(signal, abort);
     natives.release(canceller);
   }
 }
 
-async function follow(hop, request, canceller) {
+async function follow(hop, request) {
   let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
   for (let count = 0; ; count++) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
     try {
-      answer = await hop(method, url, headers, body, cf, redirect, canceller);
+      answer = await hop(method, url, headers, body, cf, redirect);
     } catch (error) {
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this function.
       if (typeof error === "object" && error !== null) primordials.ErrorCaptureStackTrace(error, follow);

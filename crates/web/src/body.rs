@@ -14,6 +14,9 @@ use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
 use crate::usage;
 
+/// A body of at most so many bytes, all of them ASCII, is given to scripts as text at once: most answers of an API are.
+const SHORT: usize = 16 * 1024;
+
 /// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
 const PIPE_BYTES: usize = 256 * 1024;
 
@@ -237,6 +240,13 @@ pub fn take(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Body> {
 pub fn to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'s, v8::Value> {
     match body {
         Body::Empty => v8::null(scope).into(),
+        Body::Bytes(bytes) if bytes.len() <= SHORT && bytes.is_ascii() => {
+            usage::received(scope, bytes.len());
+            match v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal) {
+                Some(text) => text.into(),
+                None => v8::null(scope).into(),
+            }
+        }
         body => {
             let owner = context::current(scope);
             let handle = context::add_resource(scope, owner, Arc::new(BodyCell::new(body)));

@@ -3,7 +3,7 @@
 use atoll_isolate::{Native, error::string, natives, v8};
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["valueKind" => value_kind, "ownNonIndexKeys" => own_non_index_keys, "proxyTarget" => proxy_target, "proxyHandler" => proxy_handler]
+    natives!["valueKind" => value_kind, "ownNonIndexKeys" => own_non_index_keys, "proxyTarget" => proxy_target, "proxyHandler" => proxy_handler, "isPromise" => is_promise]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
@@ -16,6 +16,10 @@ fn value_kind<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     } else {
         rv.set_empty_string();
     }
+}
+
+fn is_promise<'s>(_scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    rv.set_bool(args.get(0).is_promise());
 }
 
 /// `proxyHandler(value)`: the handler of a proxy, or undefined.

@@ -18,7 +18,7 @@ pub struct Counts {
     pub sub_requests: u32,
     /// RPC calls that it made, to services, stubs and answers; reading a property over RPC is one, too.
     pub rpc_calls: u32,
-    /// Bytes that reached it: RPC messages, and bodies as far as they were read or passed on.
+    /// Bytes that reached it: RPC messages, and bodies as far as they were read or passed on; short texts count at once.
     pub bytes_in: u64,
     /// Bytes that it gave: RPC messages, and bodies as far as they were taken.
     pub bytes_out: u64,

@@ -111,12 +111,14 @@ impl<T> Lane<T> {
         self.take(lanes).map_or(Look::Nothing, Look::Run)
     }
 
-    /// The next item, unless it is time to look at the lane's I/O, or there is none.
+    /// The next item, where there is one.
     pub(super) fn another(&self, lanes: &[Self]) -> Option<T> {
-        if self.turns.fetch_add(1, Ordering::Relaxed) >= TURNS_BEFORE_IO {
-            return None;
-        }
         self.take(lanes)
+    }
+
+    /// It is time for the lane's I/O.
+    pub(super) fn look_at_io(&self) {
+        self.turns.store(TURNS_BEFORE_IO, Ordering::Relaxed);
     }
 
     /// There was nothing to run: whoever pushes from now on wakes the thread.

@@ -12,6 +12,7 @@ mod watchdog;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub(crate) use watchdog::{Watched, out_of_memory};
 
@@ -56,6 +57,9 @@ impl WrittenOff {
         self.stuck + Self::WEIGHT_OF_LOST * self.lost >= Self::MOST
     }
 }
+
+/// Turns that follow each other may keep a lane from its I/O for so long: a look at it takes several microseconds.
+const WITHOUT_IO: Duration = Duration::from_micros(200);
 
 impl Scheduler {
     /// Starts `lanes` threads (at least one) and the watchdog.
@@ -148,11 +152,16 @@ impl Scheduler {
         while let Some(isolate) = runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
             let _entered = runtime.enter();
             let mut next = Some(isolate);
+            let since = Instant::now();
             // One turn after the other, without a look at the I/O in between, for a while.
             while let Some(isolate) = next {
                 if self.turn(index, isolate, &watched) {
                     self.watchdog.unregister(&watched);
                     return;
+                }
+                if since.elapsed() > WITHOUT_IO {
+                    lane.look_at_io();
+                    break;
                 }
                 next = lane.another(&self.lanes);
             }

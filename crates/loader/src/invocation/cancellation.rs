@@ -1,0 +1,70 @@
+//! The end of invocations whose callers are gone.
+
+use std::sync::Arc;
+
+use atoll_isolate::{arguments, realm, v8};
+use atoll_web::context::{self, ContextId};
+use atoll_web::interest;
+
+use super::{Args, Invocation, Return, linger};
+use crate::answer::Answer;
+use crate::usage::Outcome;
+use crate::worker::{Admission, HOOKS_SCRIPT, Work};
+
+/// Once nobody wants the answer any more, the invocation that works on it is cancelled.
+pub(super) fn watch(work: &interest::Work, answer: &Arc<Answer>) {
+    // Weak: the answer holds the responder, and that what is told here.
+    let answer = Arc::downgrade(answer);
+    work.on_given_up(move || {
+        if let Some(answer) = answer.upgrade() {
+            answer.give_up();
+        }
+    });
+}
+
+impl Answer {
+    /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
+    fn give_up(&self) {
+        drop(self.take());
+        // Not begun yet: it will see that the answer is given.
+        let Some((worker, id)) = self.place() else { return };
+        let cancel: Work = Box::new(move |admission| {
+            if let Admission::Inside(scope) = admission {
+                cancel(scope, id);
+            }
+        });
+        worker.deliver(None, cancel);
+    }
+}
+
+/// Nobody waits for the answer any more. The handler ends here, unless `waitUntil` or a caller keeps its context.
+fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if !context::enter(scope, id) {
+        return;
+    }
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
+    given_up(scope, id);
+}
+
+/// Without work that it has promised itself, an invocation whose caller is gone ends with this message.
+fn given_up(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let ends = context::is_finished(scope, id);
+    if let Some(invocation) = context::data::<Invocation>(scope, id)
+        && ends
+    {
+        invocation.answer.conclude(Outcome::Canceled);
+    }
+}
+
+/// `callerGone(context)`: whoever called over RPC waits no more.
+pub(super) fn caller_gone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let id = arguments::integer(scope, &args, 0);
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        drop(invocation.answer.take());
+    }
+    given_up(scope, id);
+    if !context::is_finished(scope, id) {
+        linger(scope, id);
+    }
+}

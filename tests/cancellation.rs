@@ -1,0 +1,159 @@
+//! Clients that leave, and requests to the outside that nobody waits for any more: what runs for them ends.
+
+mod support;
+
+use support::silent::Silent;
+use support::{Project, Server, json, wait_until};
+
+/// A project that loads children, may reach this machine and whose requests have signals.
+fn project(main: &str) -> Project {
+    let configuration = r#"{
+        "name": "worker",
+        "main": "index.js",
+        "compatibility_date": "2026-07-01",
+        "compatibility_flags": ["enable_request_signal"],
+        "worker_loaders": [{ "binding": "LOADER" }],
+        "atoll": { "outbound": { "allow": ["127.0.0.1"] } }
+    }"#;
+    Project::new(&[("wrangler.jsonc", configuration), ("index.js", main)])
+}
+
+/// Sends requests whose clients leave once the Worker counts them as begun, and waits until it counts them as ended.
+fn leave(server: &Server, request: &[u8], before_leaving: impl Fn(&mut support::http::Connection)) {
+    let count = |what: &str| json(&server.get("/count"))[what].as_u64().expect("a number");
+    let (begun, ended) = (count("begun"), count("ended"));
+    let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.write(request).expect("send the request");
+        before_leaving(client);
+    }
+    wait_until("all requests have begun", || count("begun") == begun + 5);
+    assert_eq!(count("ended"), ended);
+    drop(clients);
+    wait_until("all requests have ended", || count("ended") == ended + 5);
+}
+
+const COUNTING: &str = r#"
+    let begun = 0, ended = 0;
+    export default {
+        async fetch(request) {
+            const { pathname } = new URL(request.url);
+            if (pathname === "/count") return Response.json({ begun, ended });
+            begun++;
+            if (pathname === "/stream") {
+                return new Response(new ReadableStream({
+                    start(controller) { controller.enqueue(new TextEncoder().encode("beginning")); },
+                    pull: () => scheduler.wait(1e9),
+                    cancel() { ended++; },
+                }));
+            }
+            request.signal.addEventListener("abort", () => ended++);
+            await scheduler.wait(1e9);
+        },
+    };
+"#;
+
+#[test]
+fn a_client_that_leaves_ends_its_request() {
+    let project = project(COUNTING);
+    let server = Server::start(project.path());
+    leave(&server, b"GET /wait HTTP/1.1\r\nHost: test\r\n\r\n", |_| {});
+}
+
+/// The Worker never reads the body, so that nobody reads from the connection while the handler runs.
+#[test]
+fn a_client_that_leaves_while_its_body_is_unread_ends_its_request() {
+    let project = project(COUNTING);
+    let server = Server::start(project.path());
+    leave(&server, b"POST /wait HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nbody", |_| {});
+    leave(&server, b"POST /wait HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody", |_| {});
+}
+
+#[test]
+fn a_client_that_leaves_cancels_a_stream_that_waits() {
+    let project = project(COUNTING);
+    let server = Server::start(project.path());
+    leave(&server, b"GET /stream HTTP/1.1\r\nHost: test\r\n\r\n", |client| {
+        let mut head = client.read_head().expect("read the head");
+        assert_eq!(client.read_piece(&mut head).expect("read a piece"), Some(b"beginning".to_vec()));
+    });
+}
+
+#[test]
+fn requests_to_the_outside_end_with_whoever_made_them() {
+    let upstream = Silent::start();
+    let url = format!("http://{}", upstream.address());
+    let project = project(&format!(
+        r#"const url = "{url}";
+        const child = `export default {{
+            async fetch() {{ await fetch("{url}/"); }},
+            async exhaust(size) {{
+                fetch("{url}/");
+                await scheduler.wait(100);
+                const all = [];
+                for (;;) all.push(new Array(size).fill(all.length));
+            }},
+        }};`;
+        const handlers = {{
+            async "/wait"() {{ await fetch(url); }},
+            async "/unawaited"() {{
+                fetch(url);
+                await scheduler.wait(100);
+                return new Response("answered");
+            }},
+            async "/aborted"() {{
+                const controller = new AbortController();
+                const answer = fetch(url, {{ signal: controller.signal }});
+                setTimeout(() => controller.abort(new Error("enough")), 100);
+                return new Response(await answer.catch((error) => error.message));
+            }},
+            async "/abortedBody"() {{
+                const controller = new AbortController();
+                const response = await fetch(url + "/body", {{ signal: controller.signal }});
+                setTimeout(() => controller.abort(new Error("enough")), 100);
+                return new Response(await response.text().catch((error) => error.message));
+            }},
+            async "/unreadBody"() {{
+                await fetch(url + "/body");
+                return new Response("answered");
+            }},
+            async "/cancelledBody"() {{
+                const response = await fetch(url + "/body");
+                await response.body.cancel();
+                return new Response("answered");
+            }},
+            async "/child"(env) {{
+                await load(env).fetch("http://child/");
+            }},
+            async "/exhausted"(env) {{
+                return new Response(await load(env).exhaust(1e5).catch((error) => error.message));
+            }},
+        }};
+        const load = (env) => env.LOADER.load({{
+            compatibilityDate: "2026-07-01", mainModule: "main.js", modules: {{ "main.js": child }},
+        }}).getEntrypoint();
+        export default {{ fetch: (request, env) => handlers[new URL(request.url).pathname](env) }};"#
+    ));
+    let server = Server::start(project.path());
+    let mut count = 0;
+    for (path, answer) in [
+        ("/unawaited", "answered"),
+        ("/aborted", "enough"),
+        ("/abortedBody", "enough"),
+        ("/unreadBody", "answered"),
+        ("/cancelledBody", "answered"),
+        ("/exhausted", "memory limit"),
+    ] {
+        support::assert_contains(&server.get(path).text(), &[answer]);
+        count += 1;
+        upstream.wait_for(path, count, count);
+    }
+    for path in ["/wait", "/child"] {
+        let mut client = server.connect();
+        client.write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).expect("send it");
+        upstream.wait_for(path, count + 1, count);
+        drop(client);
+        count += 1;
+        upstream.wait_for(path, count, count);
+    }
+}
