@@ -161,3 +161,19 @@ export const otherWorkersStartAfterAFailure = {
     assert.strictEqual(await env.LOADER.load(worker(DEFAULT)).getEntrypoint().ping(1), "pong");
   },
 };
+
+export const errorsNameTheirPlace = {
+  async test(_controller, env) {
+    const places = [
+      [`\n\nfunction f() {\n  throw new RangeError("boo");\n}\nf(); ${DEFAULT}`, /Uncaught RangeError: boo\n {2}at main\.js:4:9/],
+      [`\n  null.x; ${DEFAULT}`, /Uncaught TypeError: Cannot read properties of null \(reading 'x'\)\n {2}at main\.js:2:8/],
+      [`\n  let a = 1; let a = 2; ${DEFAULT}`, /Uncaught SyntaxError: Identifier 'a' has already been declared\n {2}at main\.js:2:1[78]/],
+      [`await 1;\n  throw new Error("later"); ${DEFAULT}`, /Uncaught Error: later\n {2}at main\.js:2:9/],
+    ];
+    for (const [source, pattern] of places) {
+      await failsToStart(env, worker(source), pattern);
+      const modules = { "main.js": `import "./lib/dep.js"; ${DEFAULT}`, "lib/dep.js": source };
+      await failsToStart(env, worker(modules), new RegExp(pattern.source.replace("main", "lib\\/dep")));
+    }
+  },
+};

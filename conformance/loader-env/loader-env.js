@@ -1,6 +1,6 @@
 // `env` of a dynamic Worker: values by structured clone, services by reference, everything else refused.
 import assert from "node:assert";
-import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+import { RpcStub, RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 
 const CHILD = `
   import { env as importedEnv } from "cloudflare:workers";
@@ -194,3 +194,100 @@ export const symbolsStreamsAndPromisesAreRefused = {
   },
 };
 
+
+const REFUSED_IN_PROPS = {
+  functions: [() => 1, "() => 1 could not be cloned."],
+  targets: [new (class extends RpcTarget {})(), "Remote RPC references can only be serialized for RPC."],
+  readables: [new ReadableStream(), "ReadableStream can only be serialized for RPC."],
+  writables: [new WritableStream(), "WritableStream can only be serialized for RPC."],
+  symbols: [Symbol("s"), "Symbol(s) could not be cloned."],
+  promises: [Promise.resolve(), "#<Promise> could not be cloned."],
+  proxies: [new Proxy({}, {}), "#<Object> could not be cloned."],
+  weakMaps: [new WeakMap(), "#<WeakMap> could not be cloned."],
+  urls: [
+    new URL("http://x/"),
+    'Could not serialize object of type "URL". This type does not support serialization.',
+  ],
+};
+
+export const propsRefuseWhatEnvRefuses = {
+  async test(_controller, env, ctx) {
+    const worker = env.LOADER.load({ compatibilityDate: "2026-03-01", mainModule: "main.js", modules: { "main.js": CHILD } });
+    for (const [name, [value, message]] of Object.entries(REFUSED_IN_PROPS)) {
+      const refused = { name: "DataCloneError", message };
+      assert.throws(() => worker.getEntrypoint(null, { props: { value } }), refused, name);
+      assert.throws(() => ctx.exports.Parent({ props: { value } }), refused, name);
+    }
+    const stub = new RpcStub(() => 1);
+    assert.throws(() => worker.getEntrypoint(null, { props: { stub } }), {
+      name: "DataCloneError",
+      message: "RpcStub cannot be serialized in this context because it is not a persistent stub.",
+    });
+    assert.throws(() => worker.getEntrypoint(null, { props: { request: new Response("body") } }), {
+      message: "ReadableStream can only be serialized for RPC.",
+    });
+  },
+};
+
+export const servicesAndHttpTypesCross = {
+  async test(_controller, env) {
+    const values = {
+      headers: new Headers({ a: "b" }), request: new Request("http://x/"), blob: new Blob(["x"]),
+      response: new Response(null), dom: new DOMException("m", "AbortError"), undef: undefined, nan: NaN,
+    };
+    const kinds = ["Headers", "Request", "Blob", "Response", "DOMException", "Undefined", "Number"];
+    const child = load(env, values);
+    for (const [index, key] of Object.keys(values).entries()) assert.strictEqual(await child.kind(key), kinds[index]);
+  },
+};
+
+const SHAPE = `export default {
+  async shape(arg, env, ctx) { return [Object.keys(env), env.a, Object.keys(ctx.props), ctx.props.a]; },
+};`;
+const shaped = (env, childEnv) =>
+  env.LOADER.load({ compatibilityDate: "2026-03-01", mainModule: "main.js", modules: { "main.js": SHAPE }, env: childEnv });
+
+export const ownEnumerablePropertiesOnly = {
+  async test(_controller, env) {
+    const value = Object.defineProperty({ a: 1 }, "hidden", { value: 2 });
+    value[Symbol("s")] = 3;
+    const child = shaped(env, value).getEntrypoint(null, { props: value });
+    assert.deepStrictEqual(await child.shape(1), [["a"], 1, ["a"], 1]);
+    const got = { get a() { return 7; } };
+    assert.deepStrictEqual(await shaped(env, got).getEntrypoint(null, { props: got }).shape(1), [["a"], 7, ["a"], 7]);
+  },
+};
+
+export const envAndPropsMustBeObjects = {
+  async test(_controller, env, ctx) {
+    const worker = shaped(env, {});
+    for (const value of [null, 5, "text", true]) {
+      assert.throws(() => shaped(env, value), {
+        name: "TypeError",
+        message: "Incorrect type for the 'env' field on 'WorkerCode': the provided value is not of type 'Object'.",
+      });
+      assert.throws(() => worker.getEntrypoint(null, { props: value }), {
+        name: "TypeError",
+        message: "Incorrect type for the 'props' field on 'EntrypointOptions': the provided value is not of type 'Object'.",
+      });
+      assert.throws(() => ctx.exports.Parent({ props: value }), {
+        name: "TypeError",
+        message: "Incorrect type for the 'props' field on 'Options': the provided value is not of type 'Object'.",
+      });
+    }
+    for (const options of [5, "text"]) {
+      assert.throws(() => worker.getEntrypoint(null, options), {
+        name: "TypeError",
+        message: "Failed to execute 'getEntrypoint' on 'WorkerStub': parameter 2 is not of type 'EntrypointOptions'.",
+      });
+    }
+    for (const options of [[], [5], ["text"]]) {
+      assert.throws(() => ctx.exports.Parent(...options), {
+        name: "TypeError",
+        message:
+          "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
+      });
+    }
+    assert.deepStrictEqual(await worker.getEntrypoint(null, null).shape(1), [[], undefined, [], undefined]);
+  },
+};

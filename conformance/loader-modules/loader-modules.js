@@ -253,3 +253,158 @@ export const namespaceAndReExports = {
     assert.deepStrictEqual(await ask(env, modules), [1, 2, "a,renamed"]);
   },
 };
+
+const cjs = (body, more) => ({ "main.js": answer("c", `import c from "./lib/c.cjs";`), "lib/c.cjs": { cjs: body }, ...more });
+
+export const cjsSurroundings = {
+  async test(_controller, env) {
+    const body = "module.exports = [__filename, __dirname, module.path, Object.keys(module).sort().join(), module.exports === exports];";
+    assert.deepStrictEqual(await ask(env, cjs(body)), ["/lib/c.cjs", "/lib", "/lib/c.cjs", "exports,path", true]);
+  },
+};
+
+export const cjsHasADefaultExportOnly = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("[Object.keys(ns).join(), ns.default.a]", `import * as ns from "./c";`),
+      c: { cjs: "exports.a = 1; exports.__esModule = true;" },
+    };
+    assert.deepStrictEqual(await ask(env, modules), ["default", 1]);
+    const named = { "main.js": answer("a", `import { a } from "./c";`), c: { cjs: "exports.a = 1;" } };
+    await assert.rejects(ask(env, named), /does not provide an export named 'a'/);
+  },
+};
+
+export const cjsExportsAndModuleExports = {
+  async test(_controller, env) {
+    assert.strictEqual(await ask(env, cjs("module.exports = 5;")), 5);
+    assert.deepStrictEqual(await ask(env, cjs("exports = { a: 1 };")), {});
+    assert.deepStrictEqual(await ask(env, cjs("exports.a = 1; this.b = 2;")), { a: 1 });
+    assert.strictEqual(await ask(env, cjs("module.exports = 1; return; module.exports = 2;")), 1);
+    assert.strictEqual(await ask(env, cjs("#!/usr/bin/env node\nmodule.exports = 1;")), 1);
+    assert.strictEqual(await ask(env, cjs("module.exports = (function () { return this === undefined; })();")), false);
+  },
+};
+
+export const cjsRequiresOtherKinds = {
+  async test(_controller, env) {
+    const body = `module.exports = [require("../json"), require("../text"), require("../data") instanceof ArrayBuffer,
+      require("../wasm") instanceof WebAssembly.Module, require("./e.js")];`;
+    const wasm = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
+    const more = {
+      json: { json: { x: 1 } },
+      text: { text: "text" },
+      data: { data: new Uint8Array(1) },
+      wasm: { wasm },
+      "lib/e.js": "export const a = 1; export default { d: 2 };",
+    };
+    assert.deepStrictEqual(await ask(env, cjs(body, more)), [{ x: 1 }, "text", true, true, { d: 2 }]);
+  },
+};
+
+export const esModulesSayWhatRequireGives = {
+  async test(_controller, env) {
+    const body = "module.exports = [require('./unwrapped.js'), require('./own.js')];";
+    const more = {
+      "lib/unwrapped.js": "export const a = 1; export const __cjsUnwrapDefault = true; export default 7;",
+      "lib/own.js": "const own = 'own'; export { own as 'module.exports' }; export default 7;",
+    };
+    assert.deepStrictEqual(await ask(env, cjs(body, more)), [7, "own"]);
+  },
+};
+
+export const cjsCycles = {
+  async test(_controller, env) {
+    for (const start of ["", "module.exports = {};"]) {
+      const modules = {
+        "main.js": answer("[a.done, a.bSaw, b.aSaw]", `import a from "./a"; import b from "./b";`),
+        a: {
+          cjs: `${start} module.exports.done = false; const b = require('./b');
+            module.exports.bSaw = b.aSaw; module.exports.done = true;`,
+        },
+        b: { cjs: "const a = require('./a'); exports.aSaw = a.done;" },
+      };
+      assert.deepStrictEqual(await ask(env, modules), [true, false, false]);
+    }
+  },
+};
+
+export const cjsFailsOnce = {
+  async test(_controller, env) {
+    const body = `const seen = [];
+      for (let i = 0; i < 2; i++) try { require("./d"); } catch (e) { seen.push(e.message); }
+      module.exports = seen;`;
+    const more = { "lib/d": { cjs: "globalThis.n = (globalThis.n ?? 0) + 1; throw new Error('run ' + globalThis.n);" } };
+    assert.deepStrictEqual(await ask(env, cjs(body, more)), ["run 1", "run 1"]);
+  },
+};
+
+export const cjsRequireWithoutSpecifier = {
+  async test(_controller, env) {
+    const body = "try { require(); } catch (e) { module.exports = [e.name, e.message]; }";
+    assert.deepStrictEqual(await ask(env, cjs(body)), [
+      "TypeError",
+      "Failed to execute 'require' on 'CommonJsModuleContext': parameter 1 is not of type 'string'.",
+    ]);
+  },
+};
+
+export const cjsRequireOfTopLevelAwait = {
+  async test(_controller, env) {
+    const modules = cjs("require('./d.js');", { "lib/d.js": "await 1; export default 1;" });
+    await assert.rejects(ask(env, modules), /Top-level await in module is not permitted at this time\./);
+  },
+};
+
+export const cjsImportsDynamically = {
+  async test(_controller, env) {
+    const modules = cjs("module.exports = () => import('./e.js');", { "lib/e.js": "export default 'dynamic';" });
+    modules["main.js"] = answer("(await c()).default", `import c from "./lib/c.cjs";`);
+    assert.strictEqual(await ask(env, modules), "dynamic");
+  },
+};
+
+export const cjsErrorsNameTheirPlace = {
+  async test(_controller, env) {
+    await assert.rejects(ask(env, cjs("\n  let a = ;")), /SyntaxError: Unexpected token ';'\n {2}at lib\/c\.cjs:2:1[01]/);
+    await assert.rejects(ask(env, cjs("\n  throw new Error('boo');")), /Error: boo\n {2}at lib\/c\.cjs:2:9/);
+    await assert.rejects(ask(env, { "main.js": answer("1"), c: { cjs: "this is not" } }), /SyntaxError/);
+  },
+};
+
+export const valuesAreSharedByImporters = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer(
+        "[d === e, Object.isFrozen(d), c.data === data]",
+        `import d from "./d"; import e from "./d"; import c from "./c"; import data from "./data";`,
+      ),
+      d: { json: { a: 1 } },
+      data: { data: new Uint8Array(1) },
+      c: { cjs: "exports.data = require('./data');" },
+    };
+    assert.deepStrictEqual(await ask(env, modules), [true, false, true]);
+  },
+};
+
+export const sourcesMayBeginWithAHashbang = {
+  async test(_controller, env) {
+    assert.strictEqual(await ask(env, { "main.js": `#!/usr/bin/env node\n${answer("1")}` }), 1);
+  },
+};
+
+export const sameCodeAgainAndAgain = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("[lib.f(2), c.g(3), place()]", `import * as lib from "./lib.js"; import c from "./c";
+        function place() { try { null.x; } catch (e) { return e.stack.match(/main\\.js:\\d+/)[0]; } }`),
+      "lib.js": "export function f(n) { return [1, 2, 3].map((x) => x * n).join(); }",
+      c: { cjs: "exports.g = (n) => { class C { get v() { return n ** 2; } } return new C().v; };" },
+    };
+    for (let i = 0; i < 5; i++) {
+      assert.deepStrictEqual(await ask(env, modules), ["2,4,6", 9, "main.js:2"]);
+      const changed = { ...modules, "lib.js": modules["lib.js"].replace("3]", "4]") };
+      assert.deepStrictEqual(await ask(env, changed), ["2,4,8", 9, "main.js:2"]);
+    }
+  },
+};

@@ -181,3 +181,86 @@ export const nesting = {
     return new Response(await load(env, {}).get(request.url));
   },
 };
+
+export class Editor extends WorkerEntrypoint {
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/refuse") return new Response("not allowed", { status: 403 });
+    if (pathname === "/throw") throw new TypeError("refused");
+    if (pathname === "/redirect") return new Response(null, { status: 302, headers: { location: "/final" } });
+    if (pathname === "/stream") {
+      const upper = new TransformStream({
+        transform: (chunk, controller) =>
+          controller.enqueue(new TextEncoder().encode(new TextDecoder().decode(chunk).toUpperCase())),
+      });
+      return new Response(request.body.pipeThrough(upper), { headers: { "x-edited": "yes" } });
+    }
+    const edited = new Request(request, { headers: { ...Object.fromEntries(request.headers), "x-added": "by outbound" } });
+    return Response.json([edited.method, edited.url, edited.headers.get("x-added"), await edited.text(), this.ctx.props]);
+  }
+}
+
+const EDITED = `
+  export default {
+    async run() {
+      const results = [];
+      const get = async (url, init) => {
+        try {
+          const response = await fetch("http://away.example" + url, init);
+          results.push([response.status, response.url, response.headers.get("x-edited"), await response.text()]);
+        } catch (error) {
+          results.push([error.name, error.message]);
+        }
+      };
+      await get("/edit", { method: "POST", body: "sent" });
+      await get("/redirect");
+      await get("/redirect", { redirect: "manual" });
+      await get("/refuse");
+      await get("/throw");
+      const { readable, writable } = new IdentityTransformStream();
+      const writing = (async () => {
+        const writer = writable.getWriter();
+        for (const part of ["ab", "cd"]) await writer.write(new TextEncoder().encode(part));
+        await writer.close();
+      })();
+      await get("/stream", { method: "POST", body: readable });
+      await writing;
+      return results;
+    },
+  };
+`;
+
+export const serviceSeesAndEditsEverything = {
+  async test(_controller, env, ctx) {
+    for (const [outbound, props] of [[ctx.exports.Editor, {}], [ctx.exports.Editor({ props: { tag: 1 } }), { tag: 1 }]]) {
+      const child = env.LOADER.load({
+        compatibilityDate: "2026-03-01",
+        mainModule: "main.js",
+        modules: { "main.js": EDITED },
+        globalOutbound: outbound,
+      });
+      const edited = (method, path, body) =>
+        JSON.stringify([method, "http://away.example" + path, "by outbound", body, props]);
+      assert.deepStrictEqual(await child.getEntrypoint().run(1), [
+        [200, "http://away.example/edit", null, edited("POST", "/edit", "sent")],
+        [200, "http://away.example/final", null, edited("GET", "/final", "")],
+        [302, "http://away.example/redirect", null, ""],
+        [403, "http://away.example/refuse", null, "not allowed"],
+        ["TypeError", "refused"],
+        [200, "http://away.example/stream", "yes", "ABCD"],
+      ]);
+    }
+  },
+};
+
+export const whatIsNoServiceIsRefused = {
+  async test(_controller, env) {
+    const other = env.OUTBOUND;
+    for (const globalOutbound of [5, "text", true, {}, { fetch() {} }, () => 1, other.member, new Date()]) {
+      assert.throws(() => load(env, { globalOutbound }), {
+        name: "TypeError",
+        message: "Incorrect type for the 'globalOutbound' field on 'WorkerCode': the provided value is not of type 'Fetcher'.",
+      });
+    }
+  },
+};

@@ -191,3 +191,124 @@ export const esModuleThroughRequire = {
     assert.strictEqual(await ask(env, modules), "from esm");
   },
 };
+
+export const specifierAboveTheRoot = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1", `import "../../a.js";`), "a.js": "" };
+    await assert.rejects(ask(env, modules), /TypeError: Invalid module specifier "\.\.\/\.\.\/a\.js"\.\n\s+imported from "main\.js"\./);
+  },
+};
+
+export const dynamicImportsNameNoImporter = {
+  async test(_controller, env) {
+    const source = `export default { async ask() { try { await import("./gone.js"); } catch (e) { return e.message; } } };`;
+    assert.strictEqual(await ask(env, { "main.js": source }), 'No such module "gone.js".');
+    const modules = { "main.js": answer("c", `import c from "./c";`), c: { cjs: CATCH_REQUIRE("./lib/gone") } };
+    assert.deepStrictEqual(await ask(env, modules), ["Error", 'No such module "lib/gone".']);
+  },
+};
+
+const CATCH_REQUIRE = (specifier) =>
+  `try { require("${specifier}"); } catch (e) { module.exports = [e.name, e.message]; }`;
+
+export const namesMayStandThereOnce = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1"), "a.js": "", "./a.js": "" };
+    await assert.rejects(ask(env, modules), /Error: Module "a\.js" already added to bundle/);
+  },
+};
+
+export const bareNodeNamesComeBeforeTheBundle = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("typeof a", `import a from "assert";`), assert: { js: "export default 1;" } };
+    const flags = (date) => ({ compatibilityDate: date, compatibilityFlags: ["nodejs_compat"] });
+    assert.strictEqual(await ask(env, modules, flags("2026-03-01")), "function");
+    assert.strictEqual(await ask(env, modules, flags("2024-01-01")), "number");
+    const alone = { "main.js": answer("typeof a", `import a from "assert";`) };
+    await assert.rejects(ask(env, alone, flags("2024-01-01")), /No such module "assert"/);
+  },
+};
+
+export const importAttributesOfOldDatesAreIgnored = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("[a, (await import('./d.json', { with: { foo: 'x' } })).default]", `import a from "./d.json" with { type: "json" };`),
+      "d.json": { json: 1 },
+    };
+    assert.deepStrictEqual(await ask(env, modules, { compatibilityDate: "2025-06-15" }), [1, 1]);
+    await assert.rejects(ask(env, modules, { compatibilityDate: "2025-06-16" }), /Unrecognized import attributes specified/);
+    const empty = { "main.js": answer("a", `import a from "./d.json" with {};`), "d.json": { json: 1 } };
+    assert.strictEqual(await ask(env, empty), 1);
+  },
+};
+
+export const builtinsOfTheRuntime = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer(
+        "[typeof connect, new NonRetryableError('m').name, new NonRetryableError('m', 'N').name, typeof httpServerHandler]",
+        `import { connect } from "cloudflare:sockets"; import { NonRetryableError } from "cloudflare:workflows";
+         import { httpServerHandler } from "cloudflare:node";`,
+      ),
+    };
+    assert.deepStrictEqual(await ask(env, modules), ["function", "NonRetryableError", "N", "function"]);
+    await assert.rejects(ask(env, { "main.js": answer("1", `import "cloudflare:unknown";`) }), /No such module "cloudflare:unknown"/);
+    const noDefault = { "main.js": answer("1", `import w from "cloudflare:workers";`) };
+    await assert.rejects(ask(env, noDefault), /does not provide an export named 'default'/);
+  },
+};
+
+export const importMetaIsEmpty = {
+  async test(_controller, env) {
+    const source = answer("[typeof import.meta, Object.keys(import.meta)]");
+    assert.deepStrictEqual(await ask(env, { "main.js": source }), ["object", []]);
+  },
+};
+
+export const dynamicImportOfItself = {
+  async test(_controller, env) {
+    const source = answer("(await import('./main.js')).default === (await import('main.js')).default");
+    assert.strictEqual(await ask(env, { "main.js": source }), true);
+  },
+};
+
+export const dynamicImportOfAThrowingModule = {
+  async test(_controller, env) {
+    const attempt = "await import('./d.js').catch((e) => e.message)";
+    const modules = {
+      "main.js": answer(`[${attempt}, ${attempt}]`),
+      "d.js": "globalThis.n = (globalThis.n ?? 0) + 1; throw new Error('run ' + globalThis.n);",
+    };
+    assert.deepStrictEqual(await ask(env, modules), ["run 1", "run 1"]);
+  },
+};
+
+export const dynamicImportWithTopLevelAwait = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("(await import('./d.js')).default"),
+      "d.js": "export default await new Promise((resolve) => queueMicrotask(() => resolve('awaited')));",
+    };
+    assert.strictEqual(await ask(env, modules), "awaited");
+  },
+};
+
+export const noInputOutputBehindDynamicImport = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("[await import('./d.js').catch((e) => e.message), (await import('./clock.js')).default]"),
+      "d.js": "setTimeout(() => {}, 1);",
+      "clock.js": "export default Date.now();",
+    };
+    const [message, clock] = await ask(env, modules);
+    assert.match(message, /^Disallowed operation called within global scope/);
+    assert.strictEqual(clock, 0);
+  },
+};
+
+export const sourceImportOfAnotherKind = {
+  async test(_controller, env) {
+    const modules = { "main.js": answer("1", `import source s from "./m.js";`), "m.js": "" };
+    await assert.rejects(ask(env, modules), /SyntaxError: Source phase import not available for module: m\.js/);
+  },
+};

@@ -1,6 +1,6 @@
 // Calls on results that have not arrived yet, directly and through a Worker that only passes results on.
 import assert from "node:assert";
-import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+import { RpcStub, RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 
 const notImplemented = (name) => ({
   name: "TypeError",
@@ -211,5 +211,47 @@ export const rpcPromiseHasCatchAndFinally = {
       { name: "RangeError" },
     );
     assert.strictEqual(ran, 2);
+  },
+};
+
+export const valuesAreReadAfterTheResultArrived = {
+  async test(_controller, _env, ctx) {
+    const echo = new RpcStub((value) => value);
+    const result = echo({ a: { b: 1 } });
+    assert.strictEqual(await result.a.b, 1);
+    await result;
+    assert.strictEqual(await result.a.b, 1);
+    await assert.rejects(result.a.c.d, { message: 'The RPC receiver does not implement the method "c".' });
+    await assert.rejects(result.a(), { message: '"a" is not a function.' });
+    await assert.rejects(result(), { message: '"(this)" is not a function.' });
+    for (const value of [5, null, "text"]) {
+      const primitive = echo(value);
+      await primitive;
+      for (const use of [() => primitive.member(), () => primitive.member, () => primitive()]) {
+        await assert.rejects(async () => await use(), {
+          message: "Can't pipeline on RPC that did not return an object.",
+        });
+      }
+    }
+  },
+};
+
+export const propertiesOfADisposedPromise = {
+  async test() {
+    const make = new RpcStub(() => ({ f: () => 1 }));
+    const promise = make();
+    const { f } = promise;
+    promise[Symbol.dispose]();
+    await assert.rejects(async () => await f(), { message: "RPC promise used after being disposed." });
+  },
+};
+
+export const callMadeBeforeTheDisposalEnds = {
+  async test() {
+    const make = new RpcStub(() => ({ f: () => 1 }));
+    const promise = make();
+    const call = promise.f();
+    promise[Symbol.dispose]();
+    assert.strictEqual(await call, 1);
   },
 };

@@ -30,11 +30,12 @@ const PATCHES = {
 const CHILD = `
   import { WorkerEntrypoint, RpcTarget } from "cloudflare:workers";
   const seen = [];
+  const map = new Map([[1, 2]]);
   class Counter extends RpcTarget { #n = 0; add(n) { return this.#n += n; } }
   export default class extends WorkerEntrypoint {
     plain(a, b) { return { sum: a + b }; }
     counter() { return new Counter(); }
-    give() { return { text: "t", list: [1, 2], when: new Date(5), map: new Map([[1, 2]]) }; }
+    give() { return { text: "t", list: [1, 2], when: new Date(5), map }; }
     fail() { throw new TypeError("failed"); }
   }
   PATCH

@@ -89,3 +89,55 @@ export const missingArgument = {
     assert.throws(() => structuredClone(), { name: "TypeError" });
   },
 };
+
+export const instancesBecomePlainObjects = {
+  async test() {
+    class Node {
+      constructor(value, next) {
+        this.value = value;
+        this.next = next;
+      }
+      get double() {
+        return this.value * 2;
+      }
+    }
+    let list = null;
+    for (let value = 40; value > 0; value--) list = new Node(value, list);
+    const copy = structuredClone(list);
+    assert.strictEqual(Object.getPrototypeOf(copy), Object.prototype);
+    assert.deepStrictEqual([copy.value, copy.next.next.value, copy.double], [1, 3, undefined]);
+    const bare = Object.assign(Object.create(null), { a: 1 });
+    assert.deepStrictEqual(structuredClone(bare), { a: 1 });
+    const circle = new Node(1, null);
+    circle.next = circle;
+    const round = structuredClone(circle);
+    assert.strictEqual(round.next, round);
+  },
+};
+
+export const requestsAndResponses = {
+  async test() {
+    const request = structuredClone(new Request("http://x/path", { headers: { a: "b" } }));
+    assert.deepStrictEqual([request.url, request.headers.get("a")], ["http://x/path", "b"]);
+    assert.strictEqual(structuredClone(new Response(null, { status: 204 })).status, 204);
+    const streams = { name: "DataCloneError", message: "ReadableStream can only be serialized for RPC." };
+    assert.throws(() => structuredClone(new Response("body")), streams);
+    const withBody = new Request("http://x/", { method: "POST", body: "body" });
+    assert.throws(() => structuredClone(withBody), streams);
+    assert.strictEqual(await withBody.text(), "body");
+  },
+};
+
+export const objectsOfTheRuntimeAreRefused = {
+  async test() {
+    for (const [object, name] of [
+      [new FormData(), "FormData"], [new URL("http://x/"), "URL"], [new URLSearchParams(), "URLSearchParams"],
+      [new Event("x"), "Event"], [new TextEncoder(), "TextEncoder"],
+    ]) {
+      assert.throws(() => structuredClone({ object }), {
+        name: "DataCloneError",
+        message: `Could not serialize object of type "${name}". This type does not support serialization.`,
+      });
+    }
+  },
+};

@@ -17,6 +17,19 @@ pub enum ErrorClass {
     Dom(&'static str),
 }
 
+impl ErrorClass {
+    /// The class's name in JavaScript.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "Error",
+            Self::Type => "TypeError",
+            Self::Range => "RangeError",
+            Self::Syntax => "SyntaxError",
+            Self::Dom(name) => name,
+        }
+    }
+}
+
 /// An error that becomes a JavaScript exception of a class, with a message that guests can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsError {

@@ -18,66 +18,74 @@ function wrongType(field, type, dictionary = "WorkerCode") {
   return new TypeError(`Incorrect type for the '${field}' field on '${dictionary}': the provided value is not of type '${type}'.`);
 }
 
-// -> what natives.loaderLoad takes
+// -> what natives.loaderLoad takes. Fields are read and their types checked in the reference's order, and only then
+// what they say.
 function specify(code) {
   if ((typeof code !== "object" && typeof code !== "function") || code === null) {
     throw new TypeError("Failed to execute 'load' on 'WorkerLoader': parameter 1 is not of type 'WorkerCode'.");
   }
-  const { modules } = code;
+  const date = code.compatibilityDate;
+  const flags = optional(code.compatibilityFlags, "compatibilityFlags", strings);
+  const experimental = !!code.allowExperimental;
+  const limits = limitsOf(code.limits, "WorkerCode");
+  const main = code.mainModule;
+  const modules = code.modules;
   const short = modules === undefined && code.code !== undefined;
+  if (!short && !isObject(modules)) throw wrongType("modules", "object");
+  const env = envOf(code.env);
+  const outbound = outboundOf(code.globalOutbound);
+  const tails = optional(code.tails, "tails", fetchers);
+  const streamingTails = optional(code.streamingTails, "streamingTails", fetchers);
+
   const given = short ? natives.givenCompatibility() : [undefined, []];
-  const spec = { __proto__: null };
-  spec.allowExperimental = allowExperimental(code.allowExperimental);
-  spec.date = code.compatibilityDate === undefined && short ? given[0] : `${code.compatibilityDate}`;
-  spec.flags = code.compatibilityFlags === undefined ? given[1] : strings(code.compatibilityFlags, "compatibilityFlags");
-  natives.checkCompatibility(spec.date, spec.flags, spec.allowExperimental || inheritsExperimental(short, code));
-  spec.allowExperimental ||= inheritsExperimental(short, code);
-  if (short) {
-    spec.main = code.mainModule === undefined ? "worker.js" : `${code.mainModule}`;
-    spec.modules = [spec.main, "js or ts", `${code.code}`];
-  } else {
-    if (code.mainModule === undefined) throw wrongType("mainModule", "string");
-    spec.main = `${code.mainModule}`;
-    spec.modules = moduleList(modules, spec.main);
+  const spec = { __proto__: null, env, outbound, limits, tails };
+  spec.main = main === undefined && short ? "worker.js" : `${main}`;
+  spec.modules = short ? [spec.main, "js or ts", `${code.code}`] : moduleList(modules, spec.main);
+  spec.date = date === undefined && short ? given[0] : `${date}`;
+  spec.flags = flags ?? given[1];
+  // A child in the short form has its parent's flags, experimental ones too.
+  spec.allowExperimental = allowsExperimental(experimental) || (short && flags === undefined);
+  natives.checkCompatibility(spec.date, spec.flags, spec.allowExperimental);
+  if (streamingTails !== undefined) {
+    throw new Error(
+      spec.allowExperimental
+        ? "Streaming tail workers ('streamingTails') are not supported yet."
+        : "Streaming tail workers are experimental. You must pass the option 'allowExperimental: true' to the worker loader to use them",
+    );
   }
-  spec.env = envOf(code.env);
-  spec.outbound = outboundOf(code.globalOutbound);
-  spec.limits = limitsOf(code.limits, "WorkerCode");
-  spec.tails = tailsOf(code.tails);
-  if (code.streamingTails !== undefined && !spec.allowExperimental) {
-    throw new Error("Streaming tail workers are experimental. You must pass the option 'allowExperimental: true' to the worker loader to use them");
-  }
-  if (code.streamingTails !== undefined) throw new Error("Streaming tail workers ('streamingTails') are not supported yet.");
   return spec;
 }
 
-// A child in the short form has its parent's flags, experimental ones too.
-function inheritsExperimental(short, code) {
-  return short && code.compatibilityFlags === undefined;
+function isObject(value) {
+  return (typeof value === "object" || typeof value === "function") && value !== null && !ArrayIsArray(value);
 }
 
-function allowExperimental(value) {
-  if (value === undefined || !value) return false;
-  if (!natives.hasFlag("experimental")) {
+function optional(value, field, read) {
+  if (value === undefined) return undefined;
+  if (!ArrayIsArray(value)) throw wrongType(field, "Array");
+  return read(value);
+}
+
+function allowsExperimental(wanted) {
+  if (wanted && !natives.hasFlag("experimental")) {
     throw new Error("'allowExperimental' is only allowed when the calling worker has the 'experimental' compat flag set.");
   }
-  return true;
+  return wanted;
 }
 
-function strings(value, field) {
-  if (!ArrayIsArray(value)) throw wrongType(field, "Array");
+function strings(value) {
   const list = [];
   for (let i = 0; i < value.length; i++) ArrayPrototypePush(list, `${value[i]}`);
   return list;
 }
 
-function tailsOf(tails) {
-  if (tails === undefined) return undefined;
-  if (!ArrayIsArray(tails)) throw wrongType("tails", "Array");
+function fetchers(value) {
   const handles = [];
-  for (let i = 0; i < tails.length; i++) {
-    const state = stubs.stateOf(tails[i]);
-    if (state === undefined || state.kind !== "service") throw wrongType("tails", "Fetcher");
+  for (let i = 0; i < value.length; i++) {
+    const state = stubs.stateOf(value[i]);
+    if (state === undefined || state.kind !== "service") {
+      throw new TypeError(`Incorrect type for array element ${i}: the provided value is not of type 'Fetcher'.`);
+    }
     ArrayPrototypePush(handles, stubs.handleOf(state));
   }
   return handles;
@@ -98,7 +106,7 @@ function outboundOf(outbound) {
 
 function limitsOf(limits, dictionary) {
   if (limits === undefined || limits === null) return undefined;
-  if (typeof limits !== "object" && typeof limits !== "function") throw wrongType("limits", "DynamicWorkerLimits", dictionary);
+  if (typeof limits !== "object" && typeof limits !== "function") throw wrongType("limits", "ResourceLimits", dictionary);
   const read = {
     __proto__: null, cpuMs: unsigned(limits.cpuMs), subRequests: unsigned(limits.subRequests),
     wallMs: unsigned(limits.wallMs),
@@ -118,21 +126,23 @@ function memory(mebibytes) {
   return mebibytes;
 }
 
+// WebIDL's `[EnforceRange] unsigned long?`, with the reference's texts.
 function unsigned(value) {
-  if (value === undefined) return undefined;
-  value = +value;
-  if (!(value >= 0 && value <= 4294967295)) {
-    throw new TypeError("Value out of range. Must be less than or equal to 4294967295.");
+  if (value === undefined || value === null) return undefined;
+  value = primordials.MathTrunc(+value);
+  if (!(value > -Infinity && value < Infinity)) {
+    throw new TypeError("The value cannot be converted because it is not an integer.");
   }
-  return primordials.MathTrunc(value);
+  if (value < 0) {
+    throw new TypeError("The value cannot be converted because it is negative and this API expects a positive number.");
+  }
+  if (value > 4294967295) throw new TypeError("Value out of range. Must be less than or equal to 4294967295.");
+  return value;
 }
 
 // ---- Modules -------------------------------------------------------------------------------------------------------
 
 function moduleList(modules, main) {
-  if ((typeof modules !== "object" && typeof modules !== "function") || modules === null || ArrayIsArray(modules)) {
-    throw wrongType("modules", "object");
-  }
   const names = ObjectKeys(modules);
   if (names.length === 0) throw new TypeError("Dynamic Worker code must contain at least one module.");
   const list = [];
@@ -141,18 +151,23 @@ function moduleList(modules, main) {
 }
 
 function addModule(list, name, content, main) {
-  if (typeof content !== "object" && typeof content !== "function") return addText(list, name, `${content}`, main);
-  if (content === null) return addText(list, name, "null", main);
-  if (natives.valueKind(content) === "" && isWasmModule(content)) return void ArrayPrototypePush(list, name, "wasm", content);
+  const isDictionary = typeof content === "object" || typeof content === "function";
+  if (!isDictionary && content !== undefined) return addText(list, name, `${content}`, main);
+  if (isDictionary && natives.valueKind(content) === "" && isWasmModule(content)) {
+    return void ArrayPrototypePush(list, name, "wasm", content);
+  }
   let kind;
+  let value;
   let count = 0;
   for (let i = 0; i < KINDS.length; i++) {
-    if (content[KINDS[i]] === undefined) continue;
+    const given = content?.[KINDS[i]];
+    if (given === undefined) continue;
     kind = KINDS[i];
+    value = given;
     count++;
   }
   if (count !== 1) throw new TypeError(`${ONE_OF} Module '${name}' contained ${count} properties.`);
-  ArrayPrototypePush(list, name, kind, contentOf(name, kind, content[kind], main));
+  ArrayPrototypePush(list, name, kind, contentOf(name, kind, value, main));
 }
 
 function isWasmModule(value) {
@@ -162,12 +177,12 @@ function isWasmModule(value) {
 function contentOf(name, kind, value, main) {
   switch (kind) {
     case "json":
-      return JSONStringify(value);
+      return `${JSONStringify(value)}`;
     case "data":
-      if (!isBytes(value)) throw wrongType("data", "ArrayBuffer or ArrayBufferView", "Module");
+      if (!isBytes(value)) throw wrongType("data", "Array", "Module");
       return value;
     case "wasm":
-      if (!isBytes(value) && !isWasmModule(value)) throw wrongType("wasm", "ArrayBuffer or ArrayBufferView", "Module");
+      if (!isBytes(value) && !isWasmModule(value)) throw wrongType("wasm", "Array or WasmModuleObject", "Module");
       return value;
     case "py":
       throw pythonModule(name, main);
@@ -203,3 +218,4 @@ function pythonModule(name, main) {
 
 exports.limitsOf = limitsOf;
 exports.specify = specify;
+exports.wrongType = wrongType;

@@ -8,7 +8,7 @@
 
 const { Error, FinalizationRegistry, PromisePrototypeThen, SymbolDispose, TypeError } =
   primordials;
-const { specify, limitsOf } = require("loader/code");
+const { specify, limitsOf, wrongType } = require("loader/code");
 const { encodeEnv } = require("rpc/values");
 const stubs = require("rpc/stubs");
 const { CROSS_REQUEST } = require("web/context");
@@ -30,6 +30,9 @@ class WorkerLoader {
 
   get(name, getCode) {
     natives.requireContext();
+    if (arguments.length === 0) {
+      throw new TypeError("Failed to execute 'get' on 'WorkerLoader': parameter 1 is not of type 'string'.");
+    }
     if (typeof getCode !== "function") {
       throw new TypeError("Failed to execute 'get' on 'WorkerLoader': parameter 2 is not of type 'function'.");
     }
@@ -54,7 +57,11 @@ class WorkerLoader {
 
 // Calls back for the code in a later turn, and hands on what it gives, or why it gives nothing.
 function provide(guard, getCode) {
-  const given = PromisePrototypeThen(natives.later(), () => getCode());
+  const given = PromisePrototypeThen(natives.later(), () => {
+    const code = getCode();
+    if (code === undefined || code === null || typeof code === "object" || typeof code === "function") return code;
+    throw new TypeError("Callback returned incorrect type; expected 'Promise'");
+  });
   PromisePrototypeThen(
     PromisePrototypeThen(given, (code) => {
       if ((typeof code !== "object" && typeof code !== "function") || code === null) {
@@ -82,13 +89,9 @@ class WorkerStub {
     if (this.#context !== natives.currentContext()) throw new Error(CROSS_REQUEST("WorkerStub"));
     if (this.#handle === 0) throw new Error("WorkerStub used after being disposed.");
     const entrypoint = name === null || name === undefined ? undefined : `${name}`;
-    if (options !== undefined && options !== null && typeof options !== "object" && typeof options !== "function") {
-      throw new TypeError(
-        "Failed to execute 'getEntrypoint' on 'WorkerStub': parameter 2 is not of type 'EntrypointOptions'.",
-      );
-    }
-    const given = options ?? {};
-    const props = stubs.propsOf(given, "EntrypointOptions");
+    const given = optionsOf(options);
+    const props = given.props;
+    if (props !== undefined && !isObject(props)) throw wrongType("props", "Object", "EntrypointOptions");
     const limits = limitsOf(given.limits, "EntrypointOptions");
     const handle = encodeEnv(false, () => natives.workerEntrypoint(this.#handle, entrypoint, props, limits));
     return stubs.releaseWhenCollected(stubs.serviceFromHandle(handle, this.#context));
@@ -109,6 +112,16 @@ class WorkerStub {
     natives.release(this.#handle);
     this.#handle = 0;
   }
+}
+
+function isObject(value) {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function optionsOf(options) {
+  if (options === null || options === undefined) return {};
+  if (isObject(options)) return options;
+  throw new TypeError("Failed to execute 'getEntrypoint' on 'WorkerStub': parameter 2 is not of type 'EntrypointOptions'.");
 }
 
 defineInterface(WorkerLoader, "WorkerLoader");

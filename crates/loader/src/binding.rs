@@ -279,7 +279,7 @@ fn read_code<'s>(
         aliases: Vec::new(),
         date,
         given_flags,
-        flags: Arc::new(flags),
+        flags,
         env: EnvSource::Value(env),
         outbound,
         tails,
@@ -377,7 +377,11 @@ fn read_tails<'s>(
 fn check_compatibility<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let date = arguments::text(scope, &args, 0);
     let flags = arguments::texts(scope, args.get(1));
-    if let Err(error) = compatibility::resolve(&date, &flags, args.get(2).is_true()) {
+    let now = context::environment(scope).clock.now_ms();
+    let checked = compatibility::check_date(&date)
+        .and_then(|()| compatibility::refuse_future(&date, now))
+        .and_then(|()| compatibility::check_flags(&flags, args.get(2).is_true()));
+    if let Err(error) = checked {
         error.throw(scope);
     }
 }

@@ -1,117 +1,39 @@
-//! Compatibility dates and flags, with the reference's dates.
+//! Compatibility dates and flags, with the reference's names and dates. The table of flags is `compatibility/flags.txt`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use atoll_isolate::JsError;
 
 /// The newest compatibility date that this build knows.
-pub const NEWEST_DATE: &str = "2026-11-17";
+pub const NEWEST_DATE: &str = "2026-11-24";
 
-/// A flag: its name, the name that turns it off, the date from which it is on, whether it is experimental.
+/// A row of the table.
 struct Flag {
     on: &'static str,
-    off: &'static str,
+    off: Option<&'static str>,
+    /// The date from which it is on.
     since: Option<&'static str>,
     experimental: bool,
+    /// From a date on, it is on with any of these flags.
+    implied: Option<(Vec<&'static str>, &'static str)>,
 }
 
-const fn flag(on: &'static str, off: &'static str, since: &'static str) -> Flag {
-    Flag { on, off, since: Some(since), experimental: false }
-}
+/// All flags of the reference; those that change nothing here are accepted all the same.
+static FLAGS: LazyLock<Vec<Flag>> =
+    LazyLock::new(|| include_str!("compatibility/flags.txt").lines().filter_map(row).collect());
 
-const fn opt_in(on: &'static str, off: &'static str) -> Flag {
-    Flag { on, off, since: None, experimental: false }
+fn row(line: &'static str) -> Option<Flag> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let mut columns = line.split(' ').map(|column| (column != "-").then_some(column));
+    let (on, off, since) = (columns.next()??, columns.next()?, columns.next()?);
+    let experimental = columns.next()?.is_some();
+    let implied = columns.next()?.and_then(|column| column.split_once('@'));
+    let implied = implied.map(|(flags, date)| (flags.split(',').collect(), date));
+    Some(Flag { on, off, since, experimental, implied })
 }
-
-const fn experimental(on: &'static str, off: &'static str) -> Flag {
-    Flag { on, off, since: None, experimental: true }
-}
-
-/// Flags that the reference knows; those that change nothing here are accepted all the same.
-const FLAGS: &[Flag] = &[
-    flag("formdata_parser_supports_files", "formdata_parser_converts_files_to_strings", "2021-11-03"),
-    flag("fetch_refuses_unknown_protocols", "fetch_treats_unknown_protocols_as_http", "2021-11-10"),
-    flag("durable_object_fetch_requires_full_url", "durable_object_fetch_allows_relative_url", "2021-11-10"),
-    flag("streams_byob_reader_detaches_buffer", "streams_byob_reader_does_not_detach_buffer", "2021-11-10"),
-    flag("minimal_subrequests", "no_minimal_subrequests", "2022-04-05"),
-    flag("global_navigator", "no_global_navigator", "2022-03-21"),
-    flag("cots_on_external_fetch", "no_cots_on_external_fetch", "2022-03-08"),
-    flag("export_commonjs_default", "export_commonjs_namespace", "2022-10-31"),
-    flag("url_standard", "url_original", "2022-10-31"),
-    flag("streams_enable_constructors", "streams_disable_constructors", "2022-11-30"),
-    flag(
-        "transformstream_enable_standard_constructor",
-        "transformstream_disable_standard_constructor",
-        "2022-11-30",
-    ),
-    flag("no_substitute_null", "substitute_null", "2022-06-01"),
-    flag("capture_async_api_throws", "do_not_capture_async_api_throws", "2022-10-31"),
-    flag("dont_substitute_null_on_type_error", "substitute_null_on_type_error", "2022-06-01"),
-    flag(
-        "html_rewriter_treats_esi_include_as_void_tag",
-        "no_html_rewriter_treats_esi_include_as_void_tag",
-        "2023-01-01",
-    ),
-    flag("http_headers_getsetcookie", "no_http_headers_getsetcookie", "2023-03-01"),
-    flag("dispatch_exception_tunneling", "no_dispatch_exception_tunneling", "2023-03-08"),
-    flag("strict_compression_checks", "no_strict_compression_checks", "2023-08-01"),
-    flag("strict_crypto_checks", "no_strict_crypto_checks", "2023-08-01"),
-    flag("unwrap_custom_thenables", "no_unwrap_custom_thenables", "2024-09-01"),
-    flag("fetcher_no_get_put_delete", "fetcher_has_get_put_delete", "2024-03-26"),
-    flag("no_import_scripts", "no_no_import_scripts", "2024-03-04"),
-    flag("rpc", "no_rpc", "2024-04-03"),
-    flag("queues_json_messages", "no_queues_json_messages", "2024-03-18"),
-    flag("fetch_standard_url", "fetch_legacy_url", "2024-06-03"),
-    flag("nodejs_compat_v2", "no_nodejs_compat_v2", "2026-08-04"),
-    flag("cache_option_enabled", "cache_option_disabled", "2024-11-11"),
-    flag(
-        "handle_cross_request_promise_resolution",
-        "no_handle_cross_request_promise_resolution",
-        "2024-10-14",
-    ),
-    flag("brotli_content_encoding", "no_brotli_content_encoding", "2024-04-29"),
-    flag("set_tostring_tag", "do_not_set_tostring_tag", "2024-09-26"),
-    flag("internal_stream_byob_return_view", "internal_stream_byob_return_undefined", "2024-05-13"),
-    flag("assets_navigation_prefers_asset_serving", "assets_navigation_has_no_effect", "2025-04-01"),
-    flag("urlpattern_standard", "urlpattern_original", "2025-05-01"),
-    flag("enable_weak_ref", "disable_weak_ref", "2025-05-05"),
-    flag("navigator_language", "no_navigator_language", "2025-05-19"),
-    flag("allow_eval_during_startup", "disallow_eval_during_startup", "2025-06-01"),
-    flag("throw_on_unrecognized_import_assertion", "ignore_unrecognized_import_assertion", "2025-06-16"),
-    flag("python_workers_durable_objects", "no_python_workers_durable_objects", "2025-06-16"),
-    flag("request_cf_overrides_cache_rules", "no_request_cf_overrides_cache_rules", "2025-04-02"),
-    flag(
-        "bind_asynclocalstorage_snapshot_to_request",
-        "do_not_bind_asynclocalstorage_snapshot_to_request",
-        "2025-06-16",
-    ),
-    flag("expose_global_message_channel", "no_expose_global_message_channel", "2025-08-15"),
-    flag("enable_nodejs_http_modules", "disable_nodejs_http_modules", "2025-08-15"),
-    flag("enable_nodejs_http_server_modules", "disable_nodejs_http_server_modules", "2025-09-01"),
-    flag("nodejs_zlib", "no_nodejs_zlib", "2024-09-23"),
-    flag("enable_ctx_exports", "disable_ctx_exports", "2025-11-17"),
-    flag("rpc_params_dup_stubs", "rpc_params_transfer_stubs", "2026-01-20"),
-    flag("enhanced_error_serialization", "legacy_error_serialization", "2026-04-21"),
-    opt_in("nodejs_compat", "no_nodejs_compat"),
-    opt_in("nodejs_als", "no_nodejs_als"),
-    opt_in("nodejs_compat_populate_process_env", "nodejs_compat_do_not_populate_process_env"),
-    opt_in("js_rpc", "no_js_rpc"),
-    opt_in("new_module_registry", "legacy_module_registry"),
-    opt_in("global_fetch_strictly_public", "global_fetch_private_origin"),
-    opt_in("python_workers", "no_python_workers"),
-    opt_in("disable_python_external_sdk", "enable_python_external_sdk"),
-    opt_in("enable_request_signal", "disable_request_signal"),
-    opt_in("request_signal_passthrough", "no_request_signal_passthrough"),
-    opt_in("disable_importable_env", "enable_importable_env"),
-    experimental("experimental", "no_experimental"),
-    experimental("enable_abortsignal_rpc", "no_abortsignal_rpc"),
-    experimental("enable_web_file_system", "disable_web_file_system"),
-    experimental("allow_insecure_inefficient_logged_eval", "no_allow_insecure_inefficient_logged_eval"),
-    experimental("precise_timers", "no_precise_timers"),
-    experimental("unsupported_process_actual_platform", "no_unsupported_process_actual_platform"),
-    experimental("workflows_step_rollback", "no_workflows_step_rollback"),
-    experimental("service_binding_extra_handlers", "service_binding_no_extra_handlers"),
-    experimental("durable_object_rename", "no_durable_object_rename"),
-    experimental("webgpu", "no_webgpu"),
-];
 
 /// Whether this is a date in the reference's sense: `YYYY-MM-DD`, year 2xxx, month 1-12, day 1-31.
 fn is_date(text: &str) -> bool {
@@ -128,11 +50,40 @@ fn is_date(text: &str) -> bool {
         && (1..=31).contains(&number(8..10))
 }
 
-/// The flags that are on for a date and a list of flags.
+/// The day of a moment (milliseconds since 1970-01-01T00:00:00Z) in UTC, as `YYYY-MM-DD`.
+fn day_of(now_ms: f64) -> String {
+    // Years are counted from March, so that the leap day is a year's last.
+    let days = (now_ms / 86_400_000.0).floor() as i64 + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Refuses a date that has not come yet. `now_ms`: milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Errors
-/// The reference's texts, for the first problem.
-pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result<Vec<String>, JsError> {
+/// The reference's text.
+pub fn refuse_future(date: &str, now_ms: f64) -> Result<(), JsError> {
+    let today = day_of(now_ms);
+    if date <= today.as_str() {
+        return Ok(());
+    }
+    Err(JsError::error(format!(
+        "Can't set compatibility date in the future: \"{date}\". Today's date (UTC) is \"{today}\"."
+    )))
+}
+
+/// Checks a date by its form and against the newest that this build knows.
+///
+/// # Errors
+/// The reference's texts.
+pub fn check_date(date: &str) -> Result<(), JsError> {
     if !is_date(date) {
         return Err(JsError::error(format!("Invalid compatibility date: {date}")));
     }
@@ -142,17 +93,25 @@ pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result
              is \"{NEWEST_DATE}\"."
         )));
     }
+    Ok(())
+}
+
+/// Checks a list of flags.
+///
+/// # Errors
+/// The reference's texts, for the first problem.
+pub fn check_flags(flags: &[String], allow_experimental: bool) -> Result<(), JsError> {
     for (index, name) in flags.iter().enumerate() {
-        let Some(known) = FLAGS.iter().find(|f| f.on == name || f.off == name) else {
+        let Some(known) = FLAGS.iter().find(|f| f.on == name || f.off == Some(name)) else {
             return Err(JsError::error(format!("No such compatibility flag: {name}")));
         };
         if flags[..index].contains(name) {
             return Err(JsError::error(format!("Compatibility flag specified multiple times: {name}")));
         }
-        if known.on == name && flags.iter().any(|f| f == known.off) {
+        if let Some(off) = known.off.filter(|off| known.on == name && flags.iter().any(|f| f == off)) {
             return Err(JsError::error(format!(
-                "Compatibility flags are mutually contradictory: {} vs {}",
-                known.on, known.off
+                "Compatibility flags are mutually contradictory: {} vs {off}",
+                known.on
             )));
         }
         if known.experimental && known.on == name && !allow_experimental {
@@ -162,9 +121,56 @@ pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result
             )));
         }
     }
+    Ok(())
+}
+
+/// The flags that are on for a date and a list of flags.
+///
+/// # Errors
+/// The reference's texts, for the first problem.
+pub fn resolve(date: &str, flags: &[String], allow_experimental: bool) -> Result<Arc<Vec<String>>, JsError> {
+    check_date(date)?;
+    check_flags(flags, allow_experimental)?;
+    let key = (date.to_owned(), flags.to_vec());
+    let mut resolved = RESOLVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(on) = resolved.get(&key) {
+        return Ok(on.clone());
+    }
+    if resolved.len() >= MOST_RESOLVED {
+        resolved.clear();
+    }
+    let on = Arc::new(all_on(date, flags));
+    resolved.insert(key, on.clone());
+    Ok(on)
+}
+
+type Resolved = HashMap<(String, Vec<String>), Arc<Vec<String>>>;
+
+/// Answers that were given: children of one parent mostly have the same date and flags.
+static RESOLVED: LazyLock<Mutex<Resolved>> = LazyLock::new(Mutex::default);
+const MOST_RESOLVED: usize = 256;
+
+fn all_on(date: &str, flags: &[String]) -> Vec<String> {
     let given = |name: &str| flags.iter().any(|f| f == name);
-    let on = FLAGS.iter().filter(|f| given(f.on) || (f.since.is_some_and(|s| s <= date) && !given(f.off)));
-    Ok(on.map(|f| f.on.to_owned()).collect())
+    let refused = |flag: &Flag| flag.off.is_some_and(given);
+    let dated = |flag: &Flag| flag.since.is_some_and(|since| since <= date);
+    let mut on: Vec<&str> =
+        FLAGS.iter().filter(|f| given(f.on) || (dated(f) && !refused(f))).map(|f| f.on).collect();
+    let mut known: HashSet<&str> = on.iter().copied().collect();
+    // What is implied can imply further flags.
+    loop {
+        let implied = |flag: &&Flag| {
+            let Some((by, since)) = &flag.implied else { return false };
+            let free = !known.contains(flag.on) && !refused(flag);
+            free && *since <= date && by.iter().any(|f| known.contains(f))
+        };
+        let more: Vec<&str> = FLAGS.iter().filter(implied).map(|f| f.on).collect();
+        if more.is_empty() {
+            return on.into_iter().map(str::to_owned).collect();
+        }
+        known.extend(&more);
+        on.extend(more);
+    }
 }
 
 #[cfg(test)]
@@ -201,6 +207,70 @@ mod tests {
         );
         assert!(
             error("2999-01-01", &[]).starts_with("This Worker requires compatibility date \"2999-01-01\"")
+        );
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_whole() {
+        let lines = include_str!("compatibility/flags.txt").lines().filter(|l| !l.starts_with('#')).count();
+        assert_eq!(FLAGS.len(), lines);
+        let mut names = HashSet::new();
+        for flag in FLAGS.iter() {
+            assert!(names.insert(flag.on) && flag.off.is_none_or(|off| names.insert(off)), "{}", flag.on);
+            assert!(flag.since.is_none_or(is_date), "{}", flag.on);
+        }
+        for (by, since) in FLAGS.iter().filter_map(|f| f.implied.as_ref()) {
+            assert!(is_date(since) && by.iter().all(|name| names.contains(name)));
+        }
+    }
+
+    #[test]
+    fn flags_imply_others_from_a_date_on() {
+        let on = |date: &str, names: &[&str], flag: &str| {
+            resolve(date, &flags(names), false).unwrap().contains(&flag.to_owned())
+        };
+        assert!(!on("2024-09-22", &["nodejs_compat"], "nodejs_compat_v2"));
+        assert!(on("2024-09-23", &["nodejs_compat"], "nodejs_compat_v2"));
+        assert!(!on("2024-09-23", &["nodejs_compat", "no_nodejs_compat_v2"], "nodejs_compat_v2"));
+        assert!(!on("2026-01-01", &[], "nodejs_compat_v2"));
+        // By way of `enable_nodejs_http_modules`, which `nodejs_compat` implies.
+        assert!(on("2025-09-01", &["nodejs_compat"], "enable_nodejs_http_server_modules"));
+    }
+
+    #[test]
+    fn what_concerns_the_loader_has_the_references_dates() {
+        for (flag, date) in [
+            ("rpc", "2024-04-03"),
+            ("fetcher_no_get_put_delete", "2024-03-26"),
+            ("allow_eval_during_startup", "2025-06-01"),
+            ("throw_on_unrecognized_import_assertion", "2025-06-16"),
+            ("enable_ctx_exports", "2025-11-17"),
+            ("rpc_params_dup_stubs", "2026-01-20"),
+            ("require_returns_default_export", "2026-01-22"),
+            ("enhanced_error_serialization", "2026-04-21"),
+            ("nodejs_compat", "2026-08-04"),
+            ("new_module_registry", "2026-11-17"),
+        ] {
+            let on = |date: &str| resolve(date, &[], false).unwrap().contains(&flag.to_owned());
+            let day_before = day_of((days_since_1970(date) - 1) as f64 * 86_400_000.0);
+            assert!(on(date) && !on(&day_before), "{flag}");
+        }
+    }
+
+    fn days_since_1970(date: &str) -> i64 {
+        (0..30_000).find(|days| day_of(*days as f64 * 86_400_000.0) == date).unwrap()
+    }
+
+    #[test]
+    fn days_and_the_future() {
+        assert_eq!(day_of(0.0), "1970-01-01");
+        assert_eq!(day_of(951_782_400_000.0), "2000-02-29");
+        assert_eq!(day_of(951_868_799_999.0), "2000-02-29");
+        assert_eq!(day_of(1_798_761_599_999.0), "2026-12-31");
+        assert!(refuse_future("2026-12-31", 1_798_761_599_999.0).is_ok());
+        assert_eq!(
+            refuse_future("2027-01-01", 1_798_761_599_999.0).unwrap_err().message,
+            "Can't set compatibility date in the future: \"2027-01-01\". Today's date (UTC) is \"2026-12-31\"."
         );
     }
 }

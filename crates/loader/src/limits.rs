@@ -127,4 +127,10 @@ pub const TABLE: &[Limit] = &[
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),
     row("requests waiting for a start", "10,000 for each Worker", LoweredBy::Nobody, "the request fails"),
+    row(
+        "code cache",
+        "64 MiB of JavaScript and 64 MiB of Wasm in a process; 4 MiB and 32 MiB an entry",
+        LoweredBy::Nobody,
+        "the entries that were not used for longest go; larger ones are not kept",
+    ),
 ];

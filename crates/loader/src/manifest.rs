@@ -22,11 +22,13 @@ const SCRIPTS: &[Script] = &[
     script!("loader", "worker", eager),
     script!("loader", "loader"),
     script!("loader", "code"),
-    script!("loader", "sockets-module"),
     script!("loader", "trace"),
     script!("loader", "tracing"),
     script!("loader", "workers-module"),
+    script!("loader", "sockets-module"),
+    script!("loader", "email-module"),
     script!("loader", "workflows-module"),
+    script!("loader", "node-module"),
 ];
 
 const fn builtin(specifier: &'static str, script: &'static str, default: Option<&'static str>) -> Builtin {
@@ -37,7 +39,9 @@ const fn builtin(specifier: &'static str, script: &'static str, default: Option<
 pub(crate) const BUILTINS: &[Builtin] = &[
     builtin("cloudflare:workers", "loader/workers-module", None),
     builtin("cloudflare:sockets", "loader/sockets-module", None),
+    builtin("cloudflare:email", "loader/email-module", None),
     builtin("cloudflare:workflows", "loader/workflows-module", None),
+    builtin("cloudflare:node", "loader/node-module", None),
 ];
 
 /// Built-ins under `nodejs_compat`.

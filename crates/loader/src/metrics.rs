@@ -342,6 +342,7 @@ fn write_engine(page: &mut Page, runtime: &Runtime) {
     let pool = &runtime.pool;
     let (made, missed) = pool.figures();
     let memory = atoll_isolate::memory::figures();
+    let cache = atoll_isolate::modules::cache::figures();
     let rows: &[(&'static str, Kind, &str, f64)] = &[
         (
             "lanes",
@@ -366,6 +367,27 @@ fn write_engine(page: &mut Page, runtime: &Runtime) {
             Kind::Counter,
             "Isolates that were ended because the process was short of memory.",
             memory.ended as f64,
+        ),
+        ("code_cache_entries", Kind::Gauge, "Sources in the code cache.", cache.entries as f64),
+        ("code_cache_bytes", Kind::Gauge, "Bytes of the code cache.", cache.bytes as f64),
+        ("code_cache_hits_total", Kind::Counter, "Sources found in the code cache.", cache.hits as f64),
+        (
+            "code_cache_misses_total",
+            Kind::Counter,
+            "Sources not found in the code cache.",
+            cache.misses as f64,
+        ),
+        (
+            "code_cache_evictions_total",
+            Kind::Counter,
+            "Entries of the code cache that made room for others.",
+            cache.evicted as f64,
+        ),
+        (
+            "code_cache_rejections_total",
+            Kind::Counter,
+            "Entries of the code cache that V8 refused.",
+            cache.rejected as f64,
         ),
     ];
     for (name, kind, help, value) in rows {

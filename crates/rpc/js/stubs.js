@@ -153,7 +153,7 @@ function sendOnPromise(root, path, args, result) {
 
 // As if it had been called where the value came from.
 function remoteError(error) {
-  const { decodeError, encodeError } = require("web/clone");
+  const { decodeError, encodeError } = require("web/errors");
   const parts = encodeError(error);
   throw decodeError(parts[0], parts[1], parts[2], parts[3], true);
 }
@@ -452,8 +452,8 @@ class LoopbackState extends ServiceState {
     return LoopbackServiceStub.prototype;
   }
   apply(target, _this, args) {
-    const options = args[0];
-    if ((typeof options !== "object" && typeof options !== "function") || options === null) {
+    const options = args[0] ?? {};
+    if (args.length === 0 || (typeof options !== "object" && typeof options !== "function")) {
       throw new TypeError(
         "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
       );

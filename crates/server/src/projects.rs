@@ -176,7 +176,7 @@ impl Projects {
             aliases: gathered.aliases,
             date: project.compatibility_date.clone(),
             given_flags: project.compatibility_flags.clone(),
-            flags: Arc::new(flags),
+            flags,
             env: EnvSource::Bindings(self.bindings(project)?),
             outbound: self.outbound(project, worker)?,
             tails: Vec::new(),

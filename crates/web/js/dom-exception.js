@@ -91,7 +91,6 @@ class DOMException {
 
   static {
     exports.isDOMException = (value) => typeof value === "object" && value !== null && #name in value;
-    clones.setDOMExceptionPrototype(DOMException.prototype);
     clones.register(DOMException.prototype, {
       __proto__: null,
       kind: "DOMException",

@@ -114,7 +114,7 @@ pub fn error_value<'s>(scope: &mut v8::PinScope<'s, '_>, error: RemoteError) -> 
     };
     let properties = properties.unwrap_or_else(|| v8::undefined(scope).into());
     let arguments = [name.into(), message.into(), dom.into(), properties, remote.into()];
-    match realm::call(scope, "web/clone", "decodeError", &arguments) {
+    match realm::call(scope, "web/errors", "decodeError", &arguments) {
         Some(value) => value,
         None => v8::Exception::error(scope, fallback),
     }
@@ -123,7 +123,7 @@ pub fn error_value<'s>(scope: &mut v8::PinScope<'s, '_>, error: RemoteError) -> 
 /// What crosses of an exception.
 pub fn error_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) -> RemoteError {
     v8::tc_scope!(let scope, scope);
-    let described = realm::call(scope, "web/clone", "encodeError", &[exception]);
+    let described = realm::call(scope, "web/errors", "encodeError", &[exception]);
     let Some(parts) = described.and_then(|d| v8::Local::<v8::Array>::try_from(d).ok()) else {
         return RemoteError::error("An exception that cannot be described.");
     };

@@ -52,6 +52,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "crypto"),
     script!("web", "dom-exception"),
     script!("web", "encoding"),
+    script!("web", "errors"),
     script!("web", "events"),
     script!("web", "form-data"),
     script!("web", "inspect"),

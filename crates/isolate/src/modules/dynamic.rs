@@ -1,8 +1,8 @@
 //! `import()` and `import.source()` while a Worker runs. Module code is evaluated outside of any I/O context, also
 //! when a request's handler imports it.
 
-use super::{evaluate, link, map, refuse};
-use crate::error::JsError;
+use super::registry::Way;
+use super::{evaluate, link, map};
 
 /// V8's callback for `import(specifier)`.
 pub(super) fn import<'s>(
@@ -80,12 +80,10 @@ fn find(
     specifier: v8::Local<v8::String>,
     attributes: v8::Local<v8::FixedArray>,
 ) -> Option<usize> {
-    if attributes.length() > 0 && map(scope).refuse_attributes {
-        return refuse(scope, &JsError::error("Unrecognized import attributes specified"));
-    }
     let importer = resource.to_rust_string_lossy(scope);
     let specifier = specifier.to_rust_string_lossy(scope);
-    link::find(scope, &specifier, &importer)
+    let attributes = link::attributes_of(scope, attributes, 2);
+    link::find_with(scope, Way::Dynamic, &specifier, &importer, &attributes)
 }
 
 /// A promise that `body` settles; an exception in it rejects the promise.

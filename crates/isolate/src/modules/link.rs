@@ -1,93 +1,10 @@
-//! Compiling modules and answering V8 when it links them.
+//! Finding modules, and answering V8 when it links and evaluates them.
 
-use super::{Builtin, Kind, ModuleSource, Translate, commonjs, map, origin, refuse, resolve as path};
+use super::registry::Way;
+use super::{Kind, builtins, commonjs, compile, map, refuse};
 use crate::error::{JsError, string};
-use crate::{arguments, realm};
 
-/// Compiles one module of the bundle into the map. None: an exception is pending.
-pub(super) fn compile(scope: &mut v8::PinScope<'_, '_>, name: &str, source: &ModuleSource) -> Option<()> {
-    match source {
-        ModuleSource::Esm(text) => {
-            let module = compile_esm(scope, name, text)?;
-            register(scope, name, Kind::Esm, module);
-        }
-        ModuleSource::Translated(text, translate) => {
-            let text = translated(scope, name, text, *translate)?;
-            let module = compile_esm(scope, name, &text)?;
-            register(scope, name, Kind::Esm, module);
-        }
-        ModuleSource::Either(text, translate) => {
-            let plain = {
-                v8::tc_scope!(let scope, scope);
-                compile_esm(scope, name, text)
-            };
-            let module = match plain {
-                Some(module) => module,
-                None => {
-                    let text = translated(scope, name, text, *translate)?;
-                    compile_esm(scope, name, &text)?
-                }
-            };
-            register(scope, name, Kind::Esm, module);
-        }
-        ModuleSource::CommonJs(source) => {
-            commonjs::compile(scope, name, source)?;
-            synthetic(scope, name, Kind::CommonJs { source: source.clone(), object: None }, &["default"]);
-        }
-        ModuleSource::Text(text) => {
-            let value = v8::String::new(scope, text)?;
-            value_module(scope, name, value.into());
-        }
-        ModuleSource::Data(bytes) => {
-            let value = arguments::array_buffer(scope, bytes);
-            value_module(scope, name, value.into());
-        }
-        ModuleSource::Json(text) => {
-            let text = v8::String::new(scope, text)?;
-            let value = v8::json::parse(scope, text)?;
-            value_module(scope, name, value);
-        }
-        ModuleSource::Wasm(bytes) => {
-            let value = v8::WasmModuleObject::compile(scope, bytes)?;
-            value_module(scope, name, value.into());
-        }
-        ModuleSource::CompiledWasm(compiled) => {
-            let value = v8::WasmModuleObject::from_compiled_module(scope, compiled)?;
-            value_module(scope, name, value.into());
-        }
-    }
-    Some(())
-}
-
-fn compile_esm<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    name: &str,
-    text: &str,
-) -> Option<v8::Local<'s, v8::Module>> {
-    let text = v8::String::new(scope, text)?;
-    let origin = origin(scope, name, true);
-    let mut source = v8::script_compiler::Source::new(text, Some(&origin));
-    v8::script_compiler::compile_module(scope, &mut source)
-}
-
-fn translated(
-    scope: &mut v8::PinScope<'_, '_>,
-    name: &str,
-    text: &str,
-    translate: Translate,
-) -> Option<String> {
-    match translate(name, text) {
-        Ok(text) => Some(text),
-        Err(message) => refuse(scope, &JsError { class: crate::ErrorClass::Syntax, message }),
-    }
-}
-
-fn value_module(scope: &mut v8::PinScope<'_, '_>, name: &str, value: v8::Local<v8::Value>) {
-    let value = v8::Global::new(scope, value);
-    synthetic(scope, name, Kind::Value(value), &["default"]);
-}
-
-fn register(
+pub(super) fn register(
     scope: &mut v8::PinScope<'_, '_>,
     name: &str,
     kind: Kind,
@@ -98,7 +15,7 @@ fn register(
     map(scope).add(name, kind, hash, module)
 }
 
-fn synthetic(scope: &mut v8::PinScope<'_, '_>, name: &str, kind: Kind, exports: &[&str]) -> usize {
+pub(super) fn synthetic(scope: &mut v8::PinScope<'_, '_>, name: &str, kind: Kind, exports: &[&str]) -> usize {
     let exports: Vec<_> = exports.iter().map(|e| string(scope, e)).collect();
     let key = string(scope, name);
     let module = v8::Module::create_synthetic_module(scope, key, &exports, evaluate_synthetic);
@@ -106,55 +23,71 @@ fn synthetic(scope: &mut v8::PinScope<'_, '_>, name: &str, kind: Kind, exports: 
 }
 
 /// Index of the module that `specifier` means in `importer`. None: an exception is pending.
-pub(super) fn find(scope: &mut v8::PinScope<'_, '_>, specifier: &str, importer: &str) -> Option<usize> {
-    let name = path::resolve(specifier, importer);
+pub(super) fn find(
+    scope: &mut v8::PinScope<'_, '_>,
+    way: Way,
+    specifier: &str,
+    importer: &str,
+) -> Option<usize> {
+    let registry = map(scope).registry;
+    let node = format!("node:{specifier}");
+    let name = if map(scope).bare_node_names && builtins::find(scope, &node).is_some() {
+        node
+    } else {
+        match registry.resolve(specifier, importer) {
+            Ok(name) => name,
+            Err(error) => return refuse(scope, &error),
+        }
+    };
+    let source = registry.source_of(&name);
+    let rest = &name[source.len()..];
+    let source = map(scope).aliases.get(source).cloned().unwrap_or_else(|| source.to_owned());
+    let name = format!("{source}{rest}");
     if let Some(index) = map(scope).by_name.get(&name) {
         return Some(*index);
     }
-    let known = |n: &str, map: &super::ModuleMap| map.builtins.iter().find(|b| b.specifier == n).copied();
-    let builtin = {
-        let map = map(scope);
-        known(&name, map).or_else(|| known(&format!("node:{specifier}"), map))
+    if map(scope).sources.contains_key(&source) {
+        return compile::instantiate(scope, &name, &source);
+    }
+    match builtins::find(scope, &name) {
+        Some(builtin) => builtins::add(scope, builtin),
+        None => refuse(scope, &registry.missing(way, &name, specifier, importer)),
+    }
+}
+
+/// Like [`find`], for what an `import` says: attributes are (key, value).
+pub(super) fn find_with(
+    scope: &mut v8::PinScope<'_, '_>,
+    way: Way,
+    specifier: &str,
+    importer: &str,
+    attributes: &[(String, String)],
+) -> Option<usize> {
+    let must_be_json = match map(scope).registry.check_attributes(attributes) {
+        Ok(must_be_json) => must_be_json,
+        Err(error) => return refuse(scope, &error),
     };
-    match builtin {
-        Some(builtin) => match map(scope).by_name.get(builtin.specifier) {
-            Some(index) => Some(*index),
-            None => add_builtin(scope, builtin),
-        },
-        None => refuse(
+    let index = find(scope, way, specifier, importer)?;
+    if must_be_json && !matches!(map(scope).records[index].kind, Kind::Value { is_json: true, .. }) {
+        return refuse(
             scope,
-            &JsError::error(format!("No such module \"{name}\".\n  imported from \"{importer}\"")),
-        ),
+            &JsError::type_error(format!("Module \"{specifier}\" is not of type \"json\"")),
+        );
     }
+    Some(index)
 }
 
-fn add_builtin(scope: &mut v8::PinScope<'_, '_>, builtin: Builtin) -> Option<usize> {
-    let exports = load_builtin(scope, builtin)?;
-    let mut names = own_names(scope, exports);
-    if builtin.default.is_some() && !names.iter().any(|n| n == "default") {
-        names.push("default".into());
-    }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    Some(synthetic(scope, builtin.specifier, Kind::Builtin(builtin), &names))
-}
-
-fn load_builtin<'s>(scope: &mut v8::PinScope<'s, '_>, builtin: Builtin) -> Option<v8::Local<'s, v8::Object>> {
-    let exports = match realm::load(scope, builtin.script) {
-        Ok(exports) => exports,
-        Err(error) => return refuse(scope, &JsError::error(error)),
+/// Import attributes as V8 gives them: key, value, and with declarations (`step` 3) the place.
+pub(super) fn attributes_of(
+    scope: &mut v8::PinScope<'_, '_>,
+    attributes: v8::Local<v8::FixedArray>,
+    step: usize,
+) -> Vec<(String, String)> {
+    let text = |scope: &mut v8::PinScope<'_, '_>, index| {
+        let text = attributes.get(scope, index).and_then(|data| v8::Local::<v8::Value>::try_from(data).ok());
+        text.map(|text| text.to_rust_string_lossy(scope)).unwrap_or_default()
     };
-    match builtin.default {
-        Some(name) => {
-            let key = string(scope, name);
-            v8::Local::<v8::Object>::try_from(exports.get(scope, key.into())?).ok()
-        }
-        None => Some(exports),
-    }
-}
-
-fn own_names(scope: &mut v8::PinScope<'_, '_>, object: v8::Local<v8::Object>) -> Vec<String> {
-    let names = object.get_own_property_names(scope, v8::GetPropertyNamesArgs::default());
-    names.map(|names| arguments::texts(scope, names.into())).unwrap_or_default()
+    (0..attributes.length()).step_by(step).map(|i| (text(scope, i), text(scope, i + 1))).collect()
 }
 
 fn import<'s>(
@@ -163,15 +96,13 @@ fn import<'s>(
     attributes: v8::Local<'s, v8::FixedArray>,
     referrer: v8::Local<'s, v8::Module>,
 ) -> Option<usize> {
-    if attributes.length() > 0 && map(scope).refuse_attributes {
-        return refuse(scope, &JsError::error("Unrecognized import attributes specified"));
-    }
     let importer = record_of(scope, referrer).map(|i| map(scope).records[i].name.clone()).unwrap_or_default();
     let specifier = specifier.to_rust_string_lossy(scope);
-    find(scope, &specifier, &importer)
+    let attributes = attributes_of(scope, attributes, 3);
+    find_with(scope, Way::Static, &specifier, &importer, &attributes)
 }
 
-fn record_of(scope: &mut v8::PinScope<'_, '_>, module: v8::Local<v8::Module>) -> Option<usize> {
+pub(super) fn record_of(scope: &mut v8::PinScope<'_, '_>, module: v8::Local<v8::Module>) -> Option<usize> {
     let candidates = map(scope).by_hash.get(&module.get_identity_hash().get())?.clone();
     candidates.into_iter().find(|index| {
         let candidate = map(scope).records[*index].module.clone();
@@ -213,7 +144,7 @@ pub(super) fn source_object<'s>(
     let record = &map(scope).records[index];
     let name = record.name.clone();
     let value = match &record.kind {
-        Kind::Value(value) => Some(value.clone()),
+        Kind::Value { value, .. } => Some(value.clone()),
         _ => None,
     };
     let value = value.map(|v| v8::Local::new(scope, v)).filter(|v| v.is_wasm_module_object());
@@ -242,18 +173,7 @@ fn evaluate_synthetic<'s>(
         _ => None,
     };
     match builtin {
-        Some(builtin) => {
-            let exports = load_builtin(scope, builtin)?;
-            let names = own_names(scope, exports);
-            if builtin.default.is_some() {
-                export(scope, module, "default", exports.into())?;
-            }
-            for name in names.into_iter().filter(|n| n != "default" || builtin.default.is_none()) {
-                let key = string(scope, &name);
-                let value = exports.get(scope, key.into())?;
-                export(scope, module, &name, value)?;
-            }
-        }
+        Some(builtin) => builtins::export_all(scope, module, builtin)?,
         None => {
             let value = default_export(scope, index)?;
             export(scope, module, "default", value)?;
@@ -265,7 +185,7 @@ fn evaluate_synthetic<'s>(
     Some(resolver.get_promise(scope).into())
 }
 
-fn export<'s>(
+pub(super) fn export<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     module: v8::Local<'s, v8::Module>,
     name: &str,
@@ -280,7 +200,7 @@ pub(super) fn default_export<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     index: usize,
 ) -> Option<v8::Local<'s, v8::Value>> {
-    if let Kind::Value(value) = &map(scope).records[index].kind {
+    if let Kind::Value { value, .. } = &map(scope).records[index].kind {
         let value = value.clone();
         return Some(v8::Local::new(scope, value));
     }

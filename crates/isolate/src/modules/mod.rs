@@ -1,20 +1,29 @@
 //! A Worker's modules: its bundle compiled, linked and evaluated, `import()` while it runs.
 //!
-//! Names are slash paths. A specifier is resolved against the folder of the importing module, with path arithmetic
-//! and nothing else: no extension guessing, no `index.js`, no network. The bundle comes first, then the built-ins
-//! that the Worker's compatibility flags give it.
+//! There are two registries, which differ in how modules are named: by paths or by URLs ([`Registry`]). In both there is
+//! no extension guessing, no `index.js`, no network. The bundle comes first, then the built-ins that the Worker's
+//! compatibility flags give it. A text that was compiled before in this process compiles from [`cache`].
 
+pub mod cache;
+
+mod builtins;
 mod commonjs;
+mod compile;
 mod dynamic;
 mod link;
-mod resolve;
+mod paths;
+mod registry;
+mod urls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{ExceptionReport, JsError, string};
 
-pub use resolve::normalise;
+pub use builtins::Builtin;
+pub use compile::{has_code_to_keep, keep_code};
+pub use paths::normalise;
+pub use registry::Registry;
 
 /// What a module is made of.
 pub enum ModuleSource {
@@ -38,20 +47,14 @@ pub enum ModuleSource {
     CompiledWasm(v8::CompiledWasmModule),
 }
 
+impl ModuleSource {
+    fn is_esm(&self) -> bool {
+        matches!(self, Self::Esm(_) | Self::Translated(..) | Self::Either(..))
+    }
+}
+
 /// Translates a module (name, text) to JavaScript; an error is a message with the place.
 pub type Translate = fn(&str, &str) -> Result<String, String>;
-
-/// A module that the runtime itself provides.
-#[derive(Debug, Clone, Copy)]
-pub struct Builtin {
-    /// Its full specifier, for example `cloudflare:workers`.
-    pub specifier: &'static str,
-    /// The runtime script whose exports it has.
-    pub script: &'static str,
-    /// The export of the script that is the default export, and whose members are the named ones; none: the script's
-    /// exports are the named ones, and there is no default.
-    pub default: Option<&'static str>,
-}
 
 /// What a Worker is started from.
 pub struct Bundle {
@@ -63,25 +66,21 @@ pub struct Bundle {
     pub aliases: Vec<(String, String)>,
     /// Built-ins that may be imported.
     pub builtins: Vec<Builtin>,
-    /// Whether import attributes are an error (compatibility date 2025-06-16 and later) or ignored.
-    pub refuse_attributes: bool,
+    /// Whether `node:` may be left out.
+    pub bare_node_names: bool,
+    /// How modules are named.
+    pub registry: Registry,
 }
 
 /// Why a Worker did not start.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StartError {
-    /// The main module is not in the bundle.
-    #[error("Main module name is not present in bundle.")]
-    NoMain,
-    /// The main module is of another kind.
-    #[error("Main module must be an ES module.")]
-    MainNotEsm,
+    /// The bundle itself is wrong: no main module, one of another kind, a name that is there twice.
+    #[error("{}: {}", .0.class.name(), .0.message)]
+    Refused(JsError),
     /// A module does not compile or link, or its top level threw.
     #[error("{}", .0.to_text())]
     Exception(ExceptionReport),
-    /// Top-level `await` on something that only I/O could settle.
-    #[error("Top-level await in module is unsettled.")]
-    Unsettled,
     /// The heap or CPU limit of start-up was reached.
     #[error("Worker exceeded a limit during start-up.")]
     Terminated,
@@ -96,24 +95,50 @@ struct Record {
 
 enum Kind {
     Esm,
-    CommonJs {
-        source: String,
-        object: Option<v8::Global<v8::Object>>,
-    },
+    CommonJs(commonjs::State),
     /// A value that is the default export: text, data, JSON, Wasm.
-    Value(v8::Global<v8::Value>),
+    Value {
+        value: v8::Global<v8::Value>,
+        is_json: bool,
+    },
     Builtin(Builtin),
 }
 
 /// The module map; lives in the isolate's slot.
-#[derive(Default)]
 pub(crate) struct ModuleMap {
     records: Vec<Record>,
     by_name: HashMap<String, usize>,
     by_hash: HashMap<i32, Vec<usize>>,
+    /// What is compiled when it is first imported, by name.
+    sources: HashMap<String, compile::Stored>,
+    aliases: HashMap<String, String>,
     builtins: Vec<Builtin>,
-    refuse_attributes: bool,
+    bare_node_names: bool,
+    registry: Registry,
+    main: String,
+    /// Compiled code whose cache entries are to be made.
+    to_keep: Vec<(cache::Claim, compile::Compiled)>,
+    started: bool,
     around: Option<Around>,
+}
+
+impl Default for ModuleMap {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            by_name: HashMap::new(),
+            by_hash: HashMap::new(),
+            sources: HashMap::new(),
+            aliases: HashMap::new(),
+            builtins: Vec::new(),
+            bare_node_names: false,
+            registry: Registry::Paths { refuse_attributes: true },
+            main: String::new(),
+            to_keep: Vec::new(),
+            started: false,
+            around: None,
+        }
+    }
 }
 
 /// Called before and after module code is evaluated: the layer above leaves and enters its I/O context.
@@ -139,6 +164,24 @@ pub(crate) fn configure(isolate: &mut v8::Isolate) {
     isolate.set_allow_wasm_code_generation_callback(allow_wasm);
     isolate.set_host_import_module_dynamically_callback(dynamic::import);
     isolate.set_host_import_module_with_phase_dynamically_callback(dynamic::import_phase);
+    isolate.set_host_initialize_import_meta_object_callback(fill_meta);
+}
+
+/// V8 makes a module's `import.meta`.
+unsafe extern "C" fn fill_meta<'s>(
+    context: v8::Local<'s, v8::Context>,
+    module: v8::Local<'s, v8::Module>,
+    meta: v8::Local<'s, v8::Object>,
+) {
+    // SAFETY: V8 calls this inside the isolate that the context belongs to.
+    v8::callback_scope!(unsafe let scope, context);
+    if map(scope).registry != Registry::Urls {
+        return;
+    }
+    let Some(index) = link::record_of(scope, module) else { return };
+    let name = map(scope).records[index].name.clone();
+    let is_main = name == map(scope).main;
+    urls::fill_meta(scope, &name, is_main, meta);
 }
 
 /// Sets what happens around the evaluation of module code.
@@ -160,8 +203,7 @@ impl ModuleMap {
     }
 }
 
-/// Starts a Worker: compiles every module of the bundle (an error in an unused one counts), links and evaluates the
-/// main module. Gives the main module's namespace.
+/// Starts a Worker: takes its bundle, links and evaluates the main module. Gives the main module's namespace.
 ///
 /// # Errors
 /// [`StartError`], with the guest's own source position where there is one.
@@ -169,31 +211,21 @@ pub fn start<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     bundle: Bundle,
 ) -> Result<v8::Local<'s, v8::Object>, StartError> {
-    let main = normalise(&bundle.main);
-    {
-        let map = map(scope);
-        map.builtins = bundle.builtins;
-        map.refuse_attributes = bundle.refuse_attributes;
-    }
-    let found = bundle.modules.iter().find(|(name, _)| normalise(name) == main);
-    match found {
-        None => return Err(StartError::NoMain),
-        Some((_, ModuleSource::Esm(_) | ModuleSource::Translated(..) | ModuleSource::Either(..))) => {}
-        Some(_) => return Err(StartError::MainNotEsm),
-    }
+    let registry = bundle.registry;
+    let modules = bundle.modules.clone();
+    let eager = take_bundle(scope, bundle)?;
     v8::tc_scope!(let scope, scope);
-    for (name, source) in bundle.modules.iter() {
-        if link::compile(scope, &normalise(name), source).is_none() {
+    for (name, index) in eager {
+        if compile::compile(scope, &name, &modules[index].1).is_none() {
             return Err(caught(scope));
         }
     }
-    for (alias, name) in bundle.aliases {
-        let map = map(scope);
-        if let Some(index) = map.by_name.get(&normalise(&name)).copied() {
-            map.by_name.entry(normalise(&alias)).or_insert(index);
-        }
-    }
-    let index = map(scope).by_name[&main];
+    let main = map(scope).main.clone();
+    let source = registry.source_of(&main).to_owned();
+    let index = match map(scope).by_name.get(&main).copied() {
+        Some(index) => index,
+        None => compile::instantiate(scope, &main, &source).ok_or_else(|| caught(scope))?,
+    };
     let module = map(scope).records[index].module.clone();
     let module = v8::Local::new(scope, module);
     if module.instantiate_module2(scope, link::resolve, link::resolve_source).is_none() {
@@ -204,15 +236,60 @@ pub fn start<'s>(
     if scope.is_execution_terminating() || scope.has_terminated() {
         return Err(StartError::Terminated);
     }
+    let unsettled = || StartError::Refused(registry.unsettled(&main));
     match promise.state() {
-        v8::PromiseState::Fulfilled => {}
-        v8::PromiseState::Pending => return Err(StartError::Unsettled),
+        v8::PromiseState::Fulfilled => map(scope).started = true,
+        v8::PromiseState::Pending => return Err(unsettled()),
         v8::PromiseState::Rejected => {
             let exception = promise.result(scope);
             return Err(StartError::Exception(ExceptionReport::read(scope, exception, None)));
         }
     }
-    v8::Local::<v8::Object>::try_from(module.get_module_namespace()).map_err(|_| StartError::Unsettled)
+    v8::Local::<v8::Object>::try_from(module.get_module_namespace()).map_err(|_| unsettled())
+}
+
+/// Fills the map from a bundle. Gives the modules that are to be compiled now: names, and where they are in the bundle.
+fn take_bundle(scope: &mut v8::PinScope<'_, '_>, bundle: Bundle) -> Result<Vec<(String, usize)>, StartError> {
+    let registry = bundle.registry;
+    let named = |name: &str| registry.in_bundle(name).map_err(StartError::Refused);
+    let main = named(&bundle.main)?;
+    let mut modules = Vec::with_capacity(bundle.modules.len());
+    let mut names = std::collections::HashSet::with_capacity(bundle.modules.len());
+    let mut kind_of_main = None;
+    for (index, (name, source)) in bundle.modules.iter().enumerate() {
+        let name = named(name)?;
+        if !names.insert(name.clone()) {
+            let message = format!("Module \"{name}\" already added to bundle");
+            return Err(StartError::Refused(JsError::error(message)));
+        }
+        if name == registry.source_of(&main) {
+            kind_of_main = Some(source.is_esm());
+        }
+        modules.push((name, index));
+    }
+    match kind_of_main {
+        None => return Err(StartError::Refused(registry.missing_main(&bundle.main))),
+        Some(false) => {
+            return Err(StartError::Refused(JsError::type_error("Main module must be an ES module.")));
+        }
+        Some(true) => {}
+    }
+    let mut aliases = HashMap::with_capacity(bundle.aliases.len());
+    for (alias, name) in bundle.aliases {
+        let alias = named(&alias)?;
+        if !names.contains(&alias) {
+            aliases.entry(alias).or_insert(named(&name)?);
+        }
+    }
+    let map = map(scope);
+    (map.builtins, map.bare_node_names) = (bundle.builtins, bundle.bare_node_names);
+    (map.registry, map.main, map.aliases) = (registry, main, aliases);
+    if registry.is_eager() {
+        return Ok(modules);
+    }
+    let fresh = |index| compile::Stored::Fresh(bundle.modules.clone(), index);
+    map.sources = modules.into_iter().map(|(name, index)| (name, fresh(index))).collect();
+    Ok(Vec::new())
 }
 
 /// Evaluates a linked module outside of any I/O context.
@@ -230,6 +307,9 @@ fn evaluate<'s>(
     }
     let promise = v8::Local::<v8::Promise>::try_from(value?).ok()?;
     promise.mark_as_handled();
+    if map(scope).started {
+        keep_code(scope);
+    }
     Some(promise)
 }
 

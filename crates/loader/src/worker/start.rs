@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use atoll_isolate::actor::End;
-use atoll_isolate::modules::{self, Bundle};
+use atoll_isolate::modules::{self, Bundle, Registry};
 use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, realm, v8, values};
 use atoll_rpc::ServiceCap;
 use atoll_web::context::{self, Environment};
@@ -90,7 +90,7 @@ impl Worker {
             }
         });
         let weak = self.downgrade();
-        let actor = isolate.downgrade();
+        let (actor, own) = (isolate.downgrade(), isolate.downgrade());
         isolate.send(Envelope::new(meter, move |scope| {
             let Some(worker) = weak.upgrade() else { return };
             let environment = Environment {
@@ -117,11 +117,16 @@ impl Worker {
                 flags: code.given_flags.clone(),
                 outbound: code.outbound.clone(),
             });
+            let isolate = own.upgrade();
             match begin(scope, &code) {
                 Ok(()) => worker.started(),
-                Err(Some(error)) => worker.fail(error),
+                Err(Some(error)) => return worker.fail(error),
                 // Whoever stopped it says why: the meter's owner, or the isolate at its end.
-                Err(None) => {}
+                Err(None) => return,
+            }
+            // In a message of its own, behind the events that waited: nobody waits for it, and what they ran is kept too.
+            if let Some(isolate) = isolate.filter(|_| modules::has_code_to_keep(scope)) {
+                isolate.send(Envelope::unmetered(modules::keep_code));
             }
         }));
     }
@@ -176,7 +181,12 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Opti
         modules: code.modules.clone(),
         aliases: code.aliases.clone(),
         builtins,
-        refuse_attributes: has("throw_on_unrecognized_import_assertion"),
+        bare_node_names: has("nodejs_compat_v2"),
+        registry: if has("new_module_registry") {
+            Registry::Urls
+        } else {
+            Registry::Paths { refuse_attributes: has("throw_on_unrecognized_import_assertion") }
+        },
     };
     modules::allow_code_generation(scope, has("allow_eval_during_startup"));
     v8::tc_scope!(let scope, scope);
@@ -205,9 +215,7 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Opti
 fn start_error(error: modules::StartError) -> Option<RemoteError> {
     use modules::StartError;
     match error {
-        StartError::NoMain | StartError::MainNotEsm => Some(RemoteError::type_error(error.to_string())),
-        StartError::Exception(report) => Some(failed(&format!("Uncaught {}", report.to_text()))),
-        StartError::Unsettled => Some(failed(&error.to_string())),
+        StartError::Refused(_) | StartError::Exception(_) => Some(failed(&format!("Uncaught {error}"))),
         StartError::Terminated => None,
     }
 }
