@@ -3,9 +3,13 @@
 
 mod support;
 
+#[path = "hostile/server.rs"]
+mod server;
+
 use std::thread;
 use std::time::Duration;
 
+use server::Lent;
 use support::{Project, Server};
 
 /// One test for each row: `name: way, child => outcome;`. The way is one of those in `hostile/parent.js`.
@@ -22,13 +26,17 @@ macro_rules! hostile {
 }
 
 mod hostile {
+    mod crowds;
     mod floods;
+    mod leaks;
     mod lifetimes;
     mod loops;
     mod memory;
+    mod natives;
     mod prototypes;
     mod stacks;
     mod values;
+    mod written_off;
 }
 
 const PARENT: &str = include_str!("hostile/parent.js");
@@ -125,9 +133,15 @@ fn assert_unharmed(server: &Server) {
 /// Calls a hostile child, and the healthy one for as long as that takes.
 #[track_caller]
 fn survives(way: &str, child: &Child, outcome: &Outcome) {
-    let (_project, server) = start();
+    let lent = Lent::take();
+    attacked(&lent, way, child, outcome);
+    lent.give_back();
+}
+
+#[track_caller]
+fn attacked(server: &Server, way: &str, child: &Child, outcome: &Outcome) {
     let answer = thread::scope(|scope| {
-        let hostile = scope.spawn(|| run(&server, way, child));
+        let hostile = scope.spawn(|| run(server, way, child));
         while !hostile.is_finished() {
             assert_eq!(server.get("/healthy").text(), "42", "meanwhile");
             thread::sleep(Duration::from_millis(10));
@@ -140,34 +154,5 @@ fn survives(way: &str, child: &Child, outcome: &Outcome) {
         assert_eq!(server.get("/healthy").text(), "42", "afterwards");
         thread::sleep(Duration::from_millis(5));
     }
-    assert_unharmed(&server);
-}
-
-#[test]
-fn a_crowd_of_hostile_children_is_survived() {
-    let crowd = [
-        (attack("for (;;);"), CPU),
-        (attack("const all = []; for (;;) all.push([1, 2, 3]);").cpu_ms(20_000), MEMORY),
-        (attack("const f = () => f() + 1; return f();"), STACK),
-        (attack("for (;;) host.echo(1);"), CPU),
-        (attack("return /^(a+)+$/.test('a'.repeat(40) + 'b');"), CPU),
-        (attack("return new Promise(() => {});"), Error("had hung")),
-        (module("for (;;);"), Error("Worker")),
-        (module("not a program"), Error("SyntaxError")),
-    ];
-    let (_project, server) = start();
-    thread::scope(|scope| {
-        let hostile: Vec<_> = crowd
-            .iter()
-            .map(|(child, outcome)| (scope.spawn(|| run(&server, "call", child)), outcome))
-            .collect();
-        while !hostile.iter().all(|(request, _)| request.is_finished()) {
-            assert_eq!(server.get("/healthy").text(), "42", "meanwhile");
-            thread::sleep(Duration::from_millis(10));
-        }
-        for (request, outcome) in hostile {
-            outcome.check(&request.join().expect("the request is answered"));
-        }
-    });
-    assert_unharmed(&server);
+    assert_unharmed(server);
 }

@@ -70,6 +70,13 @@ export const limitsAreAccepted = {
   },
 };
 
+export const limitsOfWallTimeAndMemoryAreAccepted = {
+  async test(_controller, env) {
+    const worker = env.LOADER.load(code("", { limits: { wallMs: 60_000, memoryMb: 64 } }));
+    assert.strictEqual(await worker.getEntrypoint(null, { limits: { wallMs: 30_000, memoryMb: 1 } }).echo(1), 1);
+  },
+};
+
 export const limitsMustBeUnsigned32BitNumbers = {
   async test(_controller, env) {
     for (const limits of [{ cpuMs: -1 }, { subRequests: 2 ** 32 }]) {

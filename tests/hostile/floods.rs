@@ -19,11 +19,26 @@ hostile! {
     rejections: "call", patient(
         "for (let i = 0; i < 2e4; i++) Promise.reject(new Error('x' + i)); return 'done';"
     ) => Value("done");
+    rejections_without_end: "call", attack(
+        "addEventListener('unhandledrejection', () => { Promise.reject(1); });
+         Promise.reject(1); await new Promise(() => {});"
+    ) => Error("");
+    waits_without_end: "call", attack("for (;;) scheduler.wait(1e6);").cpu_ms(5000) => Error("");
+    imports_without_end: "call", attack(
+        "for (;;) import('cloudflare:workers');"
+    ).cpu_ms(2000) => Error("");
+    events_without_end: "call", attack(
+        "const t = new EventTarget(); t.addEventListener('x', () => t.dispatchEvent(new Event('x')));
+         t.dispatchEvent(new Event('x'));"
+    ).cpu_ms(2000) => Answer;
     timers: "call", patient("for (;;) setTimeout(() => {}, 1e6);") => Error("QuotaExceededError");
     intervals: "call", attack(
         "for (let i = 0; i < 5000; i++) setInterval(() => {}, 0); await new Promise(() => {});"
     ) => CPU;
     log_lines: "call", attack("for (let i = 0; ; i++) console.log(`line ${i}`);") => CPU;
+    large_things_logged: "call", patient(
+        "for (let i = 0; i < 20; i++) console.log(new Array(1e6).fill('x'.repeat(1000))); return 'logged';"
+    ) => Value("logged");
     a_long_log_line: "call", patient("console.log('x'.repeat(2 ** 26)); return 'logged';") => Value("logged");
 
     calls_of_the_live_host: "call", patient(&format!(
@@ -64,6 +79,17 @@ hostile! {
     stubs_that_are_duplicates: "call", patient(
         "const stub = new RpcStub(() => 1); for (let i = 0; i < 20000; i++) stub.dup(); return 'done';"
     ) => Value("done");
+    stubs_without_end: "call", attack("for (const all = [];;) all.push(host.dup());").cpu_ms(5000) => Error("");
+    stubs_of_functions_without_end: "call", attack(
+        "for (const all = [];;) all.push(new RpcStub(() => 1));"
+    ).cpu_ms(5000) => Error("");
+    callbacks_without_end: "call", attack("for (;;) await host.echo(() => 1);").cpu_ms(3000) => Error("");
+    calls_on_promises_without_end: "call", attack(
+        "let p = host.echo(1); for (;;) p = host.echo(p);"
+    ).cpu_ms(2000) => Error("");
+    calls_back_and_forth_without_end: "call", attack(
+        "const f = () => host.call(f); return f();"
+    ).cpu_ms(3000) => Error("");
     a_long_path: "call", attack("let p = host; for (;;) p = p.x;") => Error("too deep");
     streams_as_arguments: "call", patient(
         "await host.echo(Array.from({ length: 2000 }, () => new ReadableStream({ type: 'bytes' })));

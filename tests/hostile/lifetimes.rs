@@ -47,4 +47,73 @@ hostile! {
     its_own_address_given_away: "call", attack(
         "return this.ctx.exports.default;"
     ) => Error("cannot be transferred");
+
+    children_dropped_in_collections: "churn", attack("await scheduler.wait(5); return 1;") => Value("churned");
+    children_dropped_that_collect: "churn", attack(
+        "for (;;) { const all = []; for (let i = 0; i < 1e5; i++) all.push([i]); }"
+    ).cpu_ms(30) => Value("churned");
+    children_dropped_with_callbacks: "churn", attack(
+        "const all = []; for (let i = 0; i < 50; i++) all.push(host.call(() => i)); return () => all;"
+    ) => Value("churned");
+    an_isolate_that_ends_in_a_finalizer: "call", attack(
+        "const { abortIsolate } = await import('cloudflare:workers');
+         globalThis.registry = new FinalizationRegistry(() => abortIsolate('mine'));
+         for (let i = 0; i < 1e5; i++) registry.register({}, 1);
+         for (let i = 0; i < 100; i++) { for (let j = 0; j < 1e5; j++) [j, {}]; await scheduler.wait(1); }"
+    ).cpu_ms(5000) => Answer;
+    stubs_dropped_in_collections: "call", attack(
+        "for (let i = 0; i < 3000; i++) { host.dup(); new RpcStub(() => host); host.echo(() => i).catch(() => {}); }
+         for (let i = 0; i < 30; i++) { for (let j = 0; j < 1e5; j++) [j, {}]; await scheduler.wait(1); }
+         return host.echo('well');"
+    ).cpu_ms(10_000) => Value("well");
+
+    a_stream_that_is_left: "glance", attack(
+        "return new ReadableStream({ type: 'bytes', pull(c) { c.enqueue(new Uint8Array(65536)); } });"
+    ).cpu_ms(5000) => Value("seen enough");
+    a_stream_that_is_left_while_it_loops: "glance", attack(
+        "let n = 0;
+         return new ReadableStream({ type: 'bytes', pull(c) { if (n++) for (;;); c.enqueue(new Uint8Array(9)); } });"
+    ) => Answer;
+    an_end_during_a_stream: "read", attack(
+        "const { abortIsolate } = await import('cloudflare:workers');
+         let n = 0;
+         return new ReadableStream({ type: 'bytes', pull(c) {
+             if (n++ > 5) abortIsolate('mine');
+             c.enqueue(new Uint8Array(65536)); } });"
+    ) => Error("");
+    an_end_for_memory_during_a_stream: "read", attack(
+        "let n = 0;
+         return new ReadableStream({ type: 'bytes', pull(c) {
+             if (n++ > 5) for (const all = [];;) all.push([n]);
+             c.enqueue(new Uint8Array(65536)); } });"
+    ).cpu_ms(30_000) => Error("");
+    an_end_during_a_response: "fetch", module(
+        "import { abortIsolate } from 'cloudflare:workers';
+         let n = 0;
+         export default { fetch() {
+             return new Response(new ReadableStream({ pull(c) {
+                 if (n++ > 5) abortIsolate('mine');
+                 c.enqueue(new Uint8Array(65536)); } })); } };"
+    ) => Error("");
+    an_end_while_it_reads: "write", attack(
+        "const { abortIsolate } = await import('cloudflare:workers');
+         await host.getReader().read(); abortIsolate('mine');"
+    ) => Value("held back");
+    a_loop_while_it_reads: "write", attack("for await (const piece of host) for (;;);") => Value("held back");
+    a_sink_that_ends_its_isolate: "feed", attack(
+        "const { abortIsolate } = await import('cloudflare:workers');
+         return new WritableStream({ write() { abortIsolate('mine'); } });"
+    ) => Error("");
+    a_sink_that_fails: "feed", attack(
+        "return new WritableStream({ write() { throw new Error('mine'); } });"
+    ) => Error("");
+    a_sink_that_loops: "feed", attack("return new WritableStream({ write() { for (;;); } });") => Error("");
+    a_cancellation_that_never_ends: "read", attack(
+        "return new ReadableStream({ type: 'bytes', pull(c) { c.enqueue(new Uint8Array(65536)); },
+             cancel() { return new Promise(() => {}); } });"
+    ).cpu_ms(5000) => Answer;
+    a_cancellation_that_loops: "read", attack(
+        "return new ReadableStream({ type: 'bytes', pull(c) { c.enqueue(new Uint8Array(65536)); },
+             cancel() { for (;;); } });"
+    ).cpu_ms(2000) => Answer;
 }

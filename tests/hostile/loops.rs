@@ -9,8 +9,32 @@ hostile! {
     in_large_numbers: "call", attack("let a = 3n; for (;;) a *= a;") => CPU;
     in_a_regular_expression: "call", attack("return /^(a+)+$/.test('a'.repeat(40) + 'b');") => CPU;
     in_a_comparator: "call", attack("return [3, 2, 1].sort(() => { for (;;); });") => CPU;
-    in_a_builtin: "call", attack("return Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);") => CPU;
     in_to_json: "call", attack("return JSON.stringify({ toJSON() { for (;;); } });") => CPU;
+
+    in_a_reviver: "call", attack("JSON.parse('[1]', () => { for (;;); });") => CPU;
+    in_a_replacement: "call", attack("'x'.replace(/x/, () => { for (;;); });") => CPU;
+    in_to_primitive: "call", attack("`${{ [Symbol.toPrimitive]() { for (;;); } }}`;") => CPU;
+    in_has_instance: "call", attack(
+        "return 1 instanceof { [Symbol.hasInstance]() { for (;;); } };"
+    ) => CPU;
+    in_an_iterator_of_parameters: "call", attack(
+        "function* g() { for (;;) yield ['a', 'b']; } new URLSearchParams(g());"
+    ) => Error("exceeded its");
+    in_an_iterator_of_headers: "call", attack(
+        "function* g() { for (;;) yield ['a', 'b']; } new Headers(g());"
+    ) => Error("exceeded its");
+    in_an_iterator_of_parts: "call", attack(
+        "function* g() { for (;;) yield 'part'; } new Blob(g());"
+    ) => Error("exceeded its");
+    in_an_iterator_of_promises: "call", attack(
+        "function* g() { for (;;) yield 1; } await Promise.all(g());"
+    ) => Error("exceeded its");
+    in_an_iterator_of_signals: "call", attack(
+        "function* g() { for (;;) yield new AbortController().signal; } AbortSignal.any(g());"
+    ) => Error("exceeded its");
+    in_an_iterator_of_transfers: "call", attack(
+        "function* g() { for (;;) yield new ArrayBuffer(1); } structuredClone(1, { transfer: g() });"
+    ) => Answer;
 
     of_awaits: "call", attack("for (;;) await null;") => CPU;
     of_promise_jobs: "call", attack(
@@ -48,6 +72,13 @@ hostile! {
     in_a_stream: "read", attack(
         "return new ReadableStream({ type: 'bytes', pull() { for (;;); } });"
     ) => Error("");
+    in_a_transformation: "read", attack(
+        "const s = new Blob(['x']).stream().pipeThrough(new TransformStream({ transform() { for (;;); } }));
+         return s.pipeThrough(new IdentityTransformStream());"
+    ) => Error("");
+    in_a_wait_until_thenable: "call", attack(
+        "this.ctx.waitUntil({ get then() { for (;;); } }); return 'first';"
+    ) => Answer;
     in_a_response_body: "fetch", module(
         "export default { fetch() { return new Response(new ReadableStream({ pull() { for (;;); } })); } }"
     ) => CPU;
@@ -86,6 +117,12 @@ hostile! {
     after_an_abort: "call", attack("this.ctx.abort(new Error('mine')); for (;;);") => Error("mine");
 
     at_top_level: "call", module("for (;;);") => Error("Worker");
+    in_a_static_block_at_top_level: "call", module("class X { static { for (;;); } }") => Error("Worker");
+    of_wasm_at_top_level: "call", module(
+        "const bytes = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 8, 1, 0,
+             10, 9, 1, 7, 0, 3, 64, 12, 0, 11, 11];
+         new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));"
+    ) => Error("Worker");
     of_awaits_at_top_level: "call", module("for (;;) await null;") => Error("Worker");
     of_jobs_at_top_level: "call", module(
         "const f = () => { Promise.resolve().then(f); }; f(); export default {};"

@@ -1,12 +1,16 @@
 // A Worker that loads hostile code and tells what came of it. `POST /run` takes `{ code, limits, way }`, loads the code
 // and calls it in the named way; the answer is `{ value }` or `{ error }`, both as text. `GET /healthy` asks a healthy
-// child, which is loaded once and stays; `GET /fresh` asks one that is loaded for the question.
+// child, which is loaded once and stays; `GET /fresh` asks one that is loaded for the question. `GET /calls` tells how
+// many requests to run code are under way.
 import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 
 const HEALTHY = `
     import { WorkerEntrypoint } from "cloudflare:workers";
     export default class extends WorkerEntrypoint {
-        async ask(host, number) { return (await host.echo(number)) + (await this.env.HOST.echo(2)); }
+        async ask(host, number) {
+            if (new Uint8Array(100_000).fill(1).at(-1) !== 1) throw new Error("no buffer");
+            return (await host.echo(number)) + (await this.env.HOST.echo(2));
+        }
     }`;
 
 // What children hold of their parent: a service, and a live object.
@@ -60,6 +64,18 @@ const ways = {
         }
         await reader.cancel("enough");
         return "enough";
+    },
+    // Reads a part and leaves the rest.
+    glance: async (child) => {
+        const reader = (await child.attack()).getReader();
+        await reader.read();
+        return "seen enough";
+    },
+    feed: async (child) => {
+        const writer = (await child.attack()).getWriter();
+        for (let i = 0; i < 100; i++) await writer.write(new Uint8Array(65536));
+        await writer.close();
+        return "fed";
     },
     write: async (child) => {
         let pulls = 0;
@@ -121,6 +137,17 @@ async function abandon(env, ctx, code, limits) {
     return "abandoned";
 }
 
+// As above, with so much garbage that collections of the parent find the stubs.
+async function churn(env, ctx, code, limits) {
+    let garbage = [];
+    for (let i = 0; i < 40; i++) {
+        load(env, ctx, code, limits).getEntrypoint().attack(new LiveHost()).catch(() => {});
+        garbage = Array.from({ length: 30_000 }, (_, j) => ({ i, j, last: garbage[j] && { j } }));
+        if (i % 4 === 0) await sleep(1);
+    }
+    return "churned";
+}
+
 // A named child that ends by a limit must not stay under its name.
 async function again(env, ctx, code, limits) {
     const outcomes = [];
@@ -135,6 +162,7 @@ async function again(env, ctx, code, limits) {
 
 async function run(env, ctx, { code, limits, way }) {
     if (way === "abandon") return abandon(env, ctx, code, limits);
+    if (way === "churn") return churn(env, ctx, code, limits);
     if (way === "again") return again(env, ctx, code, limits);
     return ways[way](load(env, ctx, code, limits).getEntrypoint(), new LiveHost());
 }
@@ -145,9 +173,12 @@ function text(value) {
     return JSON.stringify(value) ?? String(value);
 }
 
+let running = 0;
+
 export default {
     async fetch(request, env, ctx) {
         const { pathname } = new URL(request.url);
+        if (pathname === "/calls") return new Response(String(running));
         if (pathname === "/healthy" || pathname === "/fresh") {
             const code = () => ({
                 compatibilityDate: "2026-07-01",
@@ -158,10 +189,14 @@ export default {
             const stub = pathname === "/fresh" ? env.LOADER.load(code()) : env.LOADER.get("healthy", code);
             return new Response(String(await stub.getEntrypoint().ask(new LiveHost(), 40)));
         }
+        const orders = await request.json();
+        running++;
         try {
-            return Response.json({ value: text(await run(env, ctx, await request.json())).slice(0, 2000) });
+            return Response.json({ value: text(await run(env, ctx, orders)).slice(0, 2000) });
         } catch (error) {
             return Response.json({ error: `${error?.name}: ${String(error?.message).slice(0, 2000)}` });
+        } finally {
+            running--;
         }
     },
 };

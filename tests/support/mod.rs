@@ -242,6 +242,10 @@ impl Server {
         self.address
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().expect("the server has not been waited for").id()
+    }
+
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address).expect("connect to atoll serve")
     }
@@ -261,14 +265,8 @@ impl Server {
         self.stdout.so_far() + &self.stderr.so_far()
     }
 
-    /// Its process.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.as_ref().expect("the server has not been waited for").id()
-    }
-
     pub(crate) fn signal(&self, signal: libc::c_int) {
-        let process = self.process();
-        let process = libc::pid_t::try_from(process).expect("a process id fits");
+        let process = libc::pid_t::try_from(self.process()).expect("a process id fits");
         // SAFETY: kill(2) touches no memory of ours. The process is our child and has not been waited for, so that
         // its id cannot have been given to another.
         let result = unsafe { libc::kill(process, signal) };

@@ -116,7 +116,9 @@ impl Meter {
         }
         waiters.push(waiter);
         drop(waiters);
-        if self.ending.is_completed() {
+        if self.is_over() {
+            // Whoever ends it may have looked at the list already.
+            self.ending.wait_force();
             self.tell();
         }
     }
@@ -127,5 +129,71 @@ impl Meter {
         for waiter in waiters.iter().filter_map(Weak::upgrade) {
             waiter.ended(reason.as_deref().unwrap_or("The invocation ended by a limit."));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Waiter for Told {
+        fn ended(&self, reason: &str) {
+            self.0.lock().unwrap().push(reason.to_owned());
+        }
+    }
+
+    fn told(waiter: &Told) -> Vec<String> {
+        waiter.0.lock().unwrap().clone()
+    }
+
+    fn metered(limit_ms: u64) -> (Meter, Arc<Told>) {
+        let meter = Meter::new(Duration::from_millis(limit_ms));
+        meter.on_over(|meter| meter.set_reason(&format!("over {} ms", meter.limit().as_millis())));
+        let waiter = Arc::new(Told::default());
+        meter.tell_when_ended(Arc::downgrade(&waiter) as Weak<dyn Waiter>);
+        (meter, waiter)
+    }
+
+    #[test]
+    fn whoever_waits_is_told_once_why_the_work_ended() {
+        let (meter, waiter) = metered(10);
+        meter.charge(Duration::from_millis(5));
+        assert!(told(&waiter).is_empty());
+        meter.charge(Duration::from_millis(6));
+        meter.charge(Duration::from_millis(6));
+        assert_eq!(told(&waiter), ["over 10 ms"]);
+        assert!(meter.is_over());
+    }
+
+    #[test]
+    fn whoever_comes_later_is_told_at_once() {
+        let (meter, _) = metered(0);
+        meter.charge(Duration::from_millis(1));
+        let waiter = Arc::new(Told::default());
+        meter.tell_when_ended(Arc::downgrade(&waiter) as Weak<dyn Waiter>);
+        assert_eq!(told(&waiter), ["over 0 ms"]);
+    }
+
+    #[test]
+    fn a_stop_has_its_own_reason() {
+        let (meter, waiter) = metered(10);
+        meter.set_reason("enough");
+        meter.stop();
+        assert!(meter.is_over() && meter.would_exceed(Duration::from_nanos(1)));
+        meter.charge(Duration::from_millis(20));
+        assert_eq!(told(&waiter), ["enough"]);
+    }
+
+    #[test]
+    fn those_who_are_gone_are_forgotten() {
+        let meter = Meter::new(Duration::from_secs(1));
+        for _ in 0..1000 {
+            let waiter = Arc::new(Told::default());
+            meter.tell_when_ended(Arc::downgrade(&waiter) as Weak<dyn Waiter>);
+        }
+        assert!(meter.waiters.lock().unwrap().len() <= 16);
     }
 }

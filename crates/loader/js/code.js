@@ -116,7 +116,7 @@ function limitsOf(limits, dictionary) {
   return read;
 }
 
-// As `MIN_MEMORY_MB` in src/limits.rs.
+// A Worker that does nothing much needs this: with less it could not start.
 const MIN_MEMORY_MB = 8;
 
 function memory(mebibytes) {

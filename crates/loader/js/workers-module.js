@@ -4,11 +4,10 @@
 // natives.overrides() -> what withEnv() and its like put in place for the running code and what it starts, or undefined;
 // natives.setOverrides(value) replaces it
 
-const { Proxy, ReflectDeleteProperty, ReflectGet, ReflectGetOwnPropertyDescriptor,
+const { Proxy, ReflectDeleteProperty, ReflectGet, ReflectGetOwnPropertyDescriptor, ReflectGetPrototypeOf,
   ReflectHas, ReflectOwnKeys, ReflectSet, Symbol, TypeError } = primordials;
 const targets = require("rpc/targets");
 const stubs = require("rpc/stubs");
-const tracing = require("loader/tracing");
 const worker = require("loader/worker");
 
 exports.DurableObject = targets.DurableObject;
@@ -20,7 +19,6 @@ exports.RpcProperty = stubs.RpcProperty;
 exports.RpcStub = stubs.RpcStub;
 exports.ServiceStub = stubs.ServiceStub;
 exports.waitUntil = worker.waitUntil;
-exports.tracing = tracing.tracing;
 // What Cloudflare's edge fills in; without an edge in front there is nothing behind it.
 exports.cache = {};
 // The key of a method by which a Durable Object would give persistent stubs back.
@@ -44,9 +42,10 @@ function inPlace(key, own) {
   return value === undefined ? own() : value;
 }
 
-function view(current, set) {
+function view(current, set, getPrototypeOf = undefined) {
   return new Proxy({}, {
     __proto__: null,
+    getPrototypeOf,
     get: (_, key) => ReflectGet(current(), key),
     has: (_, key) => ReflectHas(current(), key),
     ownKeys: () => ReflectOwnKeys(current()),
@@ -61,6 +60,10 @@ function view(current, set) {
     deleteProperty: (_, key) => ReflectDeleteProperty(current(), key),
   });
 }
+
+const tracing = () => require("loader/tracing").tracing;
+// Its classes are made when somebody looks.
+exports.tracing = view(tracing, () => false, () => ReflectGetPrototypeOf(tracing()));
 
 const currentEnv = () => inPlace("env", () => worker.env);
 // What `ctx.exports` has; when the module is imported, the exports themselves are not there yet.

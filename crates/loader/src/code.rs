@@ -105,3 +105,27 @@ fn lower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
         (a, b) => a.or(b),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lower_of_two_limits_holds() {
+        let seconds = Duration::from_secs;
+        let code = CodeLimits { cpu: seconds(2), sub_requests: Some(5), wall: None, memory: 64 << 20 };
+        let entrypoint = CodeLimits {
+            cpu: seconds(1),
+            sub_requests: None,
+            wall: Some(seconds(9)),
+            ..CodeLimits::default()
+        };
+        for limits in [code.lower(entrypoint), entrypoint.lower(code)] {
+            assert_eq!(limits.cpu, seconds(1));
+            assert_eq!(limits.sub_requests, Some(5));
+            assert_eq!(limits.wall, Some(seconds(9)));
+            assert_eq!(limits.memory, 64 << 20);
+        }
+        assert_eq!(CodeLimits::default().lower(CodeLimits::default()).wall, None);
+    }
+}

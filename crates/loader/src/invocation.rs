@@ -177,10 +177,16 @@ pub fn test_event(
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
 pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, depth: Depth) {
+    let charge = match worker.inbox().take(events.len()) {
+        Ok(charge) => charge,
+        // Nobody waits for it who could be told.
+        Err(error) => return tracing::debug!(error = error.message, "a tail event is left out"),
+    };
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
     let event = ("tail", Value::Null);
     begin(worker, target, worker.limits(), depth, answer, event, move |scope, entrypoint, props| {
         let events = string(scope, &events);
+        drop(charge);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
@@ -422,7 +428,10 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
     let status = arguments::integer(scope, &args, 0) as u16;
     let status_text = arguments::text(scope, &args, 1);
     let headers = arguments::texts(scope, args.get(2));
-    let body = body::argument(scope, args.get(3));
+    let body = match body::argument(scope, args.get(3)) {
+        Ok(body) => body,
+        Err(error) => return error.throw(scope),
+    };
     let id = context::current(scope);
     if let Some(invocation) = context::data::<Invocation>(scope, id) {
         invocation.traced(|trace| trace.responded(status));

@@ -59,8 +59,6 @@ pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
 
-/// Least heap that a Worker can be given: below it, V8 cannot start one.
-pub const MIN_MEMORY_MB: u32 = 8;
 /// Invocations that may start each other, one because of the other.
 pub const DEPTH: u32 = 32;
 /// Invocations under way at once in one Worker.
@@ -69,6 +67,8 @@ pub const UNDER_WAY: usize = 20_000;
 pub const INBOX_BYTES: usize = 256 << 20;
 /// Messages on their way to one Worker.
 pub const INBOX_MESSAGES: usize = 100_000;
+/// Bytes of bodies and streams of one dynamic Worker that lie in no heap.
+pub const BODY_BYTES: usize = 256 << 20;
 /// Handles and exported objects of one invocation.
 pub const HANDLES: usize = 50_000;
 /// Streams that one invocation writes to others at the same time.
@@ -88,11 +88,17 @@ pub const TABLE: &[Limit] = &[
         LoweredBy::Code,
         "the fetch or the call to a service rejects",
     ),
+    row(
+        "limits.wallMs",
+        "none before the answer, for each invocation",
+        LoweredBy::Code,
+        "the invocation ends with an error",
+    ),
     row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
     row(
-        "heap",
-        "128 MiB for each isolate",
-        LoweredBy::Nobody,
+        "limits.memoryMb",
+        "128 MiB of heap for each isolate, at least 8",
+        LoweredBy::Code,
         "the isolate ends; its next call starts it again, unless its env holds something live",
     ),
     row(
@@ -123,6 +129,67 @@ pub const TABLE: &[Limit] = &[
         "128 MiB",
         LoweredBy::Nobody,
         "text(), json() and the like reject; streams have no such limit",
+    ),
+    row(
+        "depth",
+        "32 invocations that start each other",
+        LoweredBy::Nobody,
+        "the next call, request or tail event is refused",
+    ),
+    row(
+        "calls in calls",
+        "10,000 calls on stubs that lead to each other in one invocation",
+        LoweredBy::Nobody,
+        "the next call rejects",
+    ),
+    row("requests in flight", "20,000 in each Worker", LoweredBy::Nobody, "the next one rejects"),
+    row(
+        "messages under way",
+        "256 MiB and 100,000 messages to each Worker",
+        LoweredBy::Nobody,
+        "the call that sends one more, or whose result it is, rejects",
+    ),
+    row(
+        "bodies under way",
+        "256 MiB of each dynamic Worker that nobody has read yet, or that it is collecting",
+        LoweredBy::Nobody,
+        "what would send or collect more throws or rejects",
+    ),
+    row(
+        "capabilities",
+        "10,000 functions, stubs and streams in one message",
+        LoweredBy::Nobody,
+        "DataCloneError",
+    ),
+    row(
+        "open stubs",
+        "50,000 handles in one invocation: stubs, calls, bodies, objects that others hold",
+        LoweredBy::Nobody,
+        "what would open one more throws or rejects",
+    ),
+    row(
+        "open streams",
+        "5,000 that one invocation writes to others",
+        LoweredBy::Nobody,
+        "what would open one more throws or rejects",
+    ),
+    row(
+        "log volume",
+        "1 MiB for each invocation, 16 KiB for each line",
+        LoweredBy::Nobody,
+        "one line says that the rest is left out; longer lines are cut",
+    ),
+    row(
+        "trace",
+        "256 KiB of logs and exceptions for each invocation",
+        LoweredBy::Nobody,
+        "the rest is left out and truncated is true",
+    ),
+    row(
+        "path length",
+        "65,536 characters in one RPC path",
+        LoweredBy::Nobody,
+        "TypeError when the path is made",
     ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),

@@ -24,7 +24,7 @@ const SCRIPTS: &[Script] = &[
     script!("loader", "code"),
     script!("loader", "trace"),
     script!("loader", "tracing"),
-    script!("loader", "workers-module"),
+    script!("loader", "workers-module", eager),
     script!("loader", "sockets-module"),
     script!("loader", "email-module"),
     script!("loader", "workflows-module"),

@@ -113,6 +113,16 @@ fn new_inbox(worker: &str) -> Arc<Inbox> {
     Inbox::new(worker.to_owned(), limits)
 }
 
+/// Of children only: what a project's own Worker has on its way to slow clients is the operator's business.
+fn new_bodies(worker: &str, dynamic: bool) -> Arc<Inbox> {
+    let most = if dynamic {
+        InboxLimits { bytes: limits::BODY_BYTES, messages: limits::INBOX_MESSAGES }
+    } else {
+        InboxLimits { bytes: usize::MAX, messages: usize::MAX }
+    };
+    Inbox::of_bodies(worker.to_owned(), most)
+}
+
 /// What callers of a Worker get that has ended.
 pub fn gone() -> RemoteError {
     RemoteError::error("The Worker is no longer running.")

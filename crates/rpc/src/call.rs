@@ -9,7 +9,7 @@ use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
 use atoll_web::inbox::Charge;
 
 use crate::budget::Landing;
-use crate::object::ObjectRef;
+use crate::object::{CONTEXT_GONE, ObjectRef};
 use crate::paths::Names;
 use crate::service::ServiceCap;
 
@@ -125,16 +125,6 @@ impl Question {
         let _ = self.failure.set(error.clone());
     }
 
-    /// Why the call failed, where it did.
-    pub(crate) fn known_failure(&self) -> Option<RemoteError> {
-        self.failure.get().cloned()
-    }
-
-    /// What calls on the result get where nobody can take them.
-    pub(crate) fn failure(&self) -> RemoteError {
-        self.known_failure().unwrap_or_else(|| RemoteError::error(crate::object::CONTEXT_GONE))
-    }
-
     /// Its number, unique in the process.
     pub fn id(&self) -> u64 {
         self.id
@@ -156,6 +146,12 @@ impl Question {
     /// Sends work behind the call.
     pub fn follow(&self, work: Followup) {
         self.route.follow(self.landing.get(), work);
+    }
+
+    /// What a call on the result gets when nobody has it: the call's own error, or else why nobody answers there.
+    pub fn gone(&self) -> RemoteError {
+        let own = self.failure.get().cloned().or_else(|| self.landing.get().map(Landing::gone));
+        own.unwrap_or_else(|| RemoteError::error(CONTEXT_GONE))
     }
 
     /// Notes where the call landed.

@@ -129,7 +129,7 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
     let path = paths::argument(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let (id, onward, failed) = (question.id(), question.clone(), question.clone());
+    let onward = question.clone();
     let depth = match depth_of_call(scope) {
         Ok(depth) => depth,
         Err(error) => return error.throw(scope),
@@ -139,19 +139,16 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
         Path { names: path, depth },
         arguments,
         |mut call| {
-            let landing = question.landing().cloned();
-            if let Some(landing) = &landing {
+            if let Some(landing) = question.landing() {
                 if let Err(error) = landing.charge(&mut call) {
                     return call.reply.settle(Err(error));
                 }
                 call.question.land(landing.clone());
             }
-            question.follow(Box::new(move |scope| match (scope, landing) {
-                (Some(scope), _) => server::call_answer(scope, id, call),
-                (None, Some(landing)) => {
-                    call.reply.settle(Err(failed.known_failure().unwrap_or_else(|| landing.gone())))
-                }
-                (None, None) => call.reply.settle(Err(failed.failure())),
+            let asked = question.clone();
+            question.follow(Box::new(move |scope| match scope {
+                Some(scope) => server::call_answer(scope, &asked, call),
+                None => call.reply.settle(Err(asked.gone())),
             }));
         },
         Route::Answer(onward),
@@ -237,7 +234,10 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
         return JsError::type_error("This object cannot be fetched from.").throw(scope);
     };
-    let request = fetch::request_argument(scope, &args, 1);
+    let request = match fetch::request_argument(scope, &args, 1) {
+        Ok(request) => request,
+        Err(error) => return error.throw(scope),
+    };
     let fetcher = service.0.clone().as_fetcher();
     match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
         Ok(promise) => rv.set(promise.into()),

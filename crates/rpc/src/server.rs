@@ -58,15 +58,15 @@ pub fn call_export(scope: &mut v8::PinScope<'_, '_>, export: u32, call: Call) {
 }
 
 /// A call on the result of an earlier call, in whatever context that runs in.
-pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: u64, call: Call) {
-    let target = v8::Number::new(scope, question as f64);
+pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: &Question, call: Call) {
+    let target = v8::Number::new(scope, question.id() as f64);
     let context =
         realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
     match context {
         Some(id) if id != 0 && context::enter_at(scope, id, call.depth) => {
             run(scope, "callAnswer", target.into(), call)
         }
-        _ => call.reply.settle(Err(RemoteError::error(crate::object::CONTEXT_GONE))),
+        _ => call.reply.settle(Err(question.gone())),
     }
 }
 

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use crate::context::{self, Counted, Handle};
 use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
+use crate::held;
+use crate::inbox::{Charge, Inbox};
 use crate::usage;
 
 /// A body of at most so many bytes, all of them ASCII, is given to scripts as text at once: most answers of an API are.
@@ -139,7 +141,7 @@ enum Next {
 }
 
 /// A body that is read whole while it stays in its cell.
-struct Whole(Arc<BodyCell>);
+struct Whole(Arc<BodyCell>, Charge);
 
 impl http_body::Body for Whole {
     type Data = Bytes;
@@ -149,8 +151,12 @@ impl http_body::Body for Whole {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
-        self.0.poll_chunk(context, usize::MAX).map(|next| match next {
-            Next::Chunk(chunk) => Some(Ok(http_body::Frame::data(chunk))),
+        let Self(cell, charge) = self.get_mut();
+        cell.poll_chunk(context, usize::MAX).map(|next| match next {
+            Next::Chunk(chunk) => Some(match charge.grow(chunk.len()) {
+                Ok(()) => Ok(http_body::Frame::data(chunk)),
+                Err(error) => Err(BodyError::Failed(error.message)),
+            }),
             Next::End => None,
             Next::Failed(error) => Some(Err(error)),
             Next::Taken => Some(Err(BodyError::Disconnected)),
@@ -188,20 +194,24 @@ pub(crate) fn natives() -> Vec<atoll_isolate::Native> {
 }
 
 /// Reads a body argument: nothing, text, bytes, or a handle whose body moves.
-pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Body {
+///
+/// # Errors
+/// When too many bytes of bodies are under way from this Worker.
+pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Result<Body, JsError> {
     if value.is_uint32() {
         let handle = value.uint32_value(scope).unwrap_or(0);
-        return pass_on(scope, handle);
+        return Ok(pass_on(scope, handle));
     }
     let bytes = match v8::Local::<v8::String>::try_from(value) {
         Ok(text) => text.to_rust_string_lossy(scope).into_bytes(),
         Err(_) => match arguments::bytes_of(value) {
             Some(bytes) => bytes,
-            None => return Body::Empty,
+            None => return Ok(Body::Empty),
         },
     };
+    let bytes = held::hold(scope, bytes)?;
     usage::sent(scope, bytes.len());
-    Body::Bytes(Bytes::from(bytes))
+    Ok(Body::Bytes(bytes))
 }
 
 /// Takes the body behind a handle to send it on: nobody here reads it, so its bytes count here.
@@ -330,11 +340,14 @@ impl http_body::Body for Prefixed {
 /// Most bytes that one body may have when it is read as a whole.
 const MAX_COLLECTED: usize = 128 << 20;
 
-async fn collect(cell: Option<Arc<BodyCell>>) -> Result<Bytes, BodyError> {
+async fn collect(cell: Option<Arc<BodyCell>>, budget: Arc<Inbox>) -> Result<Bytes, BodyError> {
     let Some(cell) = cell else { return Ok(Bytes::new()) };
     match cell.take_bytes() {
         Some(bytes) => Body::Bytes(bytes).collect(MAX_COLLECTED).await,
-        None => ByteStream::from_http_body(Whole(cell)).collect(MAX_COLLECTED).await,
+        None => {
+            let charge = budget.take(0).map_err(|error| BodyError::Failed(error.message))?;
+            ByteStream::from_http_body(Whole(cell, charge)).collect(MAX_COLLECTED).await
+        }
     }
 }
 
@@ -345,7 +358,8 @@ fn body_read_all<'s>(
 ) {
     let cell = cell(scope, &args);
     let own = is_own(&cell);
-    let promise = context::spawn(scope, collect(cell), move |scope, bytes| match bytes {
+    let budget = held::budget(scope);
+    let promise = context::spawn(scope, collect(cell, budget), move |scope, bytes| match bytes {
         Ok(bytes) => {
             count_read(scope, own, &bytes);
             Ok(arguments::uint8_array(scope, &bytes))
@@ -362,7 +376,8 @@ fn body_read_text<'s>(
 ) {
     let cell = cell(scope, &args);
     let own = is_own(&cell);
-    let promise = context::spawn(scope, collect(cell), move |scope, bytes| {
+    let budget = held::budget(scope);
+    let promise = context::spawn(scope, collect(cell, budget), move |scope, bytes| {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => return Err(exception(scope, error)),
@@ -436,8 +451,11 @@ fn pipe_write<'s>(
 ) {
     let Some(bytes) = arguments::bytes(&args, 1) else { return };
     let Some(cell) = sink(scope, &args) else { return rv.set_bool(false) };
+    let mut bytes = match held::hold(scope, bytes) {
+        Ok(bytes) => bytes,
+        Err(error) => return error.throw(scope),
+    };
     usage::sent(scope, bytes.len());
-    let mut bytes = Bytes::from(bytes);
     if let Ok(mut guard) = cell.0.try_lock() {
         match guard.as_mut().map(|sink| sink.try_send(bytes)) {
             Some(Ok(())) => return,

@@ -54,7 +54,10 @@ fn attach<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'
 
 /// A body (nothing, text, bytes or a handle) moves into the message that is being written.
 fn attach_body<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let body = body::argument(scope, args.get(0));
+    let body = match body::argument(scope, args.get(0)) {
+        Ok(body) => body,
+        Err(error) => return error.throw(scope),
+    };
     attach_capability(scope, Arc::new(BodyCell::new(body)), &mut rv);
 }
 

@@ -57,6 +57,8 @@ pub struct Environment {
     pub max_streams: usize,
     /// What is on its way to this Worker.
     pub inbox: Arc<Inbox>,
+    /// Bytes of its bodies and streams that lie in no heap.
+    pub bodies: Arc<Inbox>,
 }
 
 /// What the layer above keeps in a context.

@@ -26,20 +26,23 @@ fn outbound_refusal<'s>(
 }
 
 /// Natives' arguments from `first` on: method, url, flat headers, body, cf (JSON text), redirect mode.
+///
+/// # Errors
+/// When too many bytes of bodies are under way from this Worker.
 pub fn request_argument(
     scope: &mut v8::PinScope<'_, '_>,
     args: &v8::FunctionCallbackArguments<'_>,
     first: i32,
-) -> FetchRequest {
-    FetchRequest {
+) -> Result<FetchRequest, JsError> {
+    Ok(FetchRequest {
         method: arguments::text(scope, args, first),
         url: arguments::text(scope, args, first + 1),
         headers: arguments::texts(scope, args.get(first + 2)),
-        body: body::argument(scope, args.get(first + 3)),
+        body: body::argument(scope, args.get(first + 3))?,
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
         depth: Depth::of_invocation(scope),
-    }
+    })
 }
 
 /// In a resource table: releasing it cancels the request that it was given with.
@@ -146,7 +149,10 @@ fn fetch<'s>(
         return error.throw(scope);
     }
     let outbound: Arc<dyn Fetcher> = context::environment(scope).outbound.clone();
-    let request = request_argument(scope, &args, 0);
+    let request = match request_argument(scope, &args, 0) {
+        Ok(request) => request,
+        Err(error) => return error.throw(scope),
+    };
     match start(scope, outbound.as_ref(), request, args.get(6)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),

@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::fetcher::RemoteError;
 
-/// The budget of one Worker for messages on their way to it.
+/// The budget of one Worker for messages on their way to it; another of the same kind is for its bodies.
 pub struct Inbox {
     worker: String,
+    what: &'static str,
     limits: InboxLimits,
     bytes: AtomicUsize,
     messages: AtomicUsize,
@@ -32,8 +33,19 @@ const OVERHEAD: usize = 256;
 impl Inbox {
     /// An empty inbox of the Worker with this name.
     pub fn new(worker: String, limits: InboxLimits) -> Arc<Self> {
+        Self::of("messages to it", worker, limits)
+    }
+
+    /// The budget of the Worker with this name for bodies and streams: their bytes that it wrote and nobody has read
+    /// yet, and those that it is collecting.
+    pub fn of_bodies(worker: String, limits: InboxLimits) -> Arc<Self> {
+        Self::of("bodies and streams", worker, limits)
+    }
+
+    fn of(what: &'static str, worker: String, limits: InboxLimits) -> Arc<Self> {
         Arc::new(Self {
             worker,
+            what,
             limits,
             bytes: AtomicUsize::new(0),
             messages: AtomicUsize::new(0),
@@ -48,22 +60,19 @@ impl Inbox {
     pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Charge, RemoteError> {
         let bytes = bytes.saturating_add(OVERHEAD);
         // Counted first and looked at then: two senders at the same time cannot both take the last place.
-        let charge = Charge { inbox: self.clone(), bytes };
+        let mut charge = Charge { inbox: self.clone(), bytes: 0 };
         let messages = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if total > self.limits.bytes {
-            return Err(self.refusal(&format!("{} MiB of messages", self.limits.bytes >> 20)));
-        }
+        charge.grow(bytes)?;
         if messages > self.limits.messages {
-            return Err(self.refusal(&format!("{} messages", self.limits.messages)));
+            return Err(self.refusal(&format!("{} of them", self.limits.messages)));
         }
         Ok(charge)
     }
 
     fn refusal(&self, limit: &str) -> RemoteError {
         RemoteError::error(format!(
-            "Worker \"{}\" has too much waiting for it: at most {limit} may be under way to one Worker.",
-            self.worker
+            "Worker \"{}\" has too many {} under way: at most {limit} may be.",
+            self.worker, self.what
         ))
     }
 
@@ -82,6 +91,21 @@ impl Inbox {
 pub struct Charge {
     inbox: Arc<Inbox>,
     bytes: usize,
+}
+
+impl Charge {
+    /// Counts that many bytes more.
+    ///
+    /// # Errors
+    /// As [`Inbox::take`].
+    pub fn grow(&mut self, bytes: usize) -> Result<(), RemoteError> {
+        self.bytes += bytes;
+        let limit = self.inbox.limits.bytes;
+        if self.inbox.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > limit {
+            return Err(self.inbox.refusal(&format!("{} MiB", limit >> 20)));
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Charge {
@@ -105,7 +129,7 @@ mod tests {
         let mut taken: Vec<_> = (0..3).map(|_| inbox.take(10).expect("there is room")).collect();
         let refused = inbox.take(10).err().expect("the fourth is refused");
         assert!(refused.message.contains("Worker \"shop\""), "{}", refused.message);
-        assert!(refused.message.contains("at most 3 messages"), "{}", refused.message);
+        assert!(refused.message.contains("at most 3 of them"), "{}", refused.message);
         taken.pop();
         assert!(inbox.take(10).is_ok());
     }
@@ -115,7 +139,7 @@ mod tests {
         let inbox = inbox();
         let taken = inbox.take(1 << 19).expect("there is room");
         let refused = inbox.take(1 << 19).err().expect("both are too much");
-        assert!(refused.message.contains("at most 1 MiB of messages"), "{}", refused.message);
+        assert!(refused.message.contains("at most 1 MiB may be"), "{}", refused.message);
         drop(taken);
         assert!(inbox.take(1 << 19).is_ok());
         assert_eq!(inbox.bytes.load(Ordering::Relaxed), 0);

@@ -35,6 +35,7 @@ pub mod task;
 pub mod url;
 pub mod usage;
 
+mod held;
 mod lines;
 mod manifest;
 mod signal;

@@ -15,7 +15,7 @@ use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::usage::Outcome;
 use crate::{invocation, limits, tail};
 
-use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_inbox};
+use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_bodies, new_inbox};
 
 impl Worker {
     /// Gives it its code: takes a blank isolate and starts in it.
@@ -105,6 +105,7 @@ impl Worker {
                 max_handles: limits::HANDLES,
                 max_streams: limits::STREAMS,
                 inbox: worker.inbox(),
+                bodies: new_bodies(&worker.0.name, code.dynamic),
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {

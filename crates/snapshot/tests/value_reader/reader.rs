@@ -25,6 +25,7 @@ use atoll_web::inbox::{Inbox, InboxLimits};
 use atoll_web::usage::Counts;
 
 const LIMITS: HeapLimits = HeapLimits { heap_bytes: 128 << 20 };
+const PLENTY: InboxLimits = InboxLimits { bytes: 1 << 30, messages: 1_000_000 };
 const ROOM: Room = Room { heaps: 8, wait: Duration::from_secs(10) };
 
 /// What came of reading a message.
@@ -65,7 +66,8 @@ impl Reader {
             max_timers: 100,
             max_handles: 100_000,
             max_streams: 1_000,
-            inbox: Inbox::new("reader".into(), InboxLimits { bytes: 1 << 30, messages: 1_000 }),
+            inbox: Inbox::new("reader".into(), PLENTY),
+            bodies: Inbox::of_bodies("reader".into(), PLENTY),
         };
         let heap = Heap::new(startup, LIMITS);
         let context = heap.enter(|scope| {
