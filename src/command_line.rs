@@ -1,6 +1,6 @@
 //! Arguments and help.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -15,7 +15,8 @@ const SERVE_EXAMPLES: &str = "Examples:
   atoll serve
   atoll serve examples/agent --port 3000
   atoll serve app/wrangler.jsonc auth/wrangler.jsonc
-  atoll serve src/index.ts --host 0.0.0.0";
+  atoll serve src/index.ts --host 0.0.0.0
+  atoll serve --admin 127.0.0.1:9090    metrics at http://127.0.0.1:9090/metrics";
 
 const TEST_EXAMPLES: &str = "Examples:
   atoll test conformance/rpc-calls
@@ -37,6 +38,10 @@ fn v8_flags() -> Arg {
         .value_name("FLAGS")
         .allow_hyphen_values(true)
         .help("Flags for V8, for example \"--expose-gc\"")
+}
+
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "give an IP address and a port, as in 127.0.0.1:9090 or [::1]:9090".to_owned())
 }
 
 fn max_isolates() -> Arg {
@@ -77,6 +82,13 @@ pub(crate) fn command() -> Command {
                         .default_value("8787")
                         .value_parser(value_parser!(u16))
                         .help("Port to listen on; 0 picks a free one and prints it"),
+                )
+                .arg(
+                    Arg::new("admin")
+                        .long("admin")
+                        .value_name("ADDRESS:PORT")
+                        .value_parser(admin_address)
+                        .help("Where to serve /metrics for Prometheus; port 0 picks a free one [default: nowhere]"),
                 )
                 .arg(max_isolates())
                 .arg(v8_flags()),

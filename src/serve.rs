@@ -1,13 +1,14 @@
 //! `atoll serve`.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use atoll_config::{Project, Warning};
 use atoll_host::log::TracingSink;
+use atoll_server::admin::Admin;
 use atoll_server::ingress::Ingress;
 use atoll_server::{ISOLATES, Projects};
 use clap::ArgMatches;
@@ -54,7 +55,12 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
         Ok(ingress) => ingress,
         Err(error) => return fail(&error),
     };
-    announce(&projects, &ingress);
+    let admin = arguments.get_one::<SocketAddr>("admin");
+    let admin = match admin.map(|address| Admin::open(projects.runtime.clone(), *address)).transpose() {
+        Ok(admin) => admin,
+        Err(error) => return fail(&error),
+    };
+    announce(&projects, &ingress, admin.as_ref());
     let (exhausted, is_exhausted) = tokio::sync::oneshot::channel();
     projects.runtime.scheduler.on_exhausted(move || {
         let _ = exhausted.send(());
@@ -66,12 +72,15 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     std::process::exit(code);
 }
 
-fn announce(projects: &Projects, ingress: &Ingress) {
+fn announce(projects: &Projects, ingress: &Ingress, admin: Option<&Admin>) {
     let mut out = std::io::stdout().lock();
     for (index, project) in projects.projects().enumerate() {
         let _ = writeln!(out, "{}{}", if index == 0 { "Serving " } else { "   with " }, describe(project));
     }
     let _ = writeln!(out, "Ready on http://{}", ingress.address());
+    if let Some(admin) = admin {
+        let _ = writeln!(out, "Metrics on http://{}/metrics", admin.address());
+    }
     let _ = out.flush();
 }
 

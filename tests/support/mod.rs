@@ -208,11 +208,17 @@ impl Server {
 
     /// As [`Server::start_all`], with further options.
     pub(crate) fn start_with(projects: &[&Path], options: &[&str]) -> Self {
+        Self::start_in(projects, options, &[])
+    }
+
+    /// As [`Server::start_with`], with further environment variables.
+    pub(crate) fn start_in(projects: &[&Path], options: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = atoll()
             .arg("serve")
             .args(projects)
             .args(["--port", "0"])
             .args(options)
+            .envs(variables.iter().copied())
             .spawn()
             .expect("start atoll serve");
         let stdout = Captured::from(child.stdout.take().expect("stdout is a pipe"));

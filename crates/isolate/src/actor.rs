@@ -128,6 +128,11 @@ impl Isolate {
         self.0.state.limit()
     }
 
+    /// Bytes of heap and buffers that the process has for it, as of its last garbage collection.
+    pub fn memory(&self) -> usize {
+        self.0.state.bytes()
+    }
+
     /// A weak handle.
     pub fn downgrade(&self) -> WeakIsolate {
         WeakIsolate(Arc::downgrade(&self.0))

@@ -90,6 +90,11 @@ pub(crate) struct Guard {
     pub(crate) state: Arc<crate::heap::HeapState>,
 }
 
+/// Bytes that the buffers of this isolate have now.
+pub(crate) fn bytes(scope: &mut v8::PinScope<'_, '_>) -> usize {
+    scope.get_slot::<Guard>().map_or(0, |guard| guard.budget.used())
+}
+
 /// Whether a buffer of this length can be made now. Where it cannot, after a collection too, the isolate is ended for its
 /// memory.
 pub(crate) fn make_room(scope: &mut v8::PinScope<'_, '_>, length: usize) -> bool {

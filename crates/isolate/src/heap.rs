@@ -338,6 +338,12 @@ fn configure(isolate: &mut v8::Isolate) {
     crate::actor::configure(isolate);
 }
 
+/// Bytes of this isolate's heap, what nobody refers to any more included, and of its buffers.
+pub fn footprint(scope: &mut v8::PinScope<'_, '_>) -> usize {
+    let heap = scope.get_heap_statistics().used_heap_size();
+    heap + buffers::bytes(scope)
+}
+
 /// Heap figures of one isolate, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HeapFigures {

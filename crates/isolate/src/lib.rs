@@ -10,6 +10,7 @@
 //! | [`actor`] | an isolate with its mailbox; messages and turns |
 //! | [`scheduler`] | threads that run turns, the watchdog over them |
 //! | [`meter`] | CPU budgets |
+//! | [`metered`] | futures whose CPU time is charged |
 //! | [`modules`] | a Worker's modules: compile, link, evaluate, `import()` |
 //! | [`values`] | structured clone into messages with capabilities, and back |
 //! | [`error`] | errors that become JavaScript exceptions, exceptions that become reports |
@@ -26,6 +27,7 @@ pub mod heap;
 mod mailbox;
 pub mod memory;
 pub mod meter;
+pub mod metered;
 pub mod modules;
 pub mod pool;
 pub mod realm;

@@ -135,6 +135,11 @@ impl Pool {
         self.lock().stock.ready()
     }
 
+    /// Requests that wait for a heap.
+    pub fn waiting(&self) -> usize {
+        self.lock().stock.waiting()
+    }
+
     /// Ends the thread; heaps disposed of later are dropped where they are.
     pub fn close(&self) {
         self.lock().closed = true;

@@ -271,7 +271,7 @@ exports.tail = (name, props, text) => {
   const release = hold();
   let promise;
   try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", JSONParse(text)));
+    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", require("loader/trace").events(text)));
   } catch (error) {
     promise = PromiseReject(error);
   }
@@ -285,25 +285,4 @@ exports.tail = (name, props, text) => {
   });
 };
 
-// Console arguments for a trace: what JSON can show, as it is; everything else as text.
-exports.traceArguments = (args) => {
-  const parts = [];
-  for (let i = 0; i < args.length; i++) {
-    let text;
-    try {
-      text = primordials.JSONStringify(args[i]);
-    } catch {
-      // Cycles, BigInt, hostile toJSON: shown as text instead.
-    }
-    if (text === undefined) {
-      try {
-        text = primordials.JSONStringify(primordials.String(args[i]));
-      } catch {
-        text = '"<cannot be shown>"';
-      }
-    }
-    ArrayPrototypePush(parts, text);
-  }
-  return `[${primordials.ArrayPrototypeJoin(parts, ",")}]`;
-};
 exports.isReachable = dispatch.isReachable;

@@ -17,6 +17,7 @@ use crate::code::{CodeLimits, EnvSource, WorkerCode};
 use crate::entrypoint::Entrypoint;
 use crate::invocation::{self, Props};
 use crate::loader::Loader;
+use crate::metrics::{Eviction, Label};
 use crate::worker::{Given, Own, Worker, own};
 use crate::{compatibility, limits};
 
@@ -66,6 +67,12 @@ fn new_child(scope: &mut v8::PinScope<'_, '_>, name: String) -> Option<Worker> {
     Some(Worker::loading(parent.runtime().clone(), name, parent.home()))
 }
 
+fn new_unnamed_child(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
+    let worker = new_child(scope, "dynamic".into())?;
+    worker.set_label(Label::unnamed(own(scope)?.name()));
+    Some(worker)
+}
+
 fn keep(scope: &mut v8::PinScope<'_, '_>, worker: Worker) -> u32 {
     let owner = context::current(scope);
     context::add_heavy_resource(scope, owner, Arc::new(WorkerCap(worker)), CHILD_BYTES)
@@ -73,7 +80,7 @@ fn keep(scope: &mut v8::PinScope<'_, '_>, worker: Worker) -> u32 {
 
 /// `loaderLoad(spec)` gives a Worker handle.
 fn loader_load<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
-    let Some(worker) = new_child(scope, "dynamic".into()) else { return };
+    let Some(worker) = new_unnamed_child(scope) else { return };
     let Some(code) = read_code(scope, args.get(0), worker.name().to_owned()) else { return };
     worker.start(code);
     let handle = keep(scope, worker);
@@ -91,9 +98,13 @@ fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retu
     let (worker, fresh) = match known {
         Some(worker) => (worker, false),
         None => {
-            let name = id.clone().unwrap_or_else(|| "dynamic".into());
-            let Some(worker) = new_child(scope, name) else { return };
+            let worker = match &id {
+                Some(id) => new_child(scope, id.clone()),
+                None => new_unnamed_child(scope),
+            };
+            let Some(worker) = worker else { return };
             if let Some(id) = id {
+                worker.set_label(Label::named(&id, loader.name()));
                 children.insert(id.clone(), worker.clone());
                 let (loader, weak) = (Arc::downgrade(&loader), worker.downgrade());
                 worker.on_failure(move || {
@@ -123,7 +134,11 @@ fn loader_evict<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     let handle = arguments::integer(scope, &args, 0);
     let id = arguments::text(scope, &args, 1);
     if let Some(loader) = context::resource_as::<Loader>(scope, handle) {
-        rv.set_bool(loader.evict(&id));
+        let evicted = loader.evict(&id);
+        if evicted && let Some(worker) = own(scope) {
+            worker.runtime().metrics.evicted(Eviction::Explicit, 1);
+        }
+        rv.set_bool(evicted);
     }
 }
 

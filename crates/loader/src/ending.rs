@@ -10,8 +10,9 @@ use atoll_web::context::{self, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::RemoteError;
 
-use crate::invocation::Answer;
+use crate::answer::Answer;
 use crate::limits;
+use crate::usage::Outcome;
 use crate::worker::{Admission, Worker};
 
 /// What callers get whose invocation is past its CPU time.
@@ -95,7 +96,7 @@ impl WallTimer {
             let Some(worker) = worker.upgrade() else { return };
             let text = wall_text(worker.name(), limit);
             meter.set_reason(&text);
-            answer.exceeded("exceededWallTime", RemoteError::error(text));
+            answer.exceeded(Outcome::ExceededWallTime, RemoteError::error(text));
             // Its code may be running at this moment: the isolate is told by the meter, and closes the context after.
             meter.stop();
             let close = move |admission: Admission<'_, '_, '_>| {

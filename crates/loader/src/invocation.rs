@@ -2,8 +2,8 @@
 
 mod cancellation;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
@@ -12,19 +12,23 @@ use atoll_isolate::{Envelope, JsError, Meter, Native, arguments, natives, realm,
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
-use atoll_web::context::{self, ContextId};
+use atoll_web::context::{self, ContextData, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
 use atoll_web::task::Task;
+use atoll_web::usage::{self, Counts};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+pub use crate::answer::Failure;
+use crate::answer::{Answer, Waiting};
 use crate::code::CodeLimits;
 use crate::ending::{UnderWay, WallTimer, cpu_text};
 use crate::limits;
-use crate::tail::Trace;
-use crate::worker::{Admission, HOOKS_SCRIPT, Own, WeakWorker, Work, Worker};
+use crate::tail::{self, Trace};
+use crate::usage::{Outcome, Usage};
+use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
 
 /// Hooks of every Worker's isolate.
 pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
@@ -49,94 +53,6 @@ pub enum Props {
     Json(Arc<str>),
 }
 
-/// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
-pub(crate) struct Answer {
-    waiting: Mutex<Option<Waiting>>,
-    given: AtomicBool,
-    trace: OnceLock<Weak<Trace>>,
-    /// Where it is worked on, once that has begun.
-    place: OnceLock<(WeakWorker, ContextId)>,
-}
-
-enum Waiting {
-    Fetch(Responder),
-    Call(Reply),
-    Test(Box<dyn FnOnce(Result<(), Failure>) + Send>),
-}
-
-/// Why a test failed.
-#[derive(Debug, Clone, Default)]
-pub struct Failure {
-    /// Class and message.
-    pub message: String,
-    /// The stack, with source positions.
-    pub stack: Option<String>,
-    /// The line of source where it was thrown.
-    pub source_line: Option<String>,
-}
-
-impl Answer {
-    fn new(waiting: Waiting) -> Arc<Self> {
-        Arc::new(Self {
-            waiting: Mutex::new(Some(waiting)),
-            given: AtomicBool::new(false),
-            trace: OnceLock::new(),
-            place: OnceLock::new(),
-        })
-    }
-
-    fn take(&self) -> Option<Waiting> {
-        self.given.store(true, Ordering::Release);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn is_given(&self) -> bool {
-        self.given.load(Ordering::Acquire)
-    }
-
-    /// How its invocation ended, for the trace.
-    pub(crate) fn outcome(&self, outcome: &'static str) {
-        if let Some(trace) = self.trace.get().and_then(Weak::upgrade) {
-            trace.outcome(outcome);
-        }
-    }
-
-    pub(crate) fn fail(&self, error: RemoteError) {
-        match self.take() {
-            Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
-            Some(Waiting::Call(reply)) => reply.settle(Err(error)),
-            Some(Waiting::Test(report)) => {
-                report(Err(Failure { message: error.message, ..Failure::default() }))
-            }
-            None => {}
-        }
-    }
-
-    /// A limit ended the invocation: its tails are told which, its caller gets the error.
-    pub(crate) fn exceeded(&self, outcome: &'static str, error: RemoteError) {
-        self.outcome(outcome);
-        self.fail(error);
-    }
-
-    fn respond(&self, response: FetchResponse) {
-        if let Some(Waiting::Fetch(responder)) = self.take() {
-            responder.respond(Ok(response));
-        }
-    }
-
-    fn settle(&self, outcome: Result<Message, RemoteError>) {
-        if let Some(Waiting::Call(reply)) = self.take() {
-            reply.settle(outcome);
-        }
-    }
-
-    fn report(&self, outcome: Result<(), Failure>) {
-        if let Some(Waiting::Test(report)) = self.take() {
-            report(outcome);
-        }
-    }
-}
-
 /// What a context knows of its invocation. Holds the Worker: an invocation under way keeps it.
 struct Invocation {
     worker: Worker,
@@ -144,6 +60,11 @@ struct Invocation {
     waiting: u64,
     trace: Option<Arc<Trace>>,
     limits: CodeLimits,
+    meter: Arc<Meter>,
+    entrypoint: Option<String>,
+    event: &'static str,
+    /// When it began, by the monotonic clock.
+    began: Duration,
     /// Looks after it since its answer.
     lingers: Option<Task>,
     #[expect(dead_code, reason = "gives its place back when the invocation ends")]
@@ -157,15 +78,29 @@ impl Invocation {
             record(trace);
         }
     }
+
+    fn time_out_after(&mut self, limit: Duration, id: ContextId) {
+        let timer = WallTimer::start(&self.worker, limit, self.answer.clone(), self.meter.clone(), id);
+        self.wall = Some(timer);
+    }
 }
 
-impl Drop for Invocation {
-    fn drop(&mut self) {
-        self.worker.settled(self.waiting);
+impl ContextData for Invocation {
+    fn ended(self: Box<Self>, mut counts: Counts) {
+        let now = self.worker.settled(self.waiting);
         // The context ended without an answer: nobody will give one any more.
         if !self.answer.is_given() {
-            self.traced(|trace| trace.outcome("canceled"));
+            self.answer.conclude(Outcome::Canceled);
             self.answer.fail(crate::worker::gone());
+        }
+        // Where its memory ended it, no message came to its end for a look.
+        counts.peak_memory = counts.peak_memory.max(self.answer.memory());
+        let outcome = self.answer.outcome().unwrap_or(Outcome::Ok);
+        let usage = Usage { outcome, cpu: self.meter.used(), wall: now.saturating_sub(self.began), counts };
+        self.worker.account().add(&usage);
+        usage.trace(self.worker.name(), self.entrypoint.as_deref(), self.event);
+        if let Some(trace) = &self.trace {
+            trace.deliver(self.entrypoint.as_deref(), &usage);
         }
     }
 }
@@ -181,11 +116,12 @@ pub(crate) fn fetch_event(
     let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
     cancellation::watch(&work, &answer);
-    let event = if worker.may_be_traced() { describe(&request) } else { Value::Null };
+    let event = if worker.may_be_traced() { tail::describe_request(&request) } else { Value::Null };
     let charge = match worker.inbox().take(request.size()) {
         Ok(charge) => charge,
         Err(error) => return answer.fail(error),
     };
+    let event = ("fetch", event);
     begin(worker, target, limits, request.depth, answer, event, move |scope, entrypoint, props| {
         let FetchRequest { method, url, headers, body, cf, redirect: _, depth: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
@@ -203,12 +139,6 @@ pub(crate) fn fetch_event(
     });
 }
 
-fn describe(request: &FetchRequest) -> Value {
-    let headers: Map<_, _> =
-        request.headers.chunks_exact(2).map(|h| (h[0].clone(), Value::from(h[1].clone()))).collect();
-    json!({ "request": { "method": request.method, "url": request.url, "headers": headers, "cf": null } })
-}
-
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
     let inbox = worker.inbox();
@@ -221,6 +151,7 @@ pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, ca
     let reply = Reply::new(move |outcome| settled.settle(outcome));
     let event =
         if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
+    let event = ("rpc", event);
     let (question, depth) = (call.question.clone(), call.depth);
     let call = Call { reply, charge, ..call };
     let meter = begin(worker, target, limits, depth, answer, event, move |scope, entrypoint, props| {
@@ -238,17 +169,10 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    begin(
-        worker,
-        target,
-        worker.limits(),
-        Depth::default(),
-        answer,
-        Value::Null,
-        |scope, entrypoint, props| {
-            realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
-        },
-    );
+    let (depth, event) = (Depth::default(), ("test", Value::Null));
+    begin(worker, target, worker.limits(), depth, answer, event, |scope, entrypoint, props| {
+        realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+    });
 }
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
@@ -259,21 +183,23 @@ pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, dept
         Err(error) => return tracing::debug!(error = error.message, "a tail event is left out"),
     };
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
-    begin(worker, target, worker.limits(), depth, answer, Value::Null, move |scope, entrypoint, props| {
+    let event = ("tail", Value::Null);
+    begin(worker, target, worker.limits(), depth, answer, event, move |scope, entrypoint, props| {
         let events = string(scope, &events);
         drop(charge);
         realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
-/// Opens a context for an event and runs `body` in it. Gives the invocation's meter.
+/// Opens a context for an event (its kind, and what tails see of it) and runs `body` in it. Gives the invocation's
+/// meter.
 fn begin(
     worker: &Worker,
     target: Target,
     limits: CodeLimits,
     depth: Depth,
     answer: Arc<Answer>,
-    event: Value,
+    event: (&'static str, Value),
     body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
     + Send
     + 'static,
@@ -291,7 +217,7 @@ fn begin(
     meter.on_over(move |meter| {
         let text = cpu_text(&name, meter.limit());
         meter.set_reason(&text);
-        over.exceeded("exceededCpu", RemoteError::error(text));
+        over.exceeded(Outcome::ExceededCpu, RemoteError::error(text));
     });
     let holder = worker.clone();
     let charged = meter.clone();
@@ -303,20 +229,21 @@ fn begin(
         if answer.is_given() {
             return;
         }
-        holder.touch();
+        let began = holder.touch();
         // Known only now: a Worker that is still loading has no limits of its own yet.
         let limits = limits.lower(holder.limits());
         meter.lower(limits.cpu);
         let tails = holder.tails();
         let trace = (!tails.is_empty()).then(|| {
             let now = holder.runtime().host.clock.now_ms();
-            Trace::new(tails, meter.clone(), now, target.entrypoint.clone(), event, depth)
+            Trace::new(tails, now, event.1, depth)
         });
-        if let Some(trace) = &trace {
-            let _ = answer.trace.set(Arc::downgrade(trace));
-        }
         let waiting = holder.expect(&answer);
-        let (worker, timed) = (holder.clone(), meter.clone());
+        let entrypoint = match &target.entrypoint {
+            Some(name) => string(scope, name).into(),
+            None => v8::undefined(scope).into(),
+        };
+        let traced = trace.is_some();
         let place = holder.downgrade();
         let invocation = Invocation {
             worker: holder,
@@ -324,24 +251,28 @@ fn begin(
             waiting,
             trace,
             limits,
+            meter: meter.clone(),
+            entrypoint: target.entrypoint,
+            event: event.0,
+            began,
             lingers: None,
             under_way,
             wall: None,
         };
         let id = context::open(scope, meter, limits.sub_requests, depth, Box::new(invocation));
         if let (Some(limit), Some(invocation)) = (limits.wall, context::data::<Invocation>(scope, id)) {
-            invocation.wall = Some(WallTimer::start(&worker, limit, answer.clone(), timed, id));
+            invocation.time_out_after(limit, id);
+        }
+        if traced {
+            usage::look_always(scope, id);
         }
         context::enter(scope, id);
-        let _ = answer.place.set((place, id));
+        answer.work_is_in(place, id);
         if answer.is_given() {
             // Given up a moment ago, by somebody who did not know the place yet.
+            answer.conclude(Outcome::Canceled);
             return context::finish(scope, id);
         }
-        let entrypoint = match &target.entrypoint {
-            Some(name) => string(scope, name).into(),
-            None => v8::undefined(scope).into(),
-        };
         v8::tc_scope!(let scope, scope);
         let props = match target.props {
             Some(Props::Value(message)) => values::read(scope, message),
@@ -361,6 +292,7 @@ fn begin(
         if let Some(exception) = scope.exception() {
             scope.reset();
             let error = fetch::error_of(scope, exception);
+            answer.conclude(Outcome::Exception);
             answer.fail(error);
             context::finish(scope, id);
         }
@@ -383,6 +315,9 @@ fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
         realm::call(scope, "rpc/values", "resetAfterStop", &[]);
     }
     let current = context::leave(scope);
+    if current != 0 {
+        usage::message_ended(scope, current);
+    }
     for id in context::take_done(scope) {
         context::close(scope, id);
     }
@@ -412,14 +347,18 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
         let owes_body = body::fail_pipes(scope, id, HUNG);
         if owes_body || !answer.is_given() {
-            let now = context::environment(scope).clock.now_ms();
-            if let Some(invocation) = context::data::<Invocation>(scope, id) {
-                invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
-            }
+            hung(scope, id);
         }
         answer.fail(RemoteError::error(HUNG));
         context::close(scope, id);
     }
+}
+
+fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let now = context::environment(scope).clock.now_ms();
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.answer.conclude(Outcome::Exception);
+    invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
 }
 
 /// After its answer an invocation may go on for a while (`waitUntil`), longer only while others hold its objects or read
@@ -508,7 +447,8 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
 /// `respondError(exception)` fails the current invocation.
 fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let Some(answer) = answer(scope) else { return };
-    trace_exception(scope, args.get(0));
+    answer.conclude(Outcome::Exception);
+    tail::on_exception(scope, args.get(0));
     let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
     if own {
         // Nobody but the log tells the developer where a project's own code failed.
@@ -526,33 +466,10 @@ pub(crate) fn current_limits(scope: &mut v8::PinScope<'_, '_>) -> CodeLimits {
     context::data::<Invocation>(scope, id).map(|invocation| invocation.limits).unwrap_or_default()
 }
 
-fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
+/// The trace of the current invocation, where it has one.
+pub(crate) fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
     let id = context::current(scope);
     context::data::<Invocation>(scope, id).and_then(|invocation| invocation.trace.clone())
-}
-
-fn trace_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
-    let Some(trace) = trace_of(scope) else { return };
-    let now = context::environment(scope).clock.now_ms();
-    let report = ExceptionReport::read(scope, exception, None);
-    let error = fetch::error_of(scope, exception);
-    trace.exception(now, &error.name, &error.message, &report);
-}
-
-/// Console lines of a Worker with tails go into the trace, and nowhere else.
-pub(crate) fn log_hook(
-    scope: &mut v8::PinScope<'_, '_>,
-    level: &str,
-    _text: &str,
-    arguments: v8::Local<v8::Value>,
-) -> bool {
-    let Some(trace) = trace_of(scope) else { return true };
-    let now = context::environment(scope).clock.now_ms();
-    let message = realm::call(scope, HOOKS_SCRIPT, "traceArguments", &[arguments]);
-    if let Some(message) = message {
-        trace.log(now, level, &message.to_rust_string_lossy(scope));
-    }
-    true
 }
 
 /// `testDone(failed, exception)` reports the current test.
@@ -577,6 +494,10 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     }
     let error = fetch::error_of(scope, args.get(0));
     if let Some(answer) = answer(scope) {
+        if !answer.is_given() {
+            answer.conclude(Outcome::Exception);
+            tail::on_exception(scope, args.get(0));
+        }
         answer.fail(RemoteError { remote: false, ..error.clone() });
     }
     atoll_rpc::server::fail_calls(scope, id, &error);

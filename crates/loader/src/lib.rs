@@ -9,11 +9,15 @@
 //! | [`code`] | a Worker's code, bindings and limits as values |
 //! | [`worker`] | a Worker: loading, live, failed, gone; how it starts |
 //! | [`loader`] | a loader's named children |
-//! | [`invocation`] | one event in a Worker: its context, its answer, its end |
+//! | [`invocation`] | one event in a Worker: its context, its end |
+//! | `answer` | what its caller waits for, given once |
 //! | [`entrypoint`] | an entrypoint with props as a service |
-//! | `tail` | traces for tail Workers |
+//! | [`usage`] | the record of an invocation: its outcome, what it used |
+//! | [`metrics`] | sums of those for each Worker, as a page for Prometheus |
+//! | `tail`, `redaction` | traces for tail Workers |
 //! | [`binding`] | `env.LOADER`: the natives under `load`, `get` and `getEntrypoint` |
 
+mod answer;
 pub mod binding;
 pub mod code;
 pub mod compatibility;
@@ -22,10 +26,13 @@ pub mod entrypoint;
 pub mod invocation;
 pub mod limits;
 pub mod loader;
+pub mod metrics;
+mod redaction;
 pub mod runtime;
 #[cfg(test)]
 mod simulation;
 mod tail;
+pub mod usage;
 pub mod worker;
 
 mod manifest;

@@ -28,12 +28,14 @@ impl Child for Worker {
 
 /// Children by id.
 pub struct Children<C> {
+    /// How they are named in the metrics.
+    name: String,
     children: Mutex<HashMap<String, C>>,
 }
 
 impl<C> Default for Children<C> {
     fn default() -> Self {
-        Self { children: Mutex::default() }
+        Self { name: String::new(), children: Mutex::default() }
     }
 }
 
@@ -54,6 +56,16 @@ pub(crate) fn evict_longest_idle<C: Child>(
 }
 
 impl<C: Child> Children<C> {
+    /// No children yet.
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    /// How they are named in the metrics.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn children(&self) -> MutexGuard<'_, HashMap<String, C>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,7 @@ const SCRIPTS: &[Script] = &[
     script!("loader", "worker", eager),
     script!("loader", "loader"),
     script!("loader", "code"),
+    script!("loader", "trace"),
     script!("loader", "tracing"),
     script!("loader", "workers-module", eager),
     script!("loader", "sockets-module"),

@@ -10,6 +10,7 @@ use atoll_isolate::{HeapLimits, Pool, Scheduler, Startup};
 
 use crate::limits;
 use crate::loader::{Loader, evict_longest_idle};
+use crate::metrics::{Eviction, Metrics};
 use crate::worker::{WeakWorker, Worker};
 
 /// The outside, as far as Workers reach it without a capability.
@@ -30,6 +31,8 @@ pub struct Runtime {
     pub pool: Arc<Pool>,
     /// The outside.
     pub host: Host,
+    /// What was done so far.
+    pub metrics: Metrics,
     /// Isolates that the process may have.
     pub(crate) isolates: usize,
     loaders: Mutex<Vec<Weak<Loader>>>,
@@ -68,6 +71,7 @@ impl Runtime {
             scheduler,
             pool,
             host,
+            metrics: Metrics::default(),
             isolates,
             loaders: Mutex::default(),
             sleepers: Mutex::default(),
@@ -80,15 +84,16 @@ impl Runtime {
                 tokio::time::sleep(SWEEP).await;
                 let Some(runtime) = weak.upgrade() else { return };
                 let now = runtime.host.clock.monotonic().as_micros() as u64;
-                runtime.evict(now.saturating_sub(limits::IDLE.as_micros() as u64), false, usize::MAX);
+                let before = now.saturating_sub(limits::IDLE.as_micros() as u64);
+                runtime.evict(before, false, usize::MAX, Eviction::Idle);
             }
         });
         runtime
     }
 
-    /// A loader whose children this runtime may evict.
-    pub fn loader(&self) -> Arc<Loader> {
-        let loader = Arc::new(Loader::default());
+    /// A loader whose children this runtime may evict; `name` is for the metrics.
+    pub fn loader(&self, name: &str) -> Arc<Loader> {
+        let loader = Arc::new(Loader::new(name.to_owned()));
         let mut loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
         loaders.retain(|known| known.strong_count() > 0);
         loaders.push(Arc::downgrade(&loader));
@@ -109,18 +114,20 @@ impl Runtime {
     /// whose stubs are held. Gives how many.
     fn make_room(&self) -> usize {
         let most = EVICTED_AT_ONCE.min(self.isolates / 16 + 1);
-        let evicted = self.evict(u64::MAX, true, most);
+        let evicted = self.evict(u64::MAX, true, most, Eviction::Pressure);
         evicted + self.put_to_sleep(most - evicted)
     }
 
     /// Lets go of at most `most` named children that nobody holds and that are idle since before `before` (microseconds
     /// of the monotonic clock), the longest idle first. `live`: only those that have an isolate. Gives how many.
-    fn evict(&self, before: u64, live: bool, most: usize) -> usize {
+    fn evict(&self, before: u64, live: bool, most: usize, reason: Eviction) -> usize {
         let loaders: Vec<_> = {
             let loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
             loaders.iter().filter_map(Weak::upgrade).collect()
         };
-        evict_longest_idle(&loaders, before, live, most)
+        let evicted = evict_longest_idle(&loaders, before, live, most);
+        self.metrics.evicted(reason, evicted);
+        evicted
     }
 
     /// Puts at most `most` idle children to sleep, the longest idle first. Gives how many.
@@ -134,6 +141,8 @@ impl Runtime {
         };
         live.retain(Worker::is_live);
         live.sort_by_key(Worker::last_used);
-        live.iter().filter(|worker| worker.sleep()).take(most).count()
+        let asleep = live.iter().filter(|worker| worker.sleep()).take(most).count();
+        self.metrics.evicted(Eviction::Pressure, asleep);
+        asleep
     }
 }

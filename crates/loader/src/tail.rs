@@ -1,24 +1,26 @@
 //! Traces: what an invocation of a child logged and threw, and how it ended, delivered to its tail Workers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use atoll_isolate::Meter;
 use atoll_isolate::error::ExceptionReport;
+use atoll_isolate::{realm, v8};
 use atoll_rpc::Service;
 use atoll_web::depth::Depth;
-use serde_json::{Value, json};
+use atoll_web::fetcher::FetchRequest;
+use atoll_web::{context, fetch};
+use serde_json::{Map, Value, json};
+
+use crate::invocation::trace_of;
+use crate::redaction::{REDACTED, is_secret_header, redact_url};
+use crate::usage::{Usage, milliseconds};
 
 /// A trace holds this much of logs and exceptions; what comes after is counted as truncated.
 const BUDGET: usize = 256 * 1024;
 
-/// The trace of one invocation; given to the tails when it is dropped, which is when the invocation has ended.
+/// The trace of one invocation; given to the tails when it has ended.
 pub(crate) struct Trace {
     tails: Vec<Arc<dyn Service>>,
-    meter: Arc<Meter>,
-    started: Instant,
     started_ms: f64,
-    entrypoint: Option<String>,
     depth: Depth,
     state: Mutex<State>,
 }
@@ -28,86 +30,90 @@ struct State {
     event: Value,
     logs: Vec<Value>,
     exceptions: Vec<Value>,
-    outcome: Option<&'static str>,
     size: usize,
     truncated: bool,
 }
 
 impl Trace {
+    /// A trace of an event that began at `started_ms`, in milliseconds since 1970, and is this deep.
     pub(crate) fn new(
         tails: Vec<Arc<dyn Service>>,
-        meter: Arc<Meter>,
         started_ms: f64,
-        entrypoint: Option<String>,
         event: Value,
         depth: Depth,
     ) -> Arc<Self> {
         let state = Mutex::new(State { event, ..State::default() });
-        Arc::new(Self { tails, meter, started: Instant::now(), started_ms, entrypoint, depth, state })
+        Arc::new(Self { tails, started_ms: started_ms.floor(), depth, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A console line; `message` is the list of its arguments as JSON.
-    pub(crate) fn log(&self, now: f64, level: &str, message: &str) {
+    /// A console line; `message` is the list of its arguments as JSON, `errors` says what those are that are errors.
+    pub(crate) fn log(&self, now: f64, level: &str, message: &str, errors: Option<Value>) {
         let mut state = self.state();
-        state.size += message.len();
+        state.size += message.len() + errors.as_ref().map_or(0, |errors| errors.to_string().len());
         if state.size > BUDGET {
             state.truncated = true;
             return;
         }
         let message: Value = serde_json::from_str(message).unwrap_or_else(|_| json!([]));
-        state.logs.push(json!({ "timestamp": now, "level": level, "message": message }));
+        let mut entry = json!({ "timestamp": now.floor(), "level": level, "message": message });
+        if let Some(errors) = errors {
+            entry["errorInfo"] = errors;
+        }
+        state.logs.push(entry);
     }
 
     /// An exception that nobody in the child caught.
     pub(crate) fn exception(&self, now: f64, name: &str, message: &str, report: &ExceptionReport) {
         let mut state = self.state();
-        state.outcome.get_or_insert("exception");
-        state.size += message.len() + report.stack.as_ref().map_or(0, String::len);
+        let stack = frames(report);
+        state.size += message.len() + stack.as_ref().map_or(0, String::len);
         if state.size > BUDGET {
             state.truncated = true;
             return;
         }
-        state.exceptions.push(json!({
-            "timestamp": now,
-            "name": name,
-            "message": message,
-            "stack": report.stack,
-            "sourceLine": report.source_line,
-        }));
-    }
-
-    /// How it ended, unless that is known.
-    pub(crate) fn outcome(&self, outcome: &'static str) {
-        self.state().outcome.get_or_insert(outcome);
+        let mut entry = json!({ "timestamp": now.floor(), "name": name, "message": message });
+        entry["stack"] = stack.into();
+        entry["sourceLine"] = report.source_line.clone().into();
+        // What there is none of is left out, as in the reference.
+        if let Value::Object(entry) = &mut entry {
+            entry.retain(|_, value| !value.is_null());
+        }
+        state.exceptions.push(entry);
     }
 
     /// The response's status, for `fetch` events.
     pub(crate) fn responded(&self, status: u16) {
         self.state().event["response"] = json!({ "status": status });
     }
-}
 
-impl Drop for Trace {
-    fn drop(&mut self) {
-        let state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let item = json!({
+    /// The invocation is over: the tails get its item, in their order. Called once.
+    pub(crate) fn deliver(&self, entrypoint: Option<&str>, usage: &Usage) {
+        let state = std::mem::take(&mut *self.state());
+        let mut item = json!({
             "event": state.event,
             "eventTimestamp": self.started_ms,
             "logs": state.logs,
             "exceptions": state.exceptions,
             "diagnosticsChannelEvents": [],
             "scriptName": null,
-            "entrypoint": self.entrypoint,
-            "outcome": state.outcome.unwrap_or("ok"),
+            "outcome": usage.outcome.name(),
             "executionModel": "stateless",
             "truncated": state.truncated,
-            "cpuTime": self.meter.used().as_secs_f64() * 1000.0,
-            "wallTime": self.started.elapsed().as_secs_f64() * 1000.0,
+            "cpuTime": milliseconds(usage.cpu),
+            "wallTime": milliseconds(usage.wall),
+            "peakMemory": usage.counts.peak_memory,
+            "subRequests": usage.counts.sub_requests,
+            "rpcCalls": usage.counts.rpc_calls,
+            "bytesIn": usage.counts.bytes_in,
+            "bytesOut": usage.counts.bytes_out,
         });
+        if let Some(entrypoint) = entrypoint {
+            item["entrypoint"] = entrypoint.into();
+        }
         let events: Arc<str> = Value::Array(vec![item]).to_string().into();
         // What a tail does is because of what it hears of: traced Workers that tails call do not go round for ever.
         let depth = Depth { invocations: self.depth.invocations + 1, calls: 0 };
@@ -115,4 +121,76 @@ impl Drop for Trace {
             tail.clone().tail(events.clone(), depth);
         }
     }
+}
+
+/// The guest's frames, without the line that says what was thrown, as the reference gives a stack.
+pub(crate) fn frames(report: &ExceptionReport) -> Option<String> {
+    let lines = report.stack.as_deref()?.lines();
+    let own =
+        |line: &&str| line.starts_with("    at ") && !line.contains("(atoll:") && !line.contains(" atoll:");
+    let frames: Vec<&str> = lines.filter(own).collect();
+    (!frames.is_empty()).then(|| frames.join("\n"))
+}
+
+/// What tails see of a request. `unredacted` is what `getUnredacted()` gives.
+pub(crate) fn describe_request(request: &FetchRequest) -> Value {
+    let pairs = || request.headers.chunks_exact(2);
+    let shown = |name: &str, value: &str| {
+        Value::from(if is_secret_header(name) { REDACTED.to_owned() } else { value.to_owned() })
+    };
+    let headers: Map<_, _> = pairs().map(|h| (h[0].clone(), shown(&h[0], &h[1]))).collect();
+    let mut described = json!({
+        "url": redact_url(&request.url),
+        "method": request.method,
+        "headers": headers,
+    });
+    let raw: Map<_, _> = pairs().map(|h| (h[0].clone(), Value::from(h[1].clone()))).collect();
+    described["unredacted"] = json!({ "url": request.url, "headers": raw });
+    if let Some(cf) = request.cf.as_deref().and_then(|cf| serde_json::from_str(cf).ok()) {
+        described["cf"] = cf;
+    }
+    json!({ "request": described })
+}
+
+/// Puts an exception that nobody caught into the trace of the current invocation.
+pub(crate) fn on_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) {
+    let Some(trace) = trace_of(scope) else { return };
+    let now = context::environment(scope).clock.now_ms();
+    let report = ExceptionReport::read(scope, exception, None);
+    let error = fetch::error_of(scope, exception);
+    trace.exception(now, &error.name, &error.message, &report);
+}
+
+/// Console lines of a Worker with tails go into the trace, and nowhere else.
+pub(crate) fn on_log(
+    scope: &mut v8::PinScope<'_, '_>,
+    level: &str,
+    _text: &str,
+    arguments: v8::Local<v8::Value>,
+) -> bool {
+    let Some(trace) = trace_of(scope) else { return true };
+    let now = context::environment(scope).clock.now_ms();
+    let message = realm::call(scope, "loader/trace", "argumentsText", &[arguments]);
+    if let Some(message) = message {
+        let errors = describe_errors(scope, arguments);
+        trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
+    }
+    true
+}
+
+/// For a console line with errors among its arguments: what each is, null for what is none.
+fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Value>) -> Option<Value> {
+    let list = v8::Local::<v8::Array>::try_from(arguments).ok()?;
+    let mut described = Vec::new();
+    for index in 0..list.length() {
+        let argument = list.get_index(scope, index)?;
+        described.push(if argument.is_native_error() {
+            let error = fetch::error_of(scope, argument);
+            let report = ExceptionReport::read(scope, argument, None);
+            json!({ "name": error.name, "message": error.message, "stack": frames(&report) })
+        } else {
+            Value::Null
+        });
+    }
+    described.iter().any(|entry| !entry.is_null()).then_some(Value::Array(described))
 }

@@ -9,14 +9,17 @@ mod start;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use atoll_isolate::{Envelope, Isolate, Meter, realm, v8};
 use atoll_rpc::Service;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::{Inbox, InboxLimits};
 
+use crate::answer::Answer;
 use crate::code::{CodeLimits, WorkerCode};
-use crate::invocation::Answer;
+use crate::metrics::{Account, Label};
+use crate::usage::Outcome;
 use crate::{Runtime, limits};
 
 /// Work to do inside a Worker once it has started; it gets the reason where it never will.
@@ -70,6 +73,8 @@ struct Inner {
     code: OnceLock<Arc<WorkerCode>>,
     /// Every message on its way into the isolate holds one more.
     mail: Arc<()>,
+    /// Where its invocations are summed.
+    account: OnceLock<Account>,
 }
 
 /// What its code says of every invocation.
@@ -140,6 +145,7 @@ impl Worker {
             on_failure: Mutex::default(),
             code: OnceLock::new(),
             mail: Arc::default(),
+            account: OnceLock::new(),
         }))
     }
 
@@ -189,10 +195,22 @@ impl Worker {
         WeakWorker(Arc::downgrade(&self.0))
     }
 
-    /// Notes that it was asked for.
-    pub(crate) fn touch(&self) {
-        let now = self.0.runtime.host.clock.monotonic().as_micros() as u64;
-        self.0.last_used.store(now, Ordering::Relaxed);
+    /// Sums its invocations under this label; unless told, under that of a project's Worker.
+    pub(crate) fn set_label(&self, label: Label) {
+        let _ = self.0.account.set(self.0.runtime.metrics.account(label));
+    }
+
+    /// Where its invocations are summed.
+    pub(crate) fn account(&self) -> &Account {
+        let own = || self.0.runtime.metrics.account(Label::project(&self.0.name));
+        self.0.account.get_or_init(own)
+    }
+
+    /// Notes that it was asked for; gives the time, by the monotonic clock.
+    pub(crate) fn touch(&self) -> Duration {
+        let now = self.0.runtime.host.clock.monotonic();
+        self.0.last_used.store(now.as_micros() as u64, Ordering::Relaxed);
+        now
     }
 
     /// When it was last used, in microseconds of the monotonic clock.
@@ -296,6 +314,7 @@ impl Worker {
             if queue.is_empty() {
                 if let Some(isolate) = isolate.take() {
                     *state = State::Live(isolate);
+                    self.0.runtime.metrics.loaded();
                     self.touch();
                 }
                 return;
@@ -314,9 +333,9 @@ impl Worker {
         self.end(State::Failed(error.clone()), error, None);
     }
 
-    /// A limit ended it: whoever waits gets the error, their traces the outcome. Its next event starts it again, where
+    /// A limit ended it: whoever waits gets the error, their records the outcome. Its next event starts it again, where
     /// that is possible.
-    fn interrupt(&self, error: RemoteError, outcome: &'static str) {
+    fn interrupt(&self, error: RemoteError, outcome: Outcome) {
         let next = match self.0.code.get() {
             Some(code) => State::Asleep(code.clone()),
             None => State::Failed(error.clone()),
@@ -324,7 +343,7 @@ impl Worker {
         self.end(next, error, Some(outcome));
     }
 
-    fn end(&self, next: State, error: RemoteError, outcome: Option<&'static str>) {
+    fn end(&self, next: State, error: RemoteError, outcome: Option<Outcome>) {
         let before = {
             let mut state = self.state();
             if matches!(*state, State::Failed(_)) {
@@ -340,12 +359,13 @@ impl Worker {
         let waiting = std::mem::take(&mut *self.waiting());
         for answer in waiting.into_values() {
             if let Some(outcome) = outcome {
-                answer.outcome(outcome);
+                answer.conclude(outcome);
             }
             answer.fail(error.clone());
         }
         match before {
             State::Loading { queue, isolate } => {
+                self.0.runtime.metrics.load_failed();
                 if let Some(isolate) = isolate {
                     isolate.close();
                 }
@@ -365,9 +385,11 @@ impl Worker {
         id
     }
 
-    pub(crate) fn settled(&self, id: u64) {
-        self.touch();
+    /// An invocation has ended; gives the time, by the monotonic clock.
+    pub(crate) fn settled(&self, id: u64) -> Duration {
+        let now = self.touch();
         self.waiting().remove(&id);
+        now
     }
 }
 

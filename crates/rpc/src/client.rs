@@ -9,6 +9,7 @@ use atoll_web::depth::{self, Depth};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Charge;
+use atoll_web::usage;
 
 use crate::call::{Asked, Call, Question, Reply, Route};
 use crate::object::ObjectRef;
@@ -183,6 +184,7 @@ fn send<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, JsError> {
     let owner = context::current(scope);
     context::check_handles(scope, owner)?;
+    usage::called(scope, arguments.as_ref().map_or(0, Message::size));
     let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     let question = Question::new(route);
@@ -205,6 +207,7 @@ fn send<'s>(
 fn settle(completion: Completion, outcome: Result<(Charge, Message), RemoteError>) {
     completion.settle(move |scope| match outcome {
         Ok((_read_now, message)) => {
+            usage::received(scope, message.size());
             v8::tc_scope!(let scope, scope);
             let value = values::read(scope, message).and_then(|value| take_result(scope, value));
             match (value, scope.exception()) {

@@ -9,6 +9,7 @@ use atoll_web::context::{self, ContextId};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Inbox;
+use atoll_web::usage;
 
 use crate::call::{Call, Question, Reply};
 use crate::client::check_size;
@@ -131,6 +132,7 @@ fn read_arguments<'s>(
     arguments: Option<Message>,
 ) -> Option<v8::Local<'s, v8::Value>> {
     let Some(message) = arguments else { return Some(v8::undefined(scope).into()) };
+    usage::received(scope, message.size());
     if message.is_plain() {
         return values::read(scope, message);
     }
@@ -150,6 +152,9 @@ fn reply_now<'s>(scope: &mut v8::PinScope<'s, '_>, pending: &Pending, result: v8
             None => Err(caught(scope)),
         }
     };
+    if let Ok(message) = &outcome {
+        usage::sent(scope, message.size());
+    }
     let keep = pending.1.replied();
     if let Some(reply) = pending.take() {
         reply.settle(outcome);
@@ -199,6 +204,7 @@ fn rpc_reply<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retur
         return error.throw(scope);
     }
     let Some(pending) = pending(scope, &args) else { return };
+    usage::sent(scope, message.size());
     let keep = pending.1.replied();
     if let Some(reply) = pending.take() {
         reply.settle(Ok(message));

@@ -6,8 +6,10 @@
 //! | [`bundle`] | a project's modules, gathered from its main module on |
 //! | [`projects`] | projects that are served together: Workers and their bindings |
 //! | [`ingress`] | HTTP/1.1 in, responses out, a clean stop |
+//! | [`admin`] | the operators' address: metrics |
 //! | [`test_runner`] | `atoll test` |
 
+pub mod admin;
 pub mod bundle;
 pub mod ingress;
 pub mod projects;

@@ -199,8 +199,8 @@ impl Projects {
         let mut loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
         for binding in &project.worker_loaders {
             let loader = match &binding.id {
-                Some(id) => loaders.entry(id.clone()).or_insert_with(|| self.runtime.loader()).clone(),
-                None => self.runtime.loader(),
+                Some(id) => loaders.entry(id.clone()).or_insert_with(|| self.runtime.loader(id)).clone(),
+                None => self.runtime.loader(&format!("{}.{}", project.name, binding.binding)),
             };
             bindings.push((binding.binding.clone(), Binding::Loader(loader)));
         }

@@ -1,7 +1,7 @@
 //! The code cache of guests' modules, in whole isolates: what comes from it does what the same text does without it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use atoll_isolate::modules::cache::{self, CacheFigures};
 use atoll_isolate::modules::{self, Bundle, ModuleSource, Registry};
@@ -18,7 +18,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn bundle(modules: Vec<(&str, ModuleSource)>) -> Bundle {
     Bundle {
         main: modules[0].0.to_owned(),
-        modules: modules.into_iter().map(|(name, source)| (name.to_owned(), source)).collect(),
+        modules: Arc::new(modules.into_iter().map(|(name, source)| (name.to_owned(), source)).collect()),
         aliases: Vec::new(),
         builtins: Vec::new(),
         bare_node_names: false,

@@ -40,6 +40,16 @@ pub type LogHook = fn(&mut v8::PinScope<'_, '_>, level: &str, text: &str, args: 
 
 struct Hook(LogHook);
 
+/// Sees exceptions that nobody caught, beside the log.
+pub type ErrorHook = fn(&mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>);
+
+struct OnError(ErrorHook);
+
+/// Sets who sees exceptions that nobody caught, before they are logged.
+pub fn set_error_hook(scope: &mut v8::PinScope<'_, '_>, hook: ErrorHook) {
+    scope.set_slot(OnError(hook));
+}
+
 /// Sets who sees console lines before the log sink; false from it passes the line on.
 pub fn set_log_hook(scope: &mut v8::PinScope<'_, '_>, hook: LogHook) {
     scope.set_slot(Hook(hook));
@@ -67,6 +77,9 @@ fn log<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
 }
 
 fn report_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    if let Some(hook) = scope.get_slot::<OnError>().map(|hook| hook.0) {
+        hook(scope, args.get(0));
+    }
     let report = atoll_isolate::error::ExceptionReport::read(scope, args.get(0), None);
     let text = report.stack.clone().unwrap_or_else(|| report.to_text());
     write_log(scope, "error", &format!("Uncaught {text}"));

@@ -14,6 +14,7 @@ use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
 use crate::held;
 use crate::inbox::{Charge, Inbox};
+use crate::usage;
 
 /// A body of at most so many bytes, all of them ASCII, is given to scripts as text at once: most answers of an API are.
 const SHORT: usize = 16 * 1024;
@@ -25,7 +26,11 @@ const PIPE_BYTES: usize = 256 * 1024;
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// A body in a resource table. Taken once: by whoever sends it on, or by a cancel, which also ends a read under way.
-pub struct BodyCell(Mutex<Slot>);
+pub struct BodyCell {
+    slot: Mutex<Slot>,
+    /// The reading end of a pipe whose writer is in the same isolate: its bytes count where they are written.
+    own: bool,
+}
 
 enum Slot {
     Body(Body),
@@ -45,11 +50,16 @@ struct Reading {
 impl BodyCell {
     /// A cell that holds a body.
     pub fn new(body: Body) -> Self {
-        Self(Mutex::new(Slot::Body(body)))
+        Self { slot: Mutex::new(Slot::Body(body)), own: false }
+    }
+
+    /// A cell for the reading end of a pipe of this isolate's own.
+    fn of_pipe(stream: ByteStream) -> Self {
+        Self { slot: Mutex::new(Slot::Body(Body::Stream(stream))), own: true }
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the whole body out.
@@ -188,17 +198,44 @@ pub(crate) fn natives() -> Vec<atoll_isolate::Native> {
 /// # Errors
 /// When too many bytes of bodies are under way from this Worker.
 pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Result<Body, JsError> {
-    if let Ok(text) = v8::Local::<v8::String>::try_from(value) {
-        let text = text.to_rust_string_lossy(scope);
-        return held::hold(scope, text.into_bytes()).map(Body::Bytes);
-    }
     if value.is_uint32() {
         let handle = value.uint32_value(scope).unwrap_or(0);
-        return Ok(take(scope, handle).unwrap_or(Body::Empty));
+        return Ok(pass_on(scope, handle));
     }
-    match arguments::bytes_of(value) {
-        Some(bytes) => held::hold(scope, bytes).map(Body::Bytes),
-        None => Ok(Body::Empty),
+    let bytes = match v8::Local::<v8::String>::try_from(value) {
+        Ok(text) => text.to_rust_string_lossy(scope).into_bytes(),
+        Err(_) => match arguments::bytes_of(value) {
+            Some(bytes) => bytes,
+            None => return Ok(Body::Empty),
+        },
+    };
+    let bytes = held::hold(scope, bytes)?;
+    usage::sent(scope, bytes.len());
+    Ok(Body::Bytes(bytes))
+}
+
+/// Takes the body behind a handle to send it on: nobody here reads it, so its bytes count here.
+fn pass_on(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Body {
+    let own = context::resource_as::<BodyCell>(scope, handle).is_some_and(|cell| cell.own);
+    match take(scope, handle) {
+        Some(Body::Stream(stream)) if !own => Body::Stream(usage::relay(scope, stream)),
+        Some(Body::Bytes(bytes)) => {
+            usage::received(scope, bytes.len());
+            usage::sent(scope, bytes.len());
+            Body::Bytes(bytes)
+        }
+        body => body.unwrap_or(Body::Empty),
+    }
+}
+
+fn is_own(cell: &Option<Arc<BodyCell>>) -> bool {
+    cell.as_ref().is_some_and(|cell| cell.own)
+}
+
+/// Counts what was read, unless it was written here.
+fn count_read(scope: &mut v8::PinScope<'_, '_>, own: bool, bytes: &[u8]) {
+    if !own {
+        usage::received(scope, bytes.len());
     }
 }
 
@@ -214,6 +251,7 @@ pub fn to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'
     match body {
         Body::Empty => v8::null(scope).into(),
         Body::Bytes(bytes) if bytes.len() <= SHORT && bytes.is_ascii() => {
+            usage::received(scope, bytes.len());
             match v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal) {
                 Some(text) => text.into(),
                 None => v8::null(scope).into(),
@@ -262,12 +300,16 @@ fn body_read<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
+    let own = is_own(&cell);
     let next = poll_fn(move |context| match &cell {
         Some(cell) => cell.poll_chunk(context, CHUNK_BYTES),
         None => Poll::Ready(Next::Taken),
     });
-    let promise = context::spawn(scope, next, |scope, next| match next {
-        Next::Chunk(chunk) => Ok(arguments::uint8_array(scope, &chunk)),
+    let promise = context::spawn(scope, next, move |scope, next| match next {
+        Next::Chunk(chunk) => {
+            count_read(scope, own, &chunk);
+            Ok(arguments::uint8_array(scope, &chunk))
+        }
         Next::End | Next::Taken => Ok(v8::null(scope).into()),
         Next::Failed(error) => Err(exception(scope, error)),
     });
@@ -315,9 +357,13 @@ fn body_read_all<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
+    let own = is_own(&cell);
     let budget = held::budget(scope);
-    let promise = context::spawn(scope, collect(cell, budget), |scope, bytes| match bytes {
-        Ok(bytes) => Ok(arguments::uint8_array(scope, &bytes)),
+    let promise = context::spawn(scope, collect(cell, budget), move |scope, bytes| match bytes {
+        Ok(bytes) => {
+            count_read(scope, own, &bytes);
+            Ok(arguments::uint8_array(scope, &bytes))
+        }
         Err(error) => Err(exception(scope, error)),
     });
     finish(scope, rv, promise);
@@ -329,12 +375,14 @@ fn body_read_text<'s>(
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
     let cell = cell(scope, &args);
+    let own = is_own(&cell);
     let budget = held::budget(scope);
-    let promise = context::spawn(scope, collect(cell, budget), |scope, bytes| {
+    let promise = context::spawn(scope, collect(cell, budget), move |scope, bytes| {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => return Err(exception(scope, error)),
         };
+        count_read(scope, own, &bytes);
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         match v8::String::new_from_utf8(scope, bytes, v8::NewStringType::Normal) {
             Some(text) => Ok(text.into()),
@@ -385,7 +433,7 @@ fn pipe_new<'s>(
             }));
         });
     }
-    let body = context::add_resource(scope, owner, Arc::new(BodyCell::new(Body::Stream(stream))));
+    let body = context::add_resource(scope, owner, Arc::new(BodyCell::of_pipe(stream)));
     let handles = [sink, body].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
     rv.set(v8::Array::new_with_elements(scope, &handles).into());
 }
@@ -407,6 +455,7 @@ fn pipe_write<'s>(
         Ok(bytes) => bytes,
         Err(error) => return error.throw(scope),
     };
+    usage::sent(scope, bytes.len());
     if let Ok(mut guard) = cell.0.try_lock() {
         match guard.as_mut().map(|sink| sink.try_send(bytes)) {
             Some(Ok(())) => return,

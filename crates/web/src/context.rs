@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
+use atoll_isolate::metered::metered;
 use atoll_isolate::values::Capability;
 use atoll_isolate::{Envelope, JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
 
@@ -19,6 +20,7 @@ use crate::inbox::Inbox;
 use crate::lines::Written;
 use crate::task::Task;
 use crate::timers::Timers;
+use crate::usage::{Counter, Counts, Seen};
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
 pub type ContextId = u32;
@@ -59,8 +61,14 @@ pub struct Environment {
     pub bodies: Arc<Inbox>,
 }
 
-struct Context {
-    meter: Arc<Meter>,
+/// What the layer above keeps in a context.
+pub trait ContextData: Any + Send {
+    /// The context has ended; these are its figures.
+    fn ended(self: Box<Self>, counts: Counts);
+}
+
+pub(crate) struct Context {
+    pub(crate) meter: Arc<Meter>,
     pending: FxHashMap<u32, Pending>,
     timers: Timers,
     resources: Vec<Handle>,
@@ -73,7 +81,16 @@ struct Context {
     written: Written,
     /// Signals of others that may still abort.
     signals: u32,
-    data: Option<Box<dyn Any + Send>>,
+    pub(crate) counter: Counter,
+    data: Option<Box<dyn ContextData>>,
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if let Some(data) = self.data.take() {
+            data.ended(Counts { sub_requests: self.sub_requests.made, ..self.counter.counts() });
+        }
+    }
 }
 
 /// A promise that the outside settles.
@@ -104,12 +121,13 @@ struct Resource {
 #[derive(Default)]
 pub(crate) struct Contexts {
     environment: Option<Environment>,
-    current: ContextId,
+    pub(crate) current: ContextId,
     entered: Vec<v8::Global<v8::Value>>,
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
-    table: FxHashMap<ContextId, Context>,
+    pub(crate) table: FxHashMap<ContextId, Context>,
+    pub(crate) memory: Seen,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
     /// Handles that the isolate itself owns.
@@ -236,7 +254,7 @@ pub fn open(
     meter: Arc<Meter>,
     sub_requests: Option<u32>,
     depth: Depth,
-    data: Box<dyn Any + Send>,
+    data: Box<dyn ContextData>,
 ) -> ContextId {
     let contexts = contexts(scope);
     let id = loop {
@@ -259,6 +277,7 @@ pub fn open(
             streams: Arc::default(),
             written: Written::default(),
             signals: 0,
+            counter: Counter::default(),
             data: Some(data),
         },
     );
@@ -342,7 +361,8 @@ pub(crate) fn written<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Writte
 
 /// The data given to [`open`], where it is of this type.
 pub fn data<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut T> {
-    contexts(scope).table.get_mut(&id)?.data.as_mut()?.downcast_mut()
+    let data: &mut dyn Any = contexts(scope).table.get_mut(&id)?.data.as_deref_mut()?;
+    data.downcast_mut()
 }
 
 /// The meter that a context's work is charged to.
@@ -595,6 +615,14 @@ impl Completion {
             };
         }));
     }
+
+    /// The meter is over: its callers have their error, and no message on it runs any more that would close the context.
+    fn end_context(self) {
+        let context = self.context;
+        if let Some(isolate) = self.isolate.upgrade() {
+            isolate.send(Envelope::unmetered(move |scope| close(scope, context)));
+        }
+    }
 }
 
 /// A promise of a context that is not settled yet.
@@ -625,8 +653,8 @@ pub fn keep(scope: &mut v8::PinScope<'_, '_>, operation: Operation, work: impl S
     }
 }
 
-/// Runs a future on the lane's tokio runtime; what `convert` makes of its outcome, a value or an exception, settles the
-/// returned promise. The future is dropped with the context.
+/// Runs a future on the lane's tokio runtime, on the context's meter; what `convert` makes of its outcome, a value or an
+/// exception, settles the returned promise. The future is dropped with the context.
 ///
 /// # Errors
 /// At module top level.
@@ -643,8 +671,10 @@ pub fn spawn<'s, T: Send + 'static>(
     let (promise, completion) = Completion::new(scope)?;
     let operation = completion.operation();
     let task = Task::spawn(async move {
-        let outcome = future.await;
-        completion.settle(move |scope| convert(scope, outcome));
+        match metered(completion.meter.clone(), future).await {
+            Some(outcome) => completion.settle(move |scope| convert(scope, outcome)),
+            None => completion.end_context(),
+        }
     });
     keep(scope, operation, task);
     Ok(promise)

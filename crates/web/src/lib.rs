@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`context`] | I/O contexts, resources, promises that the outside settles |
 //! | `timers` | timers of a context |
+//! | [`usage`] | what an invocation uses: subrequests, calls, bytes, memory |
 //! | [`inbox`], [`depth`] | messages on their way to a Worker; how deep calls are in each other |
 //! | [`interest`] | whether somebody still waits for an answer |
 //! | [`task`] | tasks that end with whoever started them |
@@ -32,6 +33,7 @@ pub mod interest;
 pub mod resizable;
 pub mod task;
 pub mod url;
+pub mod usage;
 
 mod held;
 mod lines;

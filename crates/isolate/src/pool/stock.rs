@@ -68,6 +68,11 @@ impl<H, R> Stock<H, R> {
         self.waiting.push_back((now + self.room.wait, request));
     }
 
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Adds a blank heap.
     pub fn add(&mut self, heap: H) {
         self.blank.push_back(heap);

@@ -6,7 +6,9 @@ use atoll_isolate::{arguments, realm, v8};
 use atoll_web::context::{self, ContextId};
 use atoll_web::interest;
 
-use super::{Answer, Args, Invocation, Return, linger};
+use super::{Args, Invocation, Return, linger};
+use crate::answer::Answer;
+use crate::usage::Outcome;
 use crate::worker::{Admission, HOOKS_SCRIPT, Work};
 
 /// Once nobody wants the answer any more, the invocation that works on it is cancelled.
@@ -25,9 +27,7 @@ impl Answer {
     fn give_up(&self) {
         drop(self.take());
         // Not begun yet: it will see that the answer is given.
-        let Some((worker, id)) = self.place.get() else { return };
-        let Some(worker) = worker.upgrade() else { return };
-        let id = *id;
+        let Some((worker, id)) = self.place() else { return };
         let cancel: Work = Box::new(move |admission| {
             if let Admission::Inside(scope) = admission {
                 cancel(scope, id);
@@ -53,7 +53,7 @@ fn given_up(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     if let Some(invocation) = context::data::<Invocation>(scope, id)
         && ends
     {
-        invocation.traced(|trace| trace.outcome("canceled"));
+        invocation.answer.conclude(Outcome::Canceled);
     }
 }
 

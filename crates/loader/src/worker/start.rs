@@ -12,7 +12,8 @@ use atoll_web::fetcher::RemoteError;
 use crate::code::{Binding, EnvSource, WorkerCode};
 use crate::ending::{memory_text, process_memory_text, startup_text};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
-use crate::{invocation, limits};
+use crate::usage::Outcome;
+use crate::{invocation, limits, tail};
 
 use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_bodies, new_inbox};
 
@@ -32,10 +33,14 @@ impl Worker {
     }
 
     pub(super) fn request_heap(&self, code: Arc<WorkerCode>) {
+        let runtime = &self.0.runtime;
+        if code.dynamic {
+            runtime.metrics.loading(self.account(), &code, runtime.host.clock.now_ms());
+        }
         // What ended an isolate before this one is none of its callers' business.
         *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) = new_inbox(&self.0.name);
         let weak = self.downgrade();
-        self.0.runtime.pool.request(move |heap| {
+        runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
             match (weak.upgrade(), heap) {
                 (Some(worker), Some(heap)) => worker.start_in(heap, code),
@@ -52,7 +57,7 @@ impl Worker {
             self.0.runtime.isolates,
             limits::ROOM_WAIT.as_secs()
         );
-        self.interrupt(RemoteError::error(message), "loadShed");
+        self.interrupt(RemoteError::error(message), Outcome::LoadShed);
     }
 
     fn start_in(&self, heap: Heap, code: Arc<WorkerCode>) {
@@ -107,7 +112,8 @@ impl Worker {
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
-                atoll_web::basics::set_log_hook(scope, invocation::log_hook);
+                atoll_web::basics::set_log_hook(scope, tail::on_log);
+                atoll_web::basics::set_error_hook(scope, tail::on_exception);
             }
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
             scope.set_slot(Given {
@@ -137,8 +143,8 @@ impl Worker {
             _ => return,
         };
         let (message, outcome) = match end {
-            End::Memory(end) => (self.out_of_memory(end, isolate.memory_limit()), "exceededMemory"),
-            End::Crashed => ("internal error".to_owned(), "internalError"),
+            End::Memory(end) => (self.out_of_memory(isolate, end), Outcome::ExceededMemory),
+            End::Crashed => ("internal error".to_owned(), Outcome::InternalError),
             End::Closed => return,
         };
         self.inbox().end(&message);
@@ -155,11 +161,15 @@ impl Worker {
 }
 
 impl Worker {
-    fn out_of_memory(&self, end: MemoryEnd, limit: usize) -> String {
-        match end {
-            MemoryEnd::Isolate => memory_text(&self.0.name, limit),
-            MemoryEnd::Process => process_memory_text(&self.0.name),
-        }
+    /// Tells what is under way how much memory there was; gives the text for its callers.
+    fn out_of_memory(&self, isolate: &Isolate, end: MemoryEnd) -> String {
+        let limit = isolate.memory_limit();
+        let (bytes, text) = match end {
+            MemoryEnd::Isolate => (limit, memory_text(&self.0.name, limit)),
+            MemoryEnd::Process => (isolate.memory(), process_memory_text(&self.0.name)),
+        };
+        self.waiting().values().for_each(|answer| answer.ran_out_of_memory(bytes));
+        text
     }
 }
 

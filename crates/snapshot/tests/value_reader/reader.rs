@@ -17,10 +17,11 @@ use atoll_rpc::budget::Landing;
 use atoll_rpc::call::Followup;
 use atoll_rpc::{Call, Service, ServiceCap};
 use atoll_web::body::BodyCell;
-use atoll_web::context::{self, Environment};
+use atoll_web::context::{self, ContextData, Environment};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, Fetcher, NoOutbound, Responder};
 use atoll_web::inbox::{Inbox, InboxLimits};
+use atoll_web::usage::Counts;
 
 const LIMITS: HeapLimits = HeapLimits { heap_bytes: 128 << 20 };
 const ROOM: Room = Room { heaps: 8, wait: Duration::from_secs(10) };
@@ -122,8 +123,15 @@ impl Reader {
     }
 }
 
+/// There is no invocation behind the context.
+struct Nothing;
+
+impl ContextData for Nothing {
+    fn ended(self: Box<Self>, _counts: Counts) {}
+}
+
 fn open(scope: &mut v8::PinScope<'_, '_>) -> u32 {
-    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Depth::default(), Box::new(()))
+    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Depth::default(), Box::new(Nothing))
 }
 
 fn use_value<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) {

@@ -1,0 +1,128 @@
+//! What the caller of an invocation waits for.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use atoll_isolate::values::Message;
+use atoll_rpc::call::Reply;
+use atoll_web::context::ContextId;
+use atoll_web::fetcher::{FetchResponse, RemoteError, Responder};
+
+use crate::usage::{Outcome, Verdict};
+use crate::worker::{WeakWorker, Worker};
+
+/// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
+pub(crate) struct Answer {
+    waiting: Mutex<Option<Waiting>>,
+    given: AtomicBool,
+    verdict: Verdict,
+    /// Bytes that the isolate had when it was ended for its memory.
+    memory: AtomicU64,
+    /// Where it is worked on, once that has begun.
+    place: OnceLock<(WeakWorker, ContextId)>,
+}
+
+pub(crate) enum Waiting {
+    Fetch(Responder),
+    Call(Reply),
+    Test(Box<dyn FnOnce(Result<(), Failure>) + Send>),
+}
+
+/// Why a test failed.
+#[derive(Debug, Clone, Default)]
+pub struct Failure {
+    /// Class and message.
+    pub message: String,
+    /// The stack, with source positions.
+    pub stack: Option<String>,
+    /// The line of source where it was thrown.
+    pub source_line: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn new(waiting: Waiting) -> Arc<Self> {
+        Arc::new(Self {
+            waiting: Mutex::new(Some(waiting)),
+            given: AtomicBool::new(false),
+            verdict: Verdict::default(),
+            memory: AtomicU64::new(0),
+            place: OnceLock::new(),
+        })
+    }
+
+    /// Says how the invocation ends, unless that is known.
+    pub(crate) fn conclude(&self, outcome: Outcome) {
+        self.verdict.set(outcome);
+    }
+
+    /// How the invocation ends, where somebody has said so.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.verdict.get()
+    }
+
+    /// Its isolate is ended for its memory, of which it had so many bytes.
+    pub(crate) fn ran_out_of_memory(&self, bytes: usize) {
+        self.memory.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that the isolate had when it was ended for its memory; 0 where it was not.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Work on it has begun, in this context.
+    pub(crate) fn work_is_in(&self, worker: WeakWorker, id: ContextId) {
+        let _ = self.place.set((worker, id));
+    }
+
+    /// Where it is worked on; none before that has begun, and once the Worker is gone.
+    pub(crate) fn place(&self) -> Option<(Worker, ContextId)> {
+        let (worker, id) = self.place.get()?;
+        Some((worker.upgrade()?, *id))
+    }
+
+    /// Takes what waits: nobody else gives it an answer.
+    pub(crate) fn take(&self) -> Option<Waiting> {
+        self.given.store(true, Ordering::Release);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn fail(&self, error: RemoteError) {
+        match self.take() {
+            Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
+            Some(Waiting::Call(reply)) => reply.settle(Err(error)),
+            Some(Waiting::Test(report)) => {
+                report(Err(Failure { message: error.message, ..Failure::default() }))
+            }
+            None => {}
+        }
+    }
+
+    /// A limit ended the invocation: its tails are told which, its caller gets the error.
+    pub(crate) fn exceeded(&self, outcome: Outcome, error: RemoteError) {
+        self.conclude(outcome);
+        self.fail(error);
+    }
+
+    pub(crate) fn respond(&self, response: FetchResponse) {
+        if let Some(Waiting::Fetch(responder)) = self.take() {
+            responder.respond(Ok(response));
+        }
+    }
+
+    pub(crate) fn settle(&self, outcome: Result<Message, RemoteError>) {
+        if let Some(Waiting::Call(reply)) = self.take() {
+            reply.settle(outcome);
+        }
+    }
+
+    pub(crate) fn report(&self, outcome: Result<(), Failure>) {
+        if let Some(Waiting::Test(report)) = self.take() {
+            report(outcome);
+        }
+    }
+}
