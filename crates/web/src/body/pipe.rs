@@ -1,0 +1,158 @@
+//! Pipes: what a script writes, somebody else reads as a body.
+
+use std::sync::Arc;
+
+use atoll_host::body::{BodyError, ByteSink, TrySendError};
+use atoll_isolate::{Envelope, arguments, realm, v8};
+
+use super::{BodyCell, finish};
+use crate::context::{self, Counted};
+use crate::fetch;
+use crate::fetcher::RemoteError;
+use crate::held;
+use crate::usage;
+
+/// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// The writing end of a pipe in a resource table.
+struct SinkCell(
+    tokio::sync::Mutex<Option<ByteSink>>,
+    #[expect(dead_code, reason = "counts")] Option<Counted>,
+);
+
+/// Whether a context still writes to somebody.
+pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
+    context::owns::<SinkCell>(scope, id)
+}
+
+pub(super) fn pipe_new<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let owner = context::current(scope);
+    let counted = context::check_handles(scope, owner).and_then(|()| context::count_stream(scope));
+    let counted = match counted {
+        Ok(counted) => counted,
+        Err(error) => return error.throw(scope),
+    };
+    let (sink, stream) = atoll_host::body::channel(PIPE_BYTES);
+    let length = arguments::number(scope, &args, 0);
+    let stream = if length >= 0.0 { stream.with_length(length as u64) } else { stream };
+    let owner = context::current(scope);
+    let told = context::meter(scope, owner).map(|meter| (meter, context::environment(scope).isolate.clone()));
+    let cell = Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)), counted));
+    let sink = context::add_resource(scope, owner, cell.clone());
+    if let (Some((meter, isolate)), Ok(guard)) = (told, cell.0.try_lock())
+        && let Some(end) = guard.as_ref()
+    {
+        // Its source is told, also one that waits and would never write again.
+        end.on_closed(move || {
+            let Some(isolate) = isolate.upgrade() else { return };
+            isolate.send(Envelope::new(meter, move |scope| {
+                if context::enter(scope, owner) {
+                    let sink = v8::Integer::new_from_unsigned(scope, sink);
+                    realm::call(scope, "web/body", "readerGone", &[sink.into()]);
+                }
+            }));
+        });
+    }
+    let body = context::add_resource(scope, owner, Arc::new(BodyCell::of_pipe(stream)));
+    let handles = [sink, body].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
+    rv.set(v8::Array::new_with_elements(scope, &handles).into());
+}
+
+fn sink(scope: &mut v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>) -> Option<Arc<SinkCell>> {
+    let handle = arguments::integer(scope, args, 0);
+    context::resource_as::<SinkCell>(scope, handle)
+}
+
+/// Gives undefined when the bytes were taken at once, false when nobody reads any more, or a promise of either.
+pub(super) fn pipe_write<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    mut rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(bytes) = arguments::bytes(&args, 1) else { return };
+    let Some(cell) = sink(scope, &args) else { return rv.set_bool(false) };
+    let mut bytes = match held::hold(scope, bytes) {
+        Ok(bytes) => bytes,
+        Err(error) => return error.throw(scope),
+    };
+    usage::sent(scope, bytes.len());
+    if let Ok(mut guard) = cell.0.try_lock() {
+        match guard.as_mut().map(|sink| sink.try_send(bytes)) {
+            Some(Ok(())) => return,
+            Some(Err(TrySendError::Full(back))) => bytes = back,
+            _ => return rv.set_bool(false),
+        }
+    }
+    let promise = context::spawn(
+        scope,
+        async move {
+            match cell.0.lock().await.as_mut() {
+                Some(sink) => sink.send(bytes).await.is_ok(),
+                None => false,
+            }
+        },
+        |scope, taken| Ok(v8::Boolean::new(scope, taken).into()),
+    );
+    finish(scope, rv, promise);
+}
+
+fn end_pipe(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: &v8::FunctionCallbackArguments<'_>,
+    error: Option<BodyError>,
+) {
+    let Some(cell) = sink(scope, args) else { return };
+    let handle = arguments::integer(scope, args, 0);
+    context::release(scope, handle);
+    let end = |sink: Option<ByteSink>| match (sink, error) {
+        (Some(sink), None) => sink.finish(),
+        (Some(sink), Some(error)) => sink.fail(error),
+        (None, _) => {}
+    };
+    if let Ok(mut guard) = cell.0.try_lock() {
+        return end(guard.take());
+    }
+    tokio::spawn(async move { end(cell.0.lock().await.take()) });
+}
+
+pub(super) fn pipe_close<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    end_pipe(scope, &args, None);
+}
+
+/// `pipeAbort(sink, error)`: the reader gets the error after what was written; without one, that the body was cut off.
+pub(super) fn pipe_abort<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    let error = match args.get(1) {
+        error if error.is_undefined() => BodyError::Disconnected,
+        error => {
+            let RemoteError { name, message, .. } = fetch::error_of(scope, error);
+            BodyError::Thrown { name, message }
+        }
+    };
+    end_pipe(scope, &args, Some(error));
+}
+
+/// Ends what a context still writes: its readers get an `Error` with this message. False: it writes nothing.
+pub fn fail_pipes(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId, message: &str) -> bool {
+    let pipes = context::owned::<SinkCell>(scope, id);
+    let any = !pipes.is_empty();
+    for (handle, sink) in pipes {
+        context::release(scope, handle);
+        if let Some(sink) = sink.0.try_lock().ok().and_then(|mut sink| sink.take()) {
+            sink.fail(BodyError::Failed(message.to_owned()));
+        }
+    }
+    any
+}
