@@ -1,6 +1,8 @@
 //! One event in a Worker: its I/O context, its answer, its end.
 
 mod cancellation;
+mod end;
+mod natives;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +10,14 @@ use std::time::Duration;
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::error::{ExceptionReport, string};
 use atoll_isolate::values::{self, Message};
-use atoll_isolate::{Envelope, JsError, Meter, Native, arguments, natives, realm, v8};
+use atoll_isolate::{Meter, realm, v8};
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
 use atoll_web::body;
 use atoll_web::context::{self, ContextData, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetch;
-use atoll_web::fetcher::{FetchRequest, FetchResponse, RemoteError, Responder};
+use atoll_web::fetcher::{FetchRequest, RemoteError, Responder};
 use atoll_web::task::Task;
 use atoll_web::usage::{self, Counts};
 
@@ -25,17 +27,15 @@ pub use crate::answer::Failure;
 use crate::answer::{Answer, Waiting};
 use crate::code::CodeLimits;
 use crate::ending::{UnderWay, WallTimer, cpu_text};
-use crate::limits;
 use crate::tail::{self, Trace};
 use crate::usage::{Outcome, Usage};
-use crate::worker::{Admission, HOOKS_SCRIPT, Own, Work, Worker};
+use crate::worker::{Admission, HOOKS_SCRIPT, Work, Worker};
+
+use end::after_message;
+pub(crate) use natives::natives;
 
 /// Hooks of every Worker's isolate.
 pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
-
-/// The error of an invocation that can never settle.
-const HUNG: &str = "The Workers runtime canceled this request because it detected that your Worker's code had hung and \
-would never generate a response. Refer to: https://developers.cloudflare.com/workers/observability/errors/";
 
 /// Which entrypoint, with which props.
 #[derive(Clone)]
@@ -304,160 +304,18 @@ fn begin(
 fn rejected(scope: &mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>) {
     for reason in reasons {
         let value = v8::Local::new(scope, reason);
-        unhandled(scope, value);
+        let report = ExceptionReport::read(scope, value, None);
+        log_uncaught(scope, "Uncaught (in promise)", &report);
     }
-}
-
-/// The end of each message: contexts that are done are closed, invocations that are over end.
-fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
-    if stopped {
-        // Runtime scripts may have been stopped half-way, `finally` blocks and all.
-        realm::call(scope, "rpc/values", "resetAfterStop", &[]);
-    }
-    let current = context::leave(scope);
-    if current != 0 {
-        usage::message_ended(scope, current);
-    }
-    for id in context::take_done(scope) {
-        context::close(scope, id);
-    }
-    if current != 0 && context::is_open(scope, current) {
-        end_if_over(scope, current);
-    }
-}
-
-/// An invocation past its budget ends; so does one that waits for nothing and has not answered.
-fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if context::meter(scope, id).is_some_and(|m| m.is_over()) {
-        return context::close(scope, id);
-    }
-    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    let answer = invocation.answer.clone();
-    if context::is_waiting(scope, id) {
-        if answer.is_given() {
-            linger(scope, id);
-        }
-        return;
-    }
-    let answered = v8::Boolean::new(scope, answer.is_given());
-    let number = v8::Integer::new_from_unsigned(scope, id);
-    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
-        .is_some_and(|v| v.is_true());
-    if !hosts {
-        // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
-        let owes_body = body::fail_pipes(scope, id, HUNG);
-        if owes_body || !answer.is_given() {
-            hung(scope, id);
-        }
-        answer.fail(RemoteError::error(HUNG));
-        context::close(scope, id);
-    }
-}
-
-fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    let now = context::environment(scope).clock.now_ms();
-    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    invocation.answer.conclude(Outcome::Exception);
-    invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
-}
-
-/// After its answer an invocation may go on for a while (`waitUntil`), longer only while others hold its objects or read
-/// its streams.
-fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    if invocation.lingers.is_some() {
-        return;
-    }
-    // Not by way of the Worker: should it have started again, the number means another context there.
-    let isolate = context::environment(scope).isolate.clone();
-    let lingers = Task::spawn(async move {
-        loop {
-            tokio::time::sleep(limits::AFTER_ANSWER).await;
-            let Some(isolate) = isolate.upgrade() else { return };
-            let (done, ended) = tokio::sync::oneshot::channel();
-            isolate.send(Envelope::unmetered(move |scope| {
-                let number = v8::Integer::new_from_unsigned(scope, id);
-                let answered = v8::Boolean::new(scope, true);
-                let hosts =
-                    realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()]);
-                let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
-                if context::is_open(scope, id) && !needed {
-                    context::close(scope, id);
-                }
-                let _ = done.send(context::is_open(scope, id));
-            }));
-            drop(isolate);
-            if !ended.await.unwrap_or(false) {
-                return;
-            }
-        }
-    });
-    if let Some(invocation) = context::data::<Invocation>(scope, id) {
-        invocation.lingers = Some(lingers);
-    }
-}
-
-fn unhandled(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) {
-    let report = ExceptionReport::read(scope, value, None);
-    let text = report.stack.clone().unwrap_or_else(|| report.to_text());
-    atoll_web::basics::write_log(scope, "error", &format!("Uncaught (in promise) {text}"));
 }
 
 fn uncaught(scope: &mut v8::PinScope<'_, '_>, report: ExceptionReport) {
+    log_uncaught(scope, "Uncaught", &report);
+}
+
+fn log_uncaught(scope: &mut v8::PinScope<'_, '_>, what: &str, report: &ExceptionReport) {
     let text = report.stack.clone().unwrap_or_else(|| report.to_text());
-    atoll_web::basics::write_log(scope, "error", &format!("Uncaught {text}"));
-}
-
-pub(crate) fn natives() -> Vec<Native> {
-    natives![
-        "respond" => respond,
-        "respondError" => respond_error,
-        "testDone" => test_done,
-        "abortContext" => abort_context,
-        "callerGone" => cancellation::caller_gone,
-    ]
-}
-
-type Args<'s> = v8::FunctionCallbackArguments<'s>;
-type Return<'a> = v8::ReturnValue<'a, v8::Value>;
-
-fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
-    let id = context::current(scope);
-    context::data::<Invocation>(scope, id).map(|invocation| invocation.answer.clone())
-}
-
-/// `respond(status, statusText, headers, body)` answers the current invocation's request.
-fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let status = arguments::integer(scope, &args, 0) as u16;
-    let status_text = arguments::text(scope, &args, 1);
-    let headers = arguments::texts(scope, args.get(2));
-    let body = match body::argument(scope, args.get(3)) {
-        Ok(body) => body,
-        Err(error) => return error.throw(scope),
-    };
-    let id = context::current(scope);
-    if let Some(invocation) = context::data::<Invocation>(scope, id) {
-        invocation.traced(|trace| trace.responded(status));
-    }
-    if let Some(answer) = answer(scope) {
-        answer.respond(FetchResponse { status, status_text, headers, body });
-    }
-}
-
-/// `respondError(exception)` fails the current invocation.
-fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let Some(answer) = answer(scope) else { return };
-    answer.conclude(Outcome::Exception);
-    tail::on_exception(scope, args.get(0));
-    let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
-    if own {
-        // Nobody but the log tells the developer where a project's own code failed.
-        let report = ExceptionReport::read(scope, args.get(0), None);
-        let text = report.stack.clone().unwrap_or_else(|| report.to_text());
-        atoll_web::basics::write_log(scope, "error", &format!("Uncaught {text}"));
-    }
-    let error = fetch::error_of(scope, args.get(0));
-    answer.fail(error);
+    atoll_web::basics::write_log(scope, "error", &format!("{what} {text}"));
 }
 
 /// The limits of the current invocation; those of a Worker's own calls to itself can be no larger.
@@ -470,38 +328,6 @@ pub(crate) fn current_limits(scope: &mut v8::PinScope<'_, '_>) -> CodeLimits {
 pub(crate) fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
     let id = context::current(scope);
     context::data::<Invocation>(scope, id).and_then(|invocation| invocation.trace.clone())
-}
-
-/// `testDone(failed, exception)` reports the current test.
-fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let Some(answer) = answer(scope) else { return };
-    if !args.get(0).is_true() {
-        return answer.report(Ok(()));
-    }
-    let report = ExceptionReport::read(scope, args.get(1), None);
-    answer.report(Err(Failure {
-        message: report.message,
-        stack: report.stack,
-        source_line: report.source_line,
-    }));
-}
-
-/// `abortContext(exception)` ends the current context; its answer and those of calls on its objects are the exception.
-fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let id = context::current(scope);
-    if id == 0 {
-        return JsError::error(context::GLOBAL_SCOPE).throw(scope);
-    }
-    let error = fetch::error_of(scope, args.get(0));
-    if let Some(answer) = answer(scope) {
-        if !answer.is_given() {
-            answer.conclude(Outcome::Exception);
-            tail::on_exception(scope, args.get(0));
-        }
-        answer.fail(RemoteError { remote: false, ..error.clone() });
-    }
-    atoll_rpc::server::fail_calls(scope, id, &error);
-    context::finish(scope, id);
 }
 
 /// Does work in a Worker behind a call that it got, on the account of the invocation where that call landed.

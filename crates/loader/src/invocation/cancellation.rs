@@ -6,7 +6,9 @@ use atoll_isolate::{arguments, realm, v8};
 use atoll_web::context::{self, ContextId};
 use atoll_web::interest;
 
-use super::{Args, Invocation, Return, linger};
+use super::Invocation;
+use super::end::linger;
+use super::natives::{Args, Return};
 use crate::answer::Answer;
 use crate::usage::Outcome;
 use crate::worker::{Admission, HOOKS_SCRIPT, Work};

@@ -1,0 +1,107 @@
+//! The end of each message, and of invocations that are over.
+
+use atoll_isolate::error::ExceptionReport;
+use atoll_isolate::{Envelope, realm, v8};
+use atoll_web::body;
+use atoll_web::context::{self, ContextId};
+use atoll_web::fetcher::RemoteError;
+use atoll_web::task::Task;
+use atoll_web::usage;
+
+use super::Invocation;
+use crate::limits;
+use crate::usage::Outcome;
+use crate::worker::HOOKS_SCRIPT;
+
+/// The error of an invocation that can never settle.
+const HUNG: &str = "The Workers runtime canceled this request because it detected that your Worker's code had hung and \
+would never generate a response. Refer to: https://developers.cloudflare.com/workers/observability/errors/";
+
+/// The end of each message: contexts that are done are closed, invocations that are over end.
+pub(super) fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
+    if stopped {
+        // Runtime scripts may have been stopped half-way, `finally` blocks and all.
+        realm::call(scope, "rpc/values", "resetAfterStop", &[]);
+    }
+    let current = context::leave(scope);
+    if current != 0 {
+        usage::message_ended(scope, current);
+    }
+    for id in context::take_done(scope) {
+        context::close(scope, id);
+    }
+    if current != 0 && context::is_open(scope, current) {
+        end_if_over(scope, current);
+    }
+}
+
+/// An invocation past its budget ends; so does one that waits for nothing and has not answered.
+fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    if context::meter(scope, id).is_some_and(|m| m.is_over()) {
+        return context::close(scope, id);
+    }
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    let answer = invocation.answer.clone();
+    if context::is_waiting(scope, id) {
+        if answer.is_given() {
+            linger(scope, id);
+        }
+        return;
+    }
+    let answered = v8::Boolean::new(scope, answer.is_given());
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
+        .is_some_and(|v| v.is_true());
+    if !hosts {
+        // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
+        let owes_body = body::fail_pipes(scope, id, HUNG);
+        if owes_body || !answer.is_given() {
+            hung(scope, id);
+        }
+        answer.fail(RemoteError::error(HUNG));
+        context::close(scope, id);
+    }
+}
+
+fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let now = context::environment(scope).clock.now_ms();
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.answer.conclude(Outcome::Exception);
+    invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
+}
+
+/// After its answer an invocation may go on for a while (`waitUntil`), longer only while others hold its objects or read
+/// its streams.
+pub(super) fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    if invocation.lingers.is_some() {
+        return;
+    }
+    // Not by way of the Worker: should it have started again, the number means another context there.
+    let isolate = context::environment(scope).isolate.clone();
+    let lingers = Task::spawn(async move {
+        loop {
+            tokio::time::sleep(limits::AFTER_ANSWER).await;
+            let Some(isolate) = isolate.upgrade() else { return };
+            let (done, ended) = tokio::sync::oneshot::channel();
+            isolate.send(Envelope::unmetered(move |scope| {
+                let number = v8::Integer::new_from_unsigned(scope, id);
+                let answered = v8::Boolean::new(scope, true);
+                let hosts =
+                    realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()]);
+                let needed = hosts.is_some_and(|v| v.is_true()) || body::has_open_pipe(scope, id);
+                if context::is_open(scope, id) && !needed {
+                    context::close(scope, id);
+                }
+                let _ = done.send(context::is_open(scope, id));
+            }));
+            drop(isolate);
+            if !ended.await.unwrap_or(false) {
+                return;
+            }
+        }
+    });
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        invocation.lingers = Some(lingers);
+    }
+}
