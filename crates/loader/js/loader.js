@@ -10,6 +10,7 @@ const { Error, FinalizationRegistry, PromisePrototypeThen, SymbolDispose, TypeEr
   primordials;
 const { specify, limitsOf, wrongType } = require("loader/code");
 const { encodeEnv } = require("rpc/values");
+const services = require("rpc/services");
 const stubs = require("rpc/stubs");
 const { CROSS_REQUEST } = require("web/context");
 const { defineInterface } = require("web/webidl");
@@ -94,7 +95,7 @@ class WorkerStub {
     if (props !== undefined && !isObject(props)) throw wrongType("props", "Object", "EntrypointOptions");
     const limits = limitsOf(given.limits, "EntrypointOptions");
     const handle = encodeEnv(false, () => natives.workerEntrypoint(this.#handle, entrypoint, props, limits));
-    return stubs.releaseWhenCollected(stubs.serviceFromHandle(handle, this.#context));
+    return stubs.releaseWhenCollected(services.serviceFromHandle(handle, this.#context));
   }
 
   getDurableObjectClass() {

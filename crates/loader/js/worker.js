@@ -9,7 +9,7 @@ const {
   ReflectApply, SafeMap, TypeError, JSONParse,
 } = primordials;
 const { DurableObject, WorkerEntrypoint, WorkflowEntrypoint, isSubclass, setContextCheck } = require("rpc/targets");
-const stubs = require("rpc/stubs");
+const services = require("rpc/services");
 const dispatch = require("rpc/dispatch");
 const { hold, onDrop } = require("web/context");
 
@@ -38,7 +38,7 @@ function defineEnv(name, value) {
 
 function binding(kind, value) {
   if (kind === "json") return JSONParse(value);
-  if (kind === "service") return stubs.serviceFromHandle(value);
+  if (kind === "service") return services.serviceFromHandle(value);
   return require("loader/loader").loaderFromHandle(value);
 }
 
@@ -122,8 +122,8 @@ exports.loopbacks = () => {
 function loopbackOf(name, value) {
   // Workflows are reached by their name only.
   if (isSubclass(value, WorkflowEntrypoint)) return undefined;
-  if (typeof value === "function" && !isEntrypointClass(value)) return stubs.loopbackClass(name);
-  return stubs.loopback((props) => specialise(name, props));
+  if (typeof value === "function" && !isEntrypointClass(value)) return services.loopbackClass(name);
+  return services.loopback((props) => specialise(name, props));
 }
 
 function specialise(name, props) {

@@ -7,6 +7,7 @@
 const { Proxy, ReflectDeleteProperty, ReflectGet, ReflectGetOwnPropertyDescriptor, ReflectGetPrototypeOf,
   ReflectHas, ReflectOwnKeys, ReflectSet, Symbol, TypeError } = primordials;
 const targets = require("rpc/targets");
+const services = require("rpc/services");
 const stubs = require("rpc/stubs");
 const worker = require("loader/worker");
 
@@ -17,7 +18,7 @@ exports.WorkflowEntrypoint = targets.WorkflowEntrypoint;
 exports.RpcPromise = stubs.RpcPromise;
 exports.RpcProperty = stubs.RpcProperty;
 exports.RpcStub = stubs.RpcStub;
-exports.ServiceStub = stubs.ServiceStub;
+exports.ServiceStub = services.ServiceStub;
 exports.waitUntil = worker.waitUntil;
 // What Cloudflare's edge fills in; without an edge in front there is nothing behind it.
 exports.cache = {};

@@ -1,12 +1,11 @@
 "use strict";
-// What guests hold: ServiceStub (an address), RpcStub (a live object), RpcProperty (a path on either), RpcPromise (a
-// call under way). All are proxies, over functions where they can be called; the handler of each is what it stands for,
-// which no guest reaches.
+// What guests hold: RpcStub (a live object), ServiceStub (an address; rpc/services), RpcProperty (a path on either),
+// RpcPromise (a call under way). All are proxies, over functions where they can be called; the handler of each is what
+// it stands for, which no guest reaches.
 //
 // natives.rpcCall(handle, path, arguments or undefined, context or 0) -> [promise, question], or false in another context
 // natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
 // natives.rpcPath(names) -> a number that stands for the path in calls, or the names
-// natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
 
 const {
   ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject, Proxy,
@@ -33,11 +32,6 @@ class RpcPromise {
   }
 }
 class RpcProperty {
-  constructor() {
-    throw new TypeError("Illegal constructor");
-  }
-}
-class ServiceStub {
   constructor() {
     throw new TypeError("Illegal constructor");
   }
@@ -84,7 +78,6 @@ ObjectSetPrototypeOf(State.prototype, null);
 
 // An arrow function: callable, not a constructor.
 const callable = () => {};
-const plain = {};
 
 function stateOf(value) {
   if (typeof value !== "function" && (typeof value !== "object" || value === null)) return undefined;
@@ -363,149 +356,30 @@ function stubFromHandle(handle) {
   return new Proxy(callable, new StubState(handle, natives.currentContext()));
 }
 
-// ---- Services ------------------------------------------------------------------------------------------------------
-
-class ServiceState extends State {
-  kind = "service";
-  handle;
-  members = undefined;
-  // Gives the handle, where that is not there yet.
-  loopback = undefined;
-  isLoopback = false;
-  tag = "Fetcher";
-  constructor(handle, context) {
-    super(context);
-    this.handle = handle;
-  }
-  has(target, key) {
-    return typeof key === "string" && key !== "then";
-  }
-  getPrototypeOf() {
-    return ServiceStub.prototype;
-  }
-  get(target, key) {
-    const known = this.members === undefined ? undefined : this.members.get(key);
-    if (known !== undefined) return known;
-    if (key === "fetch") return (input, init) => fetchService(this, input, init);
-    if (key === "connect") return () => refuseConnect();
-    if (key === SymbolDispose) return () => disposeService(this);
-    if (typeof key === "symbol") return key === SymbolToStringTag ? this.tag : undefined;
-    if (key === "then") return undefined;
-    if (key in ownMembers) return ownMember(key, ServiceStub);
-    return memberOf(this, key);
-  }
-}
-
-// An address holds nothing, except one of a Worker that was loaded: that keeps the Worker.
-function disposeService(state) {
-  if (state.context !== 0) disposeStub(state);
-}
-
-function refuseConnect() {
-  throw new Error("connect() on a service binding is not supported yet.");
-}
-
-function fetchService(state, input, init) {
-  try {
-    natives.requireContext();
-    checkContext(state);
-    if (state.disposed) throw new Error("RPC stub used after being disposed.");
-    const { Request } = require("web/request");
-    const request = new Request(input, init);
-    const handle = handleOf(state);
-    return require("web/fetch").send(
-      (method, url, headers, body, cf, redirect, canceller) =>
-        natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller),
-      request,
-    );
-  } catch (error) {
-    return PromiseReject(error);
-  }
-}
-
-function serviceFromHandle(handle, context = 0) {
-  return new Proxy(plain, new ServiceState(handle, context));
-}
-
 // Handles that outlive any one stub of theirs are let go of in a later turn after the last was collected, never inside
 // a garbage collection. The state is watched, not the proxy: methods may be torn off.
 let collected;
-function releaseWhenCollected(service) {
-  const state = stateOf(service);
+function releaseWhenCollected(stub) {
+  const state = stateOf(stub);
   collected ??= new primordials.FinalizationRegistry((handle) => natives.release(handle));
   primordials.FinalizationRegistryPrototypeRegister(collected, state, state.handle, state);
-  return service;
-}
-
-// `ctx.exports.X`: a service with empty props, that can also be called with props to give a specialised one.
-// `specialise(props)` gives the handle.
-class LoopbackState extends ServiceState {
-  isLoopback = true;
-  tag = "LoopbackServiceStub";
-  specialise;
-  constructor(specialise) {
-    super(0, 0);
-    this.specialise = specialise;
-    this.loopback = () => specialise(undefined);
-  }
-  getPrototypeOf() {
-    return LoopbackServiceStub.prototype;
-  }
-  apply(target, _this, args) {
-    const options = args[0] ?? {};
-    if (args.length === 0 || (typeof options !== "object" && typeof options !== "function")) {
-      throw new TypeError(
-        "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
-      );
-    }
-    return releaseWhenCollected(serviceFromHandle(this.specialise(propsOf(options, "Options"))));
-  }
-}
-class LoopbackServiceStub extends ServiceStub {}
-
-// The props of an options object of the dictionary type `type`.
-function propsOf(options, type) {
-  const { props } = options;
-  if (props !== undefined && ((typeof props !== "object" && typeof props !== "function") || props === null)) {
-    throw new TypeError(`Incorrect type for the 'props' field on '${type}': the provided value is not of type 'Object'.`);
-  }
-  return props;
-}
-
-// `ctx.exports.X` of a class that is no entrypoint: a Durable Object's, if there were any.
-class LoopbackDurableObjectClass {
-  constructor() {
-    throw new TypeError("Illegal constructor");
-  }
-}
-function loopbackClass(name) {
-  const refuse = primordials.FunctionPrototypeBind(() => {
-    throw new Error(`Durable Objects are not supported yet: ctx.exports.${name} cannot be used as a class.`);
-  }, undefined);
-  return primordials.ObjectSetPrototypeOf(refuse, LoopbackDurableObjectClass.prototype);
-}
-primordials.ObjectDefineProperty(LoopbackDurableObjectClass.prototype, SymbolToStringTag, {
-  __proto__: null, value: "LoopbackDurableObjectClass", configurable: true,
-});
-
-function loopback(specialise) {
-  return new Proxy(callable, new LoopbackState(specialise));
+  return stub;
 }
 
 exports.RpcPromise = RpcPromise;
 exports.RpcProperty = RpcProperty;
 exports.RpcStub = RpcStub;
-exports.ServiceStub = ServiceStub;
+exports.State = State;
 exports.callAndDispose = callAndDispose;
+exports.callable = callable;
+exports.checkContext = checkContext;
+exports.disposeStub = disposeStub;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
-exports.isLoopbackClass = (value) =>
-  primordials.ObjectGetPrototypeOf(value) === LoopbackDurableObjectClass.prototype;
-exports.loopback = loopback;
-exports.loopbackClass = loopbackClass;
+exports.memberOf = memberOf;
+exports.ownMember = ownMember;
+exports.ownMembers = ownMembers;
 exports.promiseOf = promiseOf;
 exports.releaseWhenCollected = releaseWhenCollected;
-exports.propsOf = propsOf;
-exports.serviceFromHandle = serviceFromHandle;
 exports.stateOf = stateOf;
 exports.stubFromHandle = stubFromHandle;

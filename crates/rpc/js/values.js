@@ -13,6 +13,7 @@ const {
 } = primordials;
 const clones = require("web/clone");
 const { RpcTarget, hasPrototype } = require("rpc/targets");
+const services = require("rpc/services");
 const stubs = require("rpc/stubs");
 const { hold, onDrop } = require("web/context");
 
@@ -168,7 +169,7 @@ clones.setExoticEncoder((value) => {
   const state = stubs.stateOf(value);
   if (state !== undefined) return stubDescriptor(value, state);
   if (typeof value === "function" && natives.valueKind(value) !== "Proxy") {
-    if (mode !== RPC && stubs.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
+    if (mode !== RPC && services.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
     return targetDescriptor(value);
   }
   if (mode === CLONE || mode === ENV) return undefined;
@@ -267,7 +268,7 @@ clones.register({ __proto__: null }, {
 clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "service",
-  decode: (index) => stubs.serviceFromHandle(natives.adoptService(index), natives.currentContext()),
+  decode: (index) => services.serviceFromHandle(natives.adoptService(index), natives.currentContext()),
 });
 
 // Stubs that are read from now on belong to one argument list: they are disposed of when its call is over.

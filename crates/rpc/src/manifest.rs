@@ -20,6 +20,7 @@ fn natives() -> Vec<Native> {
 const SCRIPTS: &[Script] = &[
     script!("rpc", "targets", eager),
     script!("rpc", "stubs", eager),
+    script!("rpc", "services", eager),
     script!("rpc", "values", eager),
     script!("rpc", "dispatch", eager),
 ];
