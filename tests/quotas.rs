@@ -100,8 +100,17 @@ fn a_lower_memory_limit_is_named() {
 #[test]
 fn a_memory_limit_that_is_too_low_is_refused() {
     assert_answer("tooLittleMemory", &["limits.memoryMb is 4, but a Worker needs at least 8 MiB."]);
-    assert_answer("memoryThatIsNoNumber", &["TypeError: Value out of range."]);
+    assert_answer(
+        "memoryThatIsNoNumber",
+        &["TypeError: The value cannot be converted because it is not an integer."],
+    );
     assert_answer("moreMemoryThanThereIs", &["pong"]);
+}
+
+#[test]
+fn a_message_that_does_not_fit_fails_and_not_its_reader() {
+    let text = "takes more memory to read than this Worker has left of its 16 MiB. 2";
+    assert_answer("messageThatDoesNotFit", &["A message of ", text]);
 }
 
 #[test]

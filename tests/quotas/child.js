@@ -22,6 +22,7 @@ async function deeper(depth, next) {
     }
 }
 
+let visits = 0;
 const outcome = (promise) => promise.then(() => "sent", (error) => `${error.name}: ${error.message}`);
 
 export class Self extends WorkerEntrypoint {
@@ -43,6 +44,7 @@ export class Self extends WorkerEntrypoint {
 }
 
 export default class extends WorkerEntrypoint {
+    count() { return ++visits; }
     ping() { return "pong"; }
     make() { return new Target(); }
     spin() { for (;;); }

@@ -67,6 +67,13 @@ function ways(env, ctx) {
         tooLittleMemory: () => load({ memoryMb: 4 }).ping(),
         memoryThatIsNoNumber: () => load({ memoryMb: "much" }).ping(),
         moreMemoryThanThereIs: () => load({ memoryMb: 100_000 }).ping(),
+        // Small on the way, large in a heap.
+        messageThatDoesNotFit: async () => {
+            const child = load({ memoryMb: 16 });
+            await child.count();
+            const refused = await child.ping(Array.from({ length: 1.5e6 }, () => ({}))).catch((error) => error.message);
+            return `${refused} ${await child.count()}`;
+        },
         memoryOfAStart: () => load({}, "const all = []; for (;;) all.push(new Array(1e6).fill(1.5)); export default {};").ping(),
         loopOfAStart: () => load({}, "for (;;); export default {};").ping(),
 

@@ -209,16 +209,15 @@ impl Isolate {
         self.mailbox().next()
     }
 
-    /// Runs one turn on this thread.
-    pub(crate) fn run_turn(&self, thread: &Watched) -> Turn {
+    /// Runs one turn on this thread, from `now` on, which it moves: reading a clock is not free.
+    pub(crate) fn run_turn(&self, thread: &Watched, now: &mut Instant) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
         heap.enter(|scope| {
-            let started = Instant::now();
-            let mut now = started;
+            let started = *now;
             loop {
                 match self.next_message() {
-                    Next::Message(envelope) => now = self.deliver(scope, thread, envelope, now),
+                    Next::Message(envelope) => *now = self.deliver(scope, thread, envelope, *now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
                 }

@@ -45,6 +45,7 @@ pub struct HeapState {
     elsewhere: AtomicI64,
     /// Ended for the process's sake only when there is nobody else.
     spared: AtomicBool,
+    reading: AtomicU8,
     /// Objects made so far that keep memory which V8 does not count.
     foreign: AtomicUsize,
     actor: OnceLock<WeakIsolate>,
@@ -130,6 +131,12 @@ impl HeapState {
         self.handle.request_interrupt(looked_at, Arc::as_ptr(self) as *mut std::ffi::c_void);
     }
 
+    /// There is too much in the heap. True: because of a message that is being read, which is all that ends.
+    fn overruns_reading(&self) -> bool {
+        let was = self.reading.compare_exchange(READING, OVERRUN, Ordering::Relaxed, Ordering::Relaxed);
+        was != Err(NOT_READING)
+    }
+
     /// After a garbage collection: the process's account, and, where all of it was looked at, the heap's own limit.
     fn collected(&self, figures: HeapFigures, all: bool) {
         let held = figures.committed + figures.large;
@@ -140,7 +147,7 @@ impl HeapState {
             let used = figures.used + figures.external.saturating_sub(elsewhere);
             self.used.store(used, Ordering::Relaxed);
             self.budget.heap_has(figures.used);
-            if used > self.limit() {
+            if used > self.limit() && !self.overruns_reading() {
                 self.exceed(MemoryEnd::Isolate);
             }
         }
@@ -195,6 +202,7 @@ impl Heap {
             budget: budget.clone(),
             elsewhere: AtomicI64::new(0),
             spared: AtomicBool::new(false),
+            reading: AtomicU8::new(NOT_READING),
             foreign: AtomicUsize::new(0),
             actor: OnceLock::new(),
         });
@@ -269,6 +277,9 @@ unsafe extern "C" fn near_heap_limit(data: *mut std::ffi::c_void, current: usize
         // A buffer is what there is no room for: that is the guest's RangeError, and the heap is well.
         return current;
     }
+    if state.overruns_reading() {
+        return current.max(initial + LAST_STEP);
+    }
     state.exceed(if memory::is_full() { MemoryEnd::Process } else { MemoryEnd::Isolate });
     current.max(initial + LAST_STEP)
 }
@@ -295,9 +306,48 @@ unsafe extern "C" fn looked_at(isolate: v8::UnsafeRawIsolatePtr, data: *mut std:
     let figures = figures(&mut isolate);
     state.collected(figures, false);
     // V8 collects before a heap of small objects grows past its limit, but lets single large ones through.
-    if figures.used > state.limit() + SLACK {
+    if figures.used > state.limit() + SLACK && !state.overruns_reading() {
         state.exceed(MemoryEnd::Isolate);
     }
+}
+
+/// States of [`HeapState::reading`].
+const NOT_READING: u8 = 0;
+const READING: u8 = 1;
+/// The limit was passed while a message was read.
+const OVERRUN: u8 = 2;
+
+fn state_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<HeapState>> {
+    scope.get_slot::<buffers::Guard>().map(|guard| guard.state.clone())
+}
+
+/// From now on a message is read: should it not fit, that is what fails, and not the isolate.
+pub(crate) fn begin_reading(scope: &mut v8::PinScope<'_, '_>) {
+    if let Some(state) = state_of(scope) {
+        state.reading.store(READING, Ordering::Relaxed);
+    }
+}
+
+/// Whether the message did not fit.
+pub(crate) fn is_overrun(scope: &mut v8::PinScope<'_, '_>) -> bool {
+    state_of(scope).is_some_and(|state| state.reading.load(Ordering::Relaxed) == OVERRUN)
+}
+
+/// The message is read; where it did not fit, what is left of it is collected. Gives the isolate's limit in bytes.
+pub(crate) fn end_reading(scope: &mut v8::PinScope<'_, '_>) -> usize {
+    let Some(state) = state_of(scope) else { return 0 };
+    if state.reading.load(Ordering::Relaxed) == OVERRUN {
+        scope.low_memory_notification();
+        restore_limit(scope, &state);
+    }
+    state.reading.store(NOT_READING, Ordering::Relaxed);
+    state.limit()
+}
+
+/// V8 takes a smaller limit only when it is told that the callback goes.
+fn restore_limit(scope: &mut v8::PinScope<'_, '_>, state: &Arc<HeapState>) {
+    scope.remove_near_heap_limit_callback(near_heap_limit, state.limit());
+    scope.add_near_heap_limit_callback(near_heap_limit, Arc::as_ptr(state) as *mut std::ffi::c_void);
 }
 
 /// What a heap may have beyond its limit while garbage is in it: V8's young generation.
@@ -401,12 +451,10 @@ const GLOBAL_HANDLE: usize = 32;
 
 /// Makes the memory limit of the isolate that runs here smaller; a larger one changes nothing.
 pub(crate) fn lower_limit(scope: &mut v8::PinScope<'_, '_>, bytes: usize) {
-    let Some(state) = scope.get_slot::<buffers::Guard>().map(|guard| guard.state.clone()) else { return };
+    let Some(state) = state_of(scope) else { return };
     if state.limit.fetch_min(bytes, Ordering::Relaxed) <= bytes {
         return;
     }
     state.budget.lower(bytes);
-    // V8 takes a smaller limit only when it is told that the callback goes.
-    scope.remove_near_heap_limit_callback(near_heap_limit, bytes);
-    scope.add_near_heap_limit_callback(near_heap_limit, Arc::as_ptr(&state) as *mut std::ffi::c_void);
+    restore_limit(scope, &state);
 }

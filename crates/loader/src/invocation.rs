@@ -213,9 +213,10 @@ fn begin(
         }
     };
     let over = answer.clone();
-    let name = worker.name().to_owned();
+    let weak = worker.downgrade();
     meter.on_over(move |meter| {
-        let text = cpu_text(&name, meter.limit());
+        let worker = weak.upgrade();
+        let text = cpu_text(worker.as_ref().map_or("", Worker::name), meter.limit());
         meter.set_reason(&text);
         over.exceeded(Outcome::ExceededCpu, RemoteError::error(text));
     });

@@ -135,7 +135,7 @@ mod tests {
     fn a_child_that_was_taken_in_the_meantime_stays() {
         let loader = Arc::new(Children::default());
         loader.children().insert("id".into(), TakenMeanwhile::default());
-        assert_eq!(evict_longest_idle(&[loader.clone()], u64::MAX, true, 1), 0);
+        assert_eq!(evict_longest_idle(std::slice::from_ref(&loader), u64::MAX, true, 1), 0);
         assert!(loader.children().contains_key("id"));
     }
 }

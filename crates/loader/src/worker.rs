@@ -6,10 +6,11 @@
 
 mod start;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
+
+use rustc_hash::FxHashMap;
 
 use atoll_isolate::{Envelope, Isolate, Meter, realm, v8};
 use atoll_rpc::Service;
@@ -59,11 +60,11 @@ struct Inner {
     home: usize,
     state: Mutex<State>,
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
-    waiting: Mutex<HashMap<u64, Arc<Answer>>>,
+    waiting: Mutex<FxHashMap<u64, Arc<Answer>>>,
     next: AtomicU64,
     /// When it was last asked for, in microseconds of the runtime's monotonic clock.
     last_used: AtomicU64,
-    settings: Mutex<Settings>,
+    settings: OnceLock<Settings>,
     /// Messages on their way to it.
     inbox: Mutex<Arc<Inbox>>,
     /// Invocations that were asked for and have not ended.
@@ -141,7 +142,7 @@ impl Worker {
             next: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
-            settings: Mutex::default(),
+            settings: OnceLock::new(),
             on_failure: Mutex::default(),
             code: OnceLock::new(),
             mail: Arc::default(),
@@ -176,18 +177,18 @@ impl Worker {
 
     /// Its own limits for each invocation.
     pub fn limits(&self) -> CodeLimits {
-        self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).limits
+        self.0.settings.get().map(|settings| settings.limits).unwrap_or_default()
     }
 
     /// Whether its invocations are traced; before its code is there, nobody knows.
     pub(crate) fn may_be_traced(&self) -> bool {
         matches!(*self.state(), State::Loading { .. })
-            || !self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).tails.is_empty()
+            || self.0.settings.get().is_some_and(|settings| !settings.tails.is_empty())
     }
 
     /// Where traces of its invocations go.
     pub(crate) fn tails(&self) -> Vec<Arc<dyn Service>> {
-        self.0.settings.lock().unwrap_or_else(PoisonError::into_inner).tails.clone()
+        self.0.settings.get().map(|settings| settings.tails.clone()).unwrap_or_default()
     }
 
     /// A weak handle.
@@ -260,7 +261,7 @@ impl Worker {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Arc<Answer>>> {
+    fn waiting(&self) -> MutexGuard<'_, FxHashMap<u64, Arc<Answer>>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -153,13 +153,14 @@ impl Scheduler {
             let _entered = runtime.enter();
             let mut next = Some(isolate);
             let since = Instant::now();
+            let mut now = since;
             // One turn after the other, without a look at the I/O in between, for a while.
             while let Some(isolate) = next {
-                if self.turn(index, isolate, &watched) {
+                if self.turn(index, isolate, &watched, &mut now) {
                     self.watchdog.unregister(&watched);
                     return;
                 }
-                if since.elapsed() > WITHOUT_IO {
+                if now.saturating_duration_since(since) > WITHOUT_IO {
                     lane.look_at_io();
                     break;
                 }
@@ -169,11 +170,11 @@ impl Scheduler {
         self.watchdog.unregister(&watched);
     }
 
-    /// Runs one turn. True: it took so long that another thread serves the lane.
-    fn turn(&self, index: usize, isolate: Isolate, watched: &Watched) -> bool {
+    /// Runs one turn, from `now` on, which it moves. True: it took so long that another thread serves the lane.
+    fn turn(&self, index: usize, isolate: Isolate, watched: &Watched, now: &mut Instant) -> bool {
         isolate.set_home(index);
         // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
-        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(watched)));
+        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(watched, now)));
         let lost_lane = watched.rest();
         if turn.is_err() {
             isolate.abandon();

@@ -103,6 +103,7 @@ impl Thread {
 /// Says how to run a failure again.
 struct Seed(u64);
 
+#[expect(clippy::print_stderr, reason = "a failed test says how to run it again")]
 impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -20,8 +20,7 @@ use super::{Given, HOOKS_SCRIPT, Own, Settings, State, Worker, new_bodies, new_i
 impl Worker {
     /// Gives it its code: takes a blank isolate and starts in it.
     pub fn start(&self, code: WorkerCode) {
-        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) =
-            Settings { limits: code.limits, tails: code.tails.clone() };
+        let _ = self.0.settings.set(Settings { limits: code.limits, tails: code.tails.clone() });
         let code = Arc::new(code);
         if code.is_repeatable() {
             let _ = self.0.code.set(code.clone());
