@@ -5,13 +5,18 @@
 
 const COMPATIBILITY_DATE = "2026-07-01";
 
-// `unique` becomes part of the text, so that no cache of compiled code, in memory or on disk, can help a cold load.
-function childCode(unique) {
+function workerCode(source) {
   return {
     compatibilityDate: COMPATIBILITY_DATE,
     mainModule: "child.js",
-    modules: {
-      "child.js": `
+    modules: { "child.js": source },
+    globalOutbound: null,
+  };
+}
+
+// `unique` becomes part of the text, so that no cache of compiled code, in memory or on disk, can help a cold load.
+function childCode(unique) {
+  return workerCode(`
         import { WorkerEntrypoint } from "cloudflare:workers";
         const unique = ${JSON.stringify(unique)};
         export default class extends WorkerEntrypoint {
@@ -22,10 +27,7 @@ function childCode(unique) {
           }
           fetch(request) { return new Response("pong"); }
         }
-      `,
-    },
-    globalOutbound: null,
-  };
+      `);
 }
 
 // A module of some 200 KB, as a bundler would write it: many functions, few of which are called.
@@ -44,36 +46,23 @@ function largeCode(unique) {
 
 // Says how often it was called: an answer shows whether it is still the child that answered before.
 function countingCode(unique) {
-  return {
-    compatibilityDate: COMPATIBILITY_DATE,
-    mainModule: "child.js",
-    modules: {
-      "child.js": `
+  return workerCode(`
         import { WorkerEntrypoint } from "cloudflare:workers";
         const unique = ${JSON.stringify(unique)};
         let visits = 0;
         export default class extends WorkerEntrypoint {
           visit() { return ++visits; }
         }
-      `,
-    },
-    globalOutbound: null,
-  };
+      `);
 }
 
 function loopingCode(unique) {
-  return {
-    compatibilityDate: COMPATIBILITY_DATE,
-    mainModule: "child.js",
-    modules: {
-      "child.js": `
+  const code = workerCode(`
         const unique = ${JSON.stringify(unique)};
         export default { async loop(begun) { await begun(); for (;;); } };
-      `,
-    },
-    globalOutbound: null,
-    limits: { cpuMs: 30_000 },
-  };
+      `);
+  code.limits = { cpuMs: 30_000 };
+  return code;
 }
 
 let loops = 0;
