@@ -193,15 +193,16 @@ impl Isolate {
     fn end(&self, end: End) {
         let closed = self.mailbox().close();
         let Some((queue, schedule)) = closed else { return };
+        if let Some(action) = self.0.on_end.get() {
+            action(end);
+        }
+        // Only now: those who sent what is dropped unread are told why.
         drop(queue);
         if schedule {
             self.0.scheduler.enqueue(self.clone());
         } else if end == End::Closed {
             // Somebody is in a turn, or about to be: a guest that loops must not outlive its owner.
             self.0.state.terminate();
-        }
-        if let Some(action) = self.0.on_end.get() {
-            action(end);
         }
     }
 

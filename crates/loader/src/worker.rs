@@ -282,7 +282,7 @@ impl Worker {
                 let isolate = isolate.clone();
                 let counted = self.0.mail.clone();
                 drop(state);
-                send(&isolate, counted, meter, work);
+                send(&isolate, self.inbox(), counted, meter, work);
             }
             State::Asleep(code) => {
                 let code = code.clone();
@@ -324,7 +324,7 @@ impl Worker {
             let waiting = std::mem::take(queue);
             drop(state);
             for (meter, work) in waiting {
-                send(&isolate, self.0.mail.clone(), meter, work);
+                send(&isolate, self.inbox(), self.0.mail.clone(), meter, work);
             }
         }
     }
@@ -394,8 +394,8 @@ impl Worker {
     }
 }
 
-fn send(isolate: &Isolate, counted: Arc<()>, meter: Option<Arc<Meter>>, work: Work) {
-    let mut message = Undelivered { work: Some(work), _counted: counted };
+fn send(isolate: &Isolate, inbox: Arc<Inbox>, counted: Arc<()>, meter: Option<Arc<Meter>>, work: Work) {
+    let mut message = Undelivered { work: Some(work), inbox, _counted: counted };
     let deliver = move |scope: &mut v8::PinScope<'_, '_>| {
         if let Some(work) = message.work.take() {
             work(Admission::Inside(scope));
@@ -410,13 +410,15 @@ fn send(isolate: &Isolate, counted: Arc<()>, meter: Option<Arc<Meter>>, work: Wo
 /// Work in a mailbox: should the isolate end before its turn, whoever waits is told.
 struct Undelivered {
     work: Option<Work>,
+    inbox: Arc<Inbox>,
     _counted: Arc<()>,
 }
 
 impl Drop for Undelivered {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            work(Admission::Refused(gone()));
+            let reason = self.inbox.ended();
+            work(Admission::Refused(reason.map_or_else(gone, |reason| RemoteError::error(&*reason))));
         }
     }
 }
