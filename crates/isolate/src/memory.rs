@@ -169,7 +169,8 @@ fn end_largest() {
     let heaps: Vec<_> = known().iter().filter_map(Weak::upgrade).collect();
     let (going, mut staying): (Vec<_>, Vec<_>) = heaps.into_iter().partition(|heap| heap.is_over_memory());
     staying.retain(|heap| heap.bytes() >= WORTH_ENDING);
-    staying.sort_by_key(|heap| (!heap.is_spared(), heap.bytes()));
+    // Looked at once: they go on growing while they are sorted.
+    staying.sort_by_cached_key(|heap| (!heap.is_spared(), heap.bytes()));
     let left = |all: &AtomicUsize, going: usize| all.load(Ordering::Relaxed).saturating_sub(going);
     let mut heaps = left(&HEAPS, going.iter().map(|h| h.heap_bytes()).sum());
     let mut buffers = left(&BUFFERS, going.iter().map(|h| h.buffer_bytes()).sum());
