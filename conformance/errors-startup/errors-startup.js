@@ -177,3 +177,15 @@ export const errorsNameTheirPlace = {
     }
   },
 };
+
+export const errorsOfTheRuntimeNameTheLineThatCalledIt = {
+  async test(_controller, env) {
+    for (const call of ["await fetch('http://x.example/')", "setTimeout(() => {}, 1)", "crypto.randomUUID()"]) {
+      const error = await env.LOADER.load(worker(`// a comment\n${call};\n${DEFAULT}`))
+        .getEntrypoint()
+        .ping(1)
+        .catch((reason) => reason);
+      assert.match(error.message, /global scope[^]*\n {2}at main\.js:2:\d+/);
+    }
+  },
+};

@@ -319,3 +319,46 @@ export const forwarder = {
     return copy;
   },
 };
+
+export const bodyOfWhatWasReadIsSpent = {
+  async test() {
+    for (const body of ["short", "", "h\u00e9llo", "x".repeat(70_000), bytes("bytes")]) {
+      const response = await fetch(`${SERVER}/echo`, { method: "POST", body });
+      await response.text();
+      assert.strictEqual(response.body.locked, true);
+      assert.strictEqual(response.bodyUsed, true);
+      assert.throws(() => new Response(response.body), { name: "TypeError", message: /disturbed/ });
+      await assert.rejects(response.text(), { name: "TypeError", message: /already been used/ });
+    }
+  },
+};
+
+export const copiesOfABodyAreAbortedToo = {
+  async test() {
+    const controller = new AbortController();
+    const response = await fetch(`${SERVER}/status?code=200`, { signal: controller.signal });
+    const copy = response.clone();
+    controller.abort(new RangeError("enough"));
+    for (const { reason } of await Promise.allSettled([response.text(), copy.text()])) {
+      assert.strictEqual(`${reason}`, "RangeError: enough");
+    }
+  },
+};
+
+export const fragmentsAreNotSent = {
+  async test() {
+    const response = await fetch(`${SERVER}/describe?q=1#part`);
+    assert.strictEqual(response.url, `${SERVER}/describe?q=1`);
+    assert.strictEqual((await response.json()).url, `${SERVER}/describe?q=1`);
+    const redirected = await fetch(`${SERVER}/redirect?to=${encodeURIComponent("/describe#part")}`);
+    assert.strictEqual((await redirected.json()).url, `${SERVER}/describe`);
+  },
+};
+
+export const answersHaveTheReasonPhraseOfTheirStatus = {
+  async test() {
+    for (const [code, text] of [[200, "OK"], [404, "Not Found"], [503, "Service Unavailable"]]) {
+      assert.strictEqual((await fetch(`${SERVER}/status?code=${code}`)).statusText, text);
+    }
+  },
+};

@@ -6,6 +6,7 @@ const CHILD = `
   let calls = 0;
   export default class extends WorkerEntrypoint {
     async count() { return ++calls; }
+    async object() { return { abort: () => abortIsolate("by an object") }; }
     async abort() { abortIsolate("asked to"); return "still here"; }
   }
 `;
@@ -62,5 +63,12 @@ export const heldStubsOfAnAbortedWorkerReject = {
     const stub = env.LOADER.load(worker());
     await assert.rejects(stub.getEntrypoint().abort(), { message: ABORTED });
     await assert.rejects(stub.getEntrypoint().count(), Error);
+  },
+};
+
+export const callsOnObjectsRejectAsWell = {
+  async test(_controller, env) {
+    const object = await env.LOADER.load(worker()).getEntrypoint().object();
+    await assert.rejects(object.abort(), { message: ABORTED });
   },
 };

@@ -225,3 +225,12 @@ export const blobs = {
     assert.deepStrictEqual([file.name, file.lastModified, file.size], ["name", 5, 1]);
   },
 };
+
+export const statusTextIsEmptyByDefault = {
+  async test() {
+    assert.strictEqual(new Response("x").statusText, "");
+    assert.strictEqual(new Response("x", { status: 404 }).statusText, "");
+    assert.strictEqual(Response.json({}).statusText, "");
+    assert.strictEqual(new Response("x", { status: 404 }).clone().statusText, "");
+  },
+};

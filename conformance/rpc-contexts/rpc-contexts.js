@@ -39,6 +39,9 @@ export class Target extends WorkerEntrypoint {
     const value = shared.get(name);
     return name === "stub" ? await value.ping() : await value();
   }
+  async callOnStoredPromise() {
+    return await shared.get("promise").a.b();
+  }
   async useStoredPromise() {
     return { ...(await shared.get("promise")) };
   }
@@ -83,8 +86,15 @@ export const stubOfAnotherInvocationIsRefused = {
       env.TARGET.useStored("stub"),
       (error) =>
         error.message.startsWith("Cannot perform I/O on behalf of a different request.") &&
-        /\(I\/O type: \w+\)/.test(error.message),
+        error.message.endsWith("(I/O type: Client)"),
     );
+  },
+};
+
+export const callsOnAPromiseOfAnotherInvocationAreRefused = {
+  async test(_controller, env) {
+    await env.TARGET.storePromise();
+    await assert.rejects(env.TARGET.callOnStoredPromise(), (error) => error.message.endsWith("(I/O type: JsRpcPromise)"));
   },
 };
 

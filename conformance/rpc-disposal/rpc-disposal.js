@@ -50,6 +50,15 @@ export class Target extends WorkerEntrypoint {
   async makeObject(onDispose) {
     return { one: new Remote(onDispose), two: new Remote(onDispose), text: "t" };
   }
+  async makeList(onDispose) {
+    return [new Remote(onDispose)];
+  }
+  async makeMap(onDispose) {
+    return new Map([
+      ["stub", new Remote(onDispose)],
+      ["set", new Set([new Remote(onDispose)])],
+    ]);
+  }
   async makeWithDisposer(onDispose) {
     const report = onDispose.dup();
     return { text: "t", [Symbol.dispose]: () => void report() };
@@ -272,5 +281,50 @@ export const promiseUsedAfterDisposal = {
       name: "Error",
       message: "RPC promise used after being disposed.",
     });
+  },
+};
+
+export const listsAndMapsCarryADisposer = {
+  async test(_controller, env) {
+    let disposals = 0;
+    const list = await env.TARGET.makeList(() => void disposals++);
+    assert.strictEqual(await list[0].ping(), "pong");
+    list[Symbol.dispose]();
+    await assert.rejects(list[0].ping(), USED_AFTER_DISPOSAL);
+    const map = await env.TARGET.makeMap(() => void disposals++);
+    const { stub, set } = Object.fromEntries(map);
+    assert.strictEqual(await stub.ping(), "pong");
+    map[Symbol.dispose]();
+    await assert.rejects(stub.ping(), USED_AFTER_DISPOSAL);
+    await assert.rejects([...set][0].ping(), USED_AFTER_DISPOSAL);
+  },
+};
+
+export const disposingAPromiseThatResolvedDisposesItsResultAtOnce = {
+  async test(_controller, env) {
+    const promise = env.TARGET.make(() => {});
+    const stub = await promise;
+    promise[Symbol.dispose]();
+    await assert.rejects(stub.ping(), USED_AFTER_DISPOSAL);
+  },
+};
+
+export const dupThatGivesSomethingElse = {
+  async test(_controller, env) {
+    class Wrong extends RpcTarget {
+      dup() {
+        return {};
+      }
+    }
+    const wrong = Object.assign(() => {}, { dup: () => new RpcTarget() });
+    await assert.rejects(env.TARGET.call(wrong), {
+      name: "DataCloneError",
+      message:
+        "Couldn't create a stub for the function because it has a dup() method which did not return another function. " +
+        "Either remove the dup() method or make sure it returns a function.",
+    });
+    await assert.rejects(env.TARGET.call(new Wrong()), { name: "DataCloneError", message: /did not return another RpcTarget/ });
+    const proxy = new Proxy({}, { get: (_, key) => (key === "dup" ? () => 5 : undefined) });
+    await assert.rejects(env.TARGET.call(proxy), { name: "DataCloneError", message: /did not return the same underlying type/ });
   },
 };

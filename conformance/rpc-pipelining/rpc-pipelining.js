@@ -49,6 +49,15 @@ export class Target extends WorkerEntrypoint {
   async number() {
     return 42;
   }
+  give(value) {
+    return value;
+  }
+  async data() {
+    return { a: { b: 1 }, list: [{ c: 2 }] };
+  }
+  get nothing() {
+    return undefined;
+  }
   async map() {
     return new Map([["size2", 1]]);
   }
@@ -253,5 +262,52 @@ export const callMadeBeforeTheDisposalEnds = {
     const call = promise.f();
     promise[Symbol.dispose]();
     assert.strictEqual(await call, 1);
+  },
+};
+
+export const onAParameterThatIsReturned = {
+  async test(_controller, env) {
+    assert.strictEqual(await env.TARGET.give(new Counter(4)).increment(), 5);
+  },
+};
+
+export const afterResolutionDataIsCopied = {
+  async test(_controller, env) {
+    const promise = env.TARGET.data();
+    const data = await promise;
+    const a = await promise.a;
+    a.b = 9;
+    assert.strictEqual(data.a.b, 1);
+    assert.strictEqual((await promise.a).b, 1);
+    assert.notStrictEqual(await promise.list, data.list);
+    assert.strictEqual(typeof a[Symbol.dispose], "function");
+  },
+};
+
+export const afterResolutionInOrderWithCallsOnTheStubItself = {
+  async test(_controller, env) {
+    const promise = env.TARGET.counter(0);
+    const before = [promise.increment(), promise.increment()];
+    const stub = await promise;
+    const after = [promise.increment(), stub.increment(), promise.increment(), stub.value];
+    assert.deepStrictEqual(await Promise.all([...before, ...after]), [1, 2, 3, 4, 5, 5]);
+  },
+};
+
+export const aGetterThatGivesUndefinedIsNotThere = {
+  async test(_controller, env) {
+    await assert.rejects(env.TARGET.nothing, notImplemented("nothing"));
+    await assert.rejects(env.TARGET.nothing(), notImplemented("nothing"));
+  },
+};
+
+export const stubsHaveNoItems = {
+  async test(_controller, env) {
+    const stub = await env.TARGET.counter(0);
+    for (const object of [env.TARGET, env.TARGET.x, env.TARGET.number(), stub]) {
+      assert.strictEqual(object[0], undefined);
+      assert.strictEqual(0 in object, false);
+      assert.notStrictEqual(object["01"], undefined);
+    }
   },
 };

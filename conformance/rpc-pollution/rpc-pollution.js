@@ -8,6 +8,14 @@ const PATCHES = {
   indices: `for (const i of ["0", "1"]) {
     Object.defineProperty(Array.prototype, i, { set(v) { seen.push(v); }, configurable: true });
   }`,
+  lists: `for (const proto of [Array.prototype, Object.prototype]) for (const i of [0, 1, 2]) {
+    Object.defineProperty(proto, i, { set(v) { taken.push(this, v); }, get() { return undefined; }, configurable: true });
+  }
+  Object.defineProperty(Array.prototype, "constructor", { get() { taken.push(this); return Array; }, configurable: true });`,
+  arrays: `Object.setPrototypeOf(Array.prototype, new Proxy({}, {
+    has() { return false; },
+    set(target, key, value, receiver) { taken.set(key, receiver); return true; },
+  }));`,
   names: `for (const k of ["path", "handle", "kind", "promise", "state", "context", "root"]) {
     Object.defineProperty(Object.prototype, k, { set(v) { seen.push(v); }, get() { return undefined; }, configurable: true });
   }`,
@@ -30,11 +38,21 @@ const PATCHES = {
 const CHILD = `
   import { WorkerEntrypoint, RpcTarget } from "cloudflare:workers";
   const seen = [];
+  const taken = new Map();
+  taken.push = (object) => taken.set(object, true);
   const map = new Map([[1, 2]]);
   class Counter extends RpcTarget { #n = 0; add(n) { return this.#n += n; } }
   export default class extends WorkerEntrypoint {
     plain(a, b) { return { sum: a + b }; }
     counter() { return new Counter(); }
+    async uses(f) {
+      const object = f({ n: 1 });
+      const sum = (await object.a.b.n) + (await object.deep.f(2));
+      const awaited = await object;
+      const text = await new Response(awaited.stream).text();
+      awaited[Symbol.dispose]();
+      return [sum, text, taken.size];
+    }
     give() { return { text: "t", list: [1, 2], when: new Date(5), map }; }
     fail() { throw new TypeError("failed"); }
   }
@@ -103,6 +121,17 @@ export const patchedPromisesHarmNobodyElse = {
       const settled = await check(env, PATCHES[kind]);
       assert.strictEqual(settled.length, EXPECTED.length);
       assert.deepStrictEqual(await check(env, ""), EXPECTED);
+    }
+  },
+};
+
+const served = ({ n }) => ({ a: { b: { n } }, deep: { f: (x) => x + 1 }, stream: new Response("streamed").body });
+
+// What the runtime lists for itself is neither changed by setters, species or prototypes, nor handed to them.
+export const patchedLists = {
+  async test(_controller, env) {
+    for (const kind of ["lists", "arrays"]) {
+      assert.deepStrictEqual(await load(env, PATCHES[kind]).uses(served), [4, "streamed", 0], kind);
     }
   },
 };

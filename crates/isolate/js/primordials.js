@@ -97,6 +97,28 @@ copies.SafeSet = makeSafe(Set, class SafeSet extends Set {});
 copies.SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
 copies.SafeWeakSet = makeSafe(WeakSet, class SafeWeakSet extends WeakSet {});
 
+// The runtime's own lists: what guests put on Array.prototype or Object.prototype (a setter for "0", `constructor` with a
+// species), or in place of the latter, must neither change them nor get hold of them.
+const arrayPrototype = Array.prototype;
+const objectPrototype = Object.prototype;
+function append(array, item) {
+  const index = array.length;
+  if (getPrototypeOf(arrayPrototype) !== objectPrototype || index in array) {
+    defineProperty(array, index, { __proto__: null, value: item, writable: true, enumerable: true, configurable: true });
+  } else {
+    array[index] = item;
+  }
+}
+copies.ArrayPrototypePush = function (array, item) {
+  append(array, item);
+  for (let i = 2; i < arguments.length; i++) append(array, arguments[i]);
+};
+copies.ArrayPrototypeSlice = (array, start = 0, end = array.length) => {
+  const copy = [];
+  for (let i = start; i < end; i++) append(copy, array[i]);
+  return copy;
+};
+
 copies.ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
 for (const name of getOwnPropertyNames(copies)) {
   if (sources.includes(name)) primordials[name] = copies[name];

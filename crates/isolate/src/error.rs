@@ -127,6 +127,12 @@ impl ExceptionReport {
             _ => None,
         };
         let source_line = message.get_source_line(scope).map(|l| l.to_rust_string_lossy(scope));
+        // Thrown by the runtime's own scripts: what counts is the guest's line that called them.
+        let inner = location.as_ref().is_some_and(|(name, ..)| name.starts_with(OWN_SCRIPTS));
+        let (location, source_line) = match guest_frame(scope, exception).filter(|_| inner) {
+            Some(frame) => (Some(frame), None),
+            None => (location, source_line),
+        };
         let stack = stack_of(scope, exception, &text);
         Self { message: text, location, source_line, stack }
     }
@@ -149,6 +155,26 @@ impl ExceptionReport {
         }
         text
     }
+}
+
+/// How the names of the runtime's own scripts begin.
+const OWN_SCRIPTS: &str = "atoll:";
+
+/// Script name, 1-based line and column of the innermost frame that is not the runtime's own.
+fn guest_frame(
+    scope: &mut v8::PinScope<'_, '_>,
+    exception: v8::Local<v8::Value>,
+) -> Option<(String, u32, u32)> {
+    if !exception.is_native_error() {
+        return None;
+    }
+    let trace = v8::Exception::get_stack_trace(scope, exception)?;
+    (0..trace.get_frame_count()).find_map(|index| {
+        let frame = trace.get_frame(scope, index)?;
+        let name = frame.get_script_name(scope)?.to_rust_string_lossy(scope);
+        let place = (frame.get_line_number() as u32, frame.get_column() as u32);
+        (!name.is_empty() && !name.starts_with(OWN_SCRIPTS)).then_some((name, place.0, place.1))
+    })
 }
 
 /// Message and frames. Never reads the `stack` property: that can be a getter of the guest's, or run its

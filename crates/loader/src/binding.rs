@@ -425,5 +425,8 @@ fn abort_isolate<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     context::environment(scope).random.fill(&mut reference);
     let reference: String = reference.iter().map(|byte| format!("{byte:02x}")).collect();
     tracing::info!(worker = worker.name(), reason, reference, "the Worker ended itself");
-    worker.fail(RemoteError::error(format!("internal error; reference = {reference}")));
+    let message = format!("internal error; reference = {reference}");
+    // For calls on its objects and results, too.
+    context::environment(scope).inbox.end(&message);
+    worker.fail(RemoteError::error(message));
 }

@@ -140,7 +140,7 @@ impl Runtime {
             sleepers.workers.iter().filter_map(WeakWorker::upgrade).collect()
         };
         live.retain(Worker::is_live);
-        live.sort_by_key(Worker::last_used);
+        live.sort_by_cached_key(Worker::last_used);
         let asleep = live.iter().filter(|worker| worker.sleep()).take(most).count();
         self.metrics.evicted(Eviction::Pressure, asleep);
         asleep

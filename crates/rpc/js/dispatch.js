@@ -38,7 +38,11 @@ function prototypeMember(object, name) {
   let prototype = ObjectGetPrototypeOf(object);
   while (prototype !== null && prototype !== objectPrototype) {
     if (prototype === RpcTarget.prototype || prototype === WorkerEntrypoint.prototype || prototype === WorkflowEntrypoint.prototype) break;
-    if (ObjectPrototypeHasOwnProperty(prototype, name)) return ReflectGet(object, name, object);
+    if (ObjectPrototypeHasOwnProperty(prototype, name)) {
+      const value = ReflectGet(object, name, object);
+      if (value === undefined) throw missing(name);
+      return value;
+    }
     prototype = ObjectGetPrototypeOf(prototype);
   }
   if (natives.valueKind(object) === "Proxy") {
@@ -213,8 +217,10 @@ function finish(sent, question, params, release) {
   } else {
     answers.delete(question);
   }
-  if (params !== undefined) values.disposeAll(params);
-  if (!sent.kept || known === undefined) end();
+  const kept = sent.kept && known !== undefined;
+  // Stubs that came with the call and went back with its result are still asked for.
+  if (params !== undefined) values.disposeAll(params, kept ? sent.moves : undefined);
+  if (!kept) end();
 }
 
 exports.forgetAnswer = (question) => {

@@ -5,7 +5,7 @@
 
 const { Error, PromiseReject, Proxy, SymbolDispose, SymbolToStringTag, TypeError } = primordials;
 const {
-  State, callable, checkContext, disposeStub, handleOf, memberOf, ownMember, ownMembers,
+  State, callable, checkContext, disposeStub, handleOf, isIndex, memberOf, ownMember, ownMembers,
 } = require("rpc/stubs");
 
 class ServiceStub {
@@ -29,7 +29,7 @@ class ServiceState extends State {
     this.handle = handle;
   }
   has(target, key) {
-    return typeof key === "string" && key !== "then";
+    return typeof key === "string" && key !== "then" && !isIndex(key);
   }
   getPrototypeOf() {
     return ServiceStub.prototype;

@@ -6,10 +6,11 @@
 // natives.rpcCall(handle, path, arguments or undefined, context or 0) -> [promise, question], or false in another context
 // natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
 // natives.rpcPath(names) -> a number that stands for the path in calls, or the names
+// natives.fulfilledObject(promise) -> the object that it was fulfilled with, if it was
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject, Proxy,
-  ReflectApply, SafeMap, SymbolDispose, SymbolToStringTag, TypeError,
+  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject,
+  PromiseResolve, Proxy, ReflectApply, SafeMap, StringPrototypeCharCodeAt, SymbolDispose, SymbolToStringTag, TypeError,
 } = primordials;
 const { CROSS_REQUEST } = require("web/context");
 
@@ -86,9 +87,7 @@ function stateOf(value) {
 }
 
 function crossRequest(state) {
-  return new Error(
-    CROSS_REQUEST(state.kind === "promise" ? "RpcPromise" : state.kind === "property" ? "RpcProperty" : "RpcStub"),
-  );
+  return new Error(CROSS_REQUEST(state.kind === "promise" ? "JsRpcPromise" : "Client"));
 }
 
 function checkContext(state) {
@@ -116,10 +115,7 @@ function send(root, path, args) {
 }
 
 function sendOnHandle(root, path, args, result) {
-  if (root.disposed) {
-    checkContext(root);
-    throw new Error("RPC stub used after being disposed.");
-  }
+  if (root.disposed) throw new Error("RPC stub used after being disposed.");
   values ??= require("rpc/values");
   const handle = handleOf(root);
   const sent = values.encodeArguments(args, natives.rpcCall, handle, path, root.context);
@@ -140,7 +136,12 @@ function sendOnPromise(root, path, args, result) {
     const sent = values.encodeArguments(args, natives.rpcPipeline, root.question, path, 0);
     if (sent !== undefined) return accept(sent, result);
   }
-  // The answer is here, or about to be: the call goes on from the value itself.
+  // The answer is here, or about to be: the call goes on from the value itself, in the order of the calls on what it holds.
+  const value = natives.fulfilledObject(root.promise);
+  if (value !== undefined) {
+    result.promise = callValue(value, path, args);
+    return;
+  }
   result.promise = PromisePrototypeThen(root.promise, (value) => callValue(value, path, args));
 }
 
@@ -170,9 +171,10 @@ function callValue(value, path, args) {
     throw new TypeError("Can't pipeline on RPC that did not return an object.");
   }
   dispatch ??= require("rpc/dispatch");
+  values ??= require("rpc/values");
   try {
-    const result = dispatch.callLocal(value, path, args);
-    return PromisePrototypeThen(primordials.PromiseResolve(result), undefined, remoteError);
+    const result = values.copyResult(dispatch.callLocal(value, path, args));
+    return PromisePrototypeThen(PromiseResolve(result), undefined, remoteError);
   } catch (error) {
     remoteError(error);
   }
@@ -217,7 +219,7 @@ class PropertyState extends State {
     this.path = path;
   }
   has(target, key) {
-    return typeof key === "string";
+    return typeof key === "string" && !isIndex(key);
   }
   getPrototypeOf() {
     return RpcProperty.prototype;
@@ -229,12 +231,13 @@ class PropertyState extends State {
     if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcProperty" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
     if (key in ownMembers) return ownMember(key, RpcProperty);
+    if (isIndex(key)) return undefined;
     return propertyOf(this.root, this.names, key);
   }
 }
 
 function propertyOf(root, names, name) {
-  if (names.length >= MAX_PATH) throw new TypeError(`RPC pipelined property path is too deep (max ${MAX_PATH}).`);
+  if (names.length > MAX_PATH) throw new TypeError(`RPC pipelined property path is too deep (max ${MAX_PATH}).`);
   let length = name.length;
   for (let i = 0; i < names.length; i++) length += names[i].length;
   if (length > MAX_PATH_TEXT) {
@@ -245,8 +248,18 @@ function propertyOf(root, names, name) {
   return new Proxy(callable, new PropertyState(root, longer, longer));
 }
 
+// Stubs are no lists: what is named as an item of one is not there.
+const MAX_INDEX = 4_294_967_294;
+function isIndex(name) {
+  const first = StringPrototypeCharCodeAt(name, 0);
+  if (!(first >= 0x30 && first <= 0x39)) return false;
+  const index = +name;
+  return index <= MAX_INDEX && `${index >>> 0}` === name;
+}
+
 // A property of a stub that keeps those that were asked for.
 function memberOf(state, name) {
+  if (isIndex(name)) return undefined;
   const full = state.members !== undefined && state.members.size >= MAX_MEMBERS;
   if (full || name.length > MAX_PATH_TEXT) return propertyOf(state, [], name);
   const names = [name];
@@ -262,7 +275,7 @@ class PromiseState extends State {
   promise = undefined;
   question = 0;
   has(target, key) {
-    return typeof key === "string" || key === SymbolDispose;
+    return typeof key === "string" ? !isIndex(key) : key === SymbolDispose;
   }
   getPrototypeOf() {
     return RpcPromise.prototype;
@@ -275,6 +288,7 @@ class PromiseState extends State {
     if (key === SymbolDispose) return () => disposePromise(this);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcPromise" : undefined;
     if (key in ownMembers) return ownMember(key, RpcPromise);
+    if (isIndex(key)) return undefined;
     return propertyOf(this, [], key);
   }
 }
@@ -284,25 +298,19 @@ function promiseOf(state) {
   return state.kind === "promise" ? state.promise : send(state.root, state.path, undefined).promise;
 }
 
+// Any context may wait for a promise; what comes with it belongs to the one that made the call.
 function thenMethod(state, name) {
-  if (name === "then") return (fulfilled, rejected) => PromisePrototypeThen(own(state), fulfilled, rejected);
-  if (name === "catch") return (rejected) => PromisePrototypeThen(own(state), undefined, rejected);
-  return (done) => primordials.PromisePrototypeFinally(own(state), done);
-}
-
-// Awaiting in another context than that of the call is an error, unless what came is plain data.
-function own(state) {
-  if (state.context === 0 || state.context === natives.currentContext()) return promiseOf(state);
-  return PromisePrototypeThen(promiseOf(state), (value) => {
-    if (typeof value === "function" && stateOf(value) !== undefined) throw new Error(CROSS_REQUEST("RpcPromise"));
-    return value;
-  });
+  if (name === "then") return (fulfilled, rejected) => PromisePrototypeThen(promiseOf(state), fulfilled, rejected);
+  if (name === "catch") return (rejected) => PromisePrototypeThen(promiseOf(state), undefined, rejected);
+  return (done) => primordials.PromisePrototypeFinally(promiseOf(state), done);
 }
 
 function disposePromise(state) {
   if (state.disposed) return;
   state.disposed = true;
-  PromisePrototypeThen(state.promise, disposeValue, () => {});
+  const value = natives.fulfilledObject(state.promise);
+  if (value !== undefined) disposeValue(value);
+  else PromisePrototypeThen(state.promise, disposeValue, () => {});
 }
 
 // ---- Stubs ---------------------------------------------------------------------------------------------------------
@@ -316,7 +324,7 @@ class StubState extends State {
     this.handle = handle;
   }
   has(target, key) {
-    return typeof key === "string" ? key !== "then" : key === SymbolDispose;
+    return typeof key === "string" ? key !== "then" && !isIndex(key) : key === SymbolDispose;
   }
   getPrototypeOf() {
     return RpcStub.prototype;
@@ -376,6 +384,7 @@ exports.checkContext = checkContext;
 exports.disposeStub = disposeStub;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
+exports.isIndex = isIndex;
 exports.memberOf = memberOf;
 exports.ownMember = ownMember;
 exports.ownMembers = ownMembers;

@@ -5,11 +5,11 @@
 // natives.attach(handle), natives.exportObject(export) -> index in the message; natives.adoptObject(index),
 // natives.adoptService(index) -> handle; they throw where the message has none such
 // natives.checkTransfer(handle) throws unless the service may be given to another Worker
-// natives.localStub(export) -> handle
+// natives.localStub(export) -> handle; natives.copyMessage(value) -> what a reader of its message would get
 
 const {
-  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, Proxy, ReflectApply, SafeMap,
-  SafeSet, SymbolDispose, TypeError, ArrayIsArray,
+  ArrayPrototypeIncludes, ArrayPrototypePush, Error, MapPrototypeForEach, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectKeys, Proxy, ReflectApply,
+  SafeMap, SafeSet, SetPrototypeForEach, SymbolDispose, TypeError, ArrayIsArray,
 } = primordials;
 const clones = require("web/clone");
 const { RpcTarget, hasPrototype } = require("rpc/targets");
@@ -159,10 +159,23 @@ function duplicate(value) {
   const { dup } = value;
   if (typeof dup !== "function") return value;
   const copy = ReflectApply(dup, value, []);
-  if (typeof copy !== typeof value || !isTarget(copy)) {
-    throw clones.dataCloneError("The dup() method of an RPC target must return an RPC target of the same kind.");
-  }
-  return copy;
+  if (isSameKind(copy, value)) return copy;
+  if (natives.valueKind(value) === "Proxy") throw wrongDup("Proxy", "the same underlying type (RpcTarget or Function) as the Proxy itself represents", "an RpcTarget");
+  if (typeof value === "function") throw wrongDup("function", "another function", "a function");
+  // The misspelt name is the reference's.
+  throw wrongDup("RcpTarget", "another RpcTarget", "an RpcTarget");
+}
+
+function isSameKind(copy, value) {
+  if (typeof value === "function" || typeof copy === "function") return typeof copy === typeof value;
+  return typeof copy === "object" && copy !== null && hasPrototype(copy, RpcTarget.prototype);
+}
+
+function wrongDup(kind, wanted, remedy) {
+  return clones.dataCloneError(
+    `Couldn't create a stub for the ${kind} because it has a dup() method which did not return ${wanted}. ` +
+      `Either remove the dup() method or make sure it returns ${remedy}.`,
+  );
 }
 
 clones.setExoticEncoder((value) => {
@@ -250,8 +263,11 @@ exports.encodeResult = (value, write) => {
 
 exports.encodeEnv = (allowLive, write) => withMode(allowLive ? LIVE_ENV : ENV, undefined, write);
 
-function disposeAll(list) {
-  for (let i = 0; i < list.length; i++) stubs.disposeValue(list[i]);
+// `except`: those that are not disposed of now.
+function disposeAll(list, except = undefined) {
+  for (let i = 0; i < list.length; i++) {
+    if (except === undefined || !ArrayPrototypeIncludes(except, list[i])) stubs.disposeValue(list[i]);
+  }
 }
 
 // ---- Reading -------------------------------------------------------------------------------------------------------
@@ -319,7 +335,6 @@ exports.takeResult = (value) => {
     value = value.value;
   }
   if (typeof value !== "object" || value === null || stubs.stateOf(value) !== undefined) return value;
-  if (natives.valueKind(value) !== "" || !isPlain(value)) return value;
   const held = [];
   collect(value, held, new SafeSet());
   ObjectDefineProperty(value, SymbolDispose, {
@@ -339,22 +354,28 @@ exports.takeResult = (value) => {
   return value;
 };
 
+// What a caller gets that goes on from a result which is here already: a copy, with stubs of its own.
+exports.copyResult = (value) => {
+  if (typeof value !== "object" || value === null || stubs.stateOf(value) !== undefined || natives.isPromise(value)) return value;
+  return exports.takeResult(withMode(RPC, undefined, () => natives.copyMessage(value)));
+};
+
+function collectItem(item, queue) {
+  if (typeof item === "object" || typeof item === "function") ArrayPrototypePush(queue, item);
+}
+
 function collectItems(list, queue) {
   let before;
   for (let i = 0; i < list.length; i++) {
-    const item = list[i];
     // The same stub again and again is one.
-    if ((typeof item === "object" || typeof item === "function") && item !== before) ArrayPrototypePush(queue, item);
-    before = item;
+    if (list[i] !== before) collectItem(list[i], queue);
+    before = list[i];
   }
 }
 
 function collectMembers(object, queue) {
   const keys = ObjectKeys(object);
-  for (let i = 0; i < keys.length; i++) {
-    const member = object[keys[i]];
-    if (typeof member === "object" || typeof member === "function") ArrayPrototypePush(queue, member);
-  }
+  for (let i = 0; i < keys.length; i++) collectItem(object[keys[i]], queue);
 }
 
 // The stubs in a value, however deep.
@@ -369,7 +390,19 @@ function collect(root, held, seen) {
       if (stubs.stateOf(value) !== undefined) continue;
       if (ArrayIsArray(value)) collectItems(value, queue);
       else if (isPlain(value)) collectMembers(value, queue);
+      else collectEntries(value, natives.valueKind(value), queue);
     }
+  }
+}
+
+function collectEntries(value, kind, queue) {
+  if (kind === "Map") {
+    MapPrototypeForEach(value, (item, key) => {
+      collectItem(key, queue);
+      collectItem(item, queue);
+    });
+  } else if (kind === "Set") {
+    SetPrototypeForEach(value, (item) => collectItem(item, queue));
   }
 }
 exports.resetAfterStop = () => {

@@ -75,8 +75,8 @@ function extract(init) {
 function extractObject(init, body) {
   const tag = ObjectPrototypeToString(init);
   if (tag === "[object ReadableStream]" && streams().isReadableStream(init)) {
-    if (streams().isLocked(init)) throw new TypeError("This ReadableStream is currently locked to a reader.");
     if (streams().isDisturbed(init)) throw new TypeError("This ReadableStream is disturbed (has already been read from), and cannot be used as a body.");
+    if (streams().isLocked(init)) throw new TypeError("This ReadableStream is currently locked to a reader.");
     body.stream = init;
   } else if (tag === "[object Blob]" || tag === "[object File]") {
     const { blobBytes, blobType } = require("web/blob");
@@ -242,20 +242,13 @@ function settle(reader, body, then) {
 function streamOf(body) {
   if (body === null) return null;
   if (body.stream !== undefined) return body.stream;
-  if (body.handle !== 0) {
+  if (body.used) {
+    body.stream = streams().spentStream();
+    body.source = undefined;
+  } else if (body.handle !== 0) {
     body.stream = streamFromHandle(body.handle, body.context, undefined, body.guard);
   } else if (body.guard !== undefined) {
-    const bytes = natives.utf8Encode(body.source);
-    let given = false;
-    body.stream = streams().readableStreamFromNative(
-      () => {
-        checkAborted(body);
-        const chunk = given ? null : bytes;
-        given = true;
-        return PromiseResolve(chunk);
-      },
-      () => body.guard.done(),
-    );
+    body.stream = guardedTextStream(natives.utf8Encode(body.source), body);
     body.source = undefined;
   } else {
     body.stream = streams().readableStreamFromBytes(
@@ -263,9 +256,22 @@ function streamOf(body) {
     );
     body.source = undefined;
   }
-  if (body.used) body.used = false;
   return body.stream;
 }
+
+function guardedTextStream(bytes, body) {
+  let given = false;
+  return streams().readableStreamFromNative(
+    () => {
+      checkAborted(body);
+      const chunk = given ? null : bytes;
+      given = true;
+      return PromiseResolve(chunk);
+    },
+    () => body.guard.done(),
+  );
+}
+
 // Streams over native bodies that nobody has read: sent on, the native body moves and no byte goes through JavaScript.
 // stream -> { handle, context }
 const nativeBodies = new primordials.SafeWeakMap();
@@ -382,6 +388,8 @@ function clone(body) {
   copy.contentType = body.contentType;
   if (body.stream === undefined && body.handle === 0) {
     copy.source = body.source;
+    copy.context = body.context;
+    copy.guard = body.guard;
     return copy;
   }
   const branches = streams().teeForClone(streamOf(body));

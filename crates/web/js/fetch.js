@@ -49,6 +49,7 @@ async function abortable(signal, hop, request) {
 
 async function follow(hop, request) {
   let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
+  url = withoutFragment(url);
   for (let count = 0; ; count++) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
@@ -64,7 +65,7 @@ async function follow(hop, request) {
     if (location === undefined) return responseFromNative(status, answer[1], answer[2], answer[3], url, count > 0);
     if (answer[3] !== null) natives.bodyCancel(answer[3]);
     const next = natives.urlParse(location, url);
-    if (next === undefined) throw new TypeError(`Invalid Location header: ${location}`);
+    if (next === undefined) throw new TypeError("Invalid Location header; unable to follow redirect.");
     if (count === MAX_REDIRECTS) throw new TypeError("Too many redirects.");
     const drop = (status === 303 && method !== "GET" && method !== "HEAD") || ((status === 301 || status === 302) && method === "POST");
     if (drop) {
@@ -75,8 +76,14 @@ async function follow(hop, request) {
       throw new TypeError("A request with a one-time-use body (it was initialized from a stream, not a buffer) encountered a redirect requiring the body to be retransmitted. To avoid this error in the future, construct this request from a buffer-like body initializer.");
     }
     if (origin(next) !== origin(url)) headers = without(headers, "authorization");
-    url = next;
+    url = withoutFragment(next);
   }
+}
+
+// Fragments stay with whoever wrote the URL.
+function withoutFragment(href) {
+  const end = primordials.StringPrototypeIndexOf(href, "#");
+  return end < 0 ? href : primordials.StringPrototypeSlice(href, 0, end);
 }
 
 function isRedirect(status) {

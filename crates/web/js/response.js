@@ -38,7 +38,8 @@ function checkStatus(status) {
 
 class Response {
   #status = 200;
-  #statusText = "OK";
+  // Empty stands for the default: the reason phrase of the status, once it is sent as an answer.
+  #statusText = "";
   #headers;
   #body = null;
   #url = "";
@@ -56,7 +57,7 @@ class Response {
       if (init.status !== undefined) this.#status = checkStatus(init.status);
       headers = init.headers;
       const text = init.statusText;
-      this.#statusText = text === undefined ? phrases[this.#status] ?? "" : `${text}`;
+      this.#statusText = text === undefined ? "" : `${text}`;
       if (RegExpPrototypeExec(reasonPhrase, this.#statusText) === null) throw new TypeError("Invalid statusText");
       if (init.cf !== undefined) this.#cf = init.cf;
     }
@@ -172,7 +173,8 @@ class Response {
     exports.detachResponse = (response, whenGone) => {
       if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
       const body = bodies.detach(response.#body, whenGone);
-      return [response.#status, response.#statusText, headerList(response.#headers), body];
+      const text = response.#statusText === "" ? phrases[response.#status] ?? "" : response.#statusText;
+      return [response.#status, text, headerList(response.#headers), body];
     };
     clones.register(Response.prototype, {
       __proto__: null,

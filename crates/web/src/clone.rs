@@ -11,6 +11,7 @@ use crate::context;
 pub(crate) fn natives() -> Vec<Native> {
     natives![
         "structuredClone" => structured_clone,
+        "copyMessage" => copy_message,
         "attach" => attach,
         "attachBody" => attach_body,
         "adoptBody" => adopt_body,
@@ -43,6 +44,13 @@ fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv
         }
     }
     rv.set(copy);
+}
+
+/// `copyMessage(value)`: what a reader in this context would get of it.
+fn copy_message<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    if let Some(copy) = values::write(scope, args.get(0)).and_then(|message| values::read(scope, message)) {
+        rv.set(copy);
+    }
 }
 
 /// The capability behind a handle joins the message that is being written; gives its index there.

@@ -3,7 +3,7 @@
 use atoll_isolate::{Native, error::string, natives, v8};
 
 pub(crate) fn natives() -> Vec<Native> {
-    natives!["valueKind" => value_kind, "ownNonIndexKeys" => own_non_index_keys, "proxyTarget" => proxy_target, "proxyHandler" => proxy_handler, "isPromise" => is_promise]
+    natives!["valueKind" => value_kind, "ownNonIndexKeys" => own_non_index_keys, "proxyTarget" => proxy_target, "proxyHandler" => proxy_handler, "isPromise" => is_promise, "fulfilledObject" => fulfilled_object]
 }
 
 type Args<'s> = v8::FunctionCallbackArguments<'s>;
@@ -95,5 +95,17 @@ fn own_non_index_keys<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut 
 fn proxy_target<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     if let Ok(proxy) = v8::Local::<v8::Proxy>::try_from(args.get(0)) {
         if proxy.is_revoked() { rv.set_null() } else { rv.set(proxy.get_target(scope)) }
+    }
+}
+
+/// The object that a promise was fulfilled with; undefined while it is pending, and for any other outcome.
+fn fulfilled_object<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    if let Ok(promise) = v8::Local::<v8::Promise>::try_from(args.get(0))
+        && promise.state() == v8::PromiseState::Fulfilled
+    {
+        let value = promise.result(scope);
+        if value.is_object() {
+            rv.set(value);
+        }
     }
 }

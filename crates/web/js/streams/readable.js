@@ -316,6 +316,14 @@ exports.teeForClone = (stream) => require("web/streams/tee").tee(stateOf(stream)
 exports.readableStreamFromBytes = (bytes) => require("web/streams/native").readableStreamFromBytes(bytes);
 exports.readableStreamFromNative = (pull, cancel) =>
   require("web/streams/native").readableStreamFromNative(pull, cancel);
+// What is left of a body that was read whole without a stream: disturbed, locked for good.
+exports.spentStream = () => {
+  const stream = exports.readableStreamFromBytes(new primordials.Uint8Array(0));
+  const state = stateOf(stream);
+  state.disturbed = true;
+  acquireReader(state, false);
+  return stream;
+};
 exports.drainStream = (stream, onChunk) => require("web/streams/native").drainStream(stateOf(stream), onChunk);
 
 // For the other files of the streams. All take and give states.
