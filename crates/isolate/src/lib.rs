@@ -7,6 +7,7 @@
 //! | [`snapshot`] | making the startup blob and the code cache at build time |
 //! | [`realm`] | the runtime's own objects in a context: natives, primordials, internal `require` |
 //! | [`heap`] | a V8 isolate with its context and limits; the warm [`pool`] of blank ones |
+//! | [`buffers`], [`memory`] | bytes outside the heap, counted; the process's account of all memory |
 //! | [`actor`] | an isolate with its mailbox; messages and turns |
 //! | [`scheduler`] | threads that run turns, the watchdog over them |
 //! | [`meter`] | CPU budgets |

@@ -1,17 +1,15 @@
 "use strict";
-// One Worker in its isolate: its exports as entrypoints, its env, and the events that the runtime delivers to it.
+// One Worker in its isolate: its exports as entrypoints, its env, and the calls that arrive. (Other events: loader/events.)
 //
-// natives.respond(status, statusText, headers, body), natives.respondError(error), natives.testDone(failed, error)
-// settle the current invocation; natives.loopback(name, props) -> handle
+// natives.loopback(name, props) -> handle
 
 const {
-  ArrayPrototypePush, Error, ObjectDefineProperty, ObjectKeys, PromisePrototypeThen, PromiseReject, PromiseResolve,
-  ReflectApply, SafeMap, TypeError, JSONParse,
+  Error, JSONParse, ObjectDefineProperty, ObjectKeys, PromisePrototypeThen, PromiseResolve, ReflectApply, TypeError,
 } = primordials;
 const { DurableObject, WorkerEntrypoint, WorkflowEntrypoint, isSubclass, setContextCheck } = require("rpc/targets");
 const services = require("rpc/services");
 const dispatch = require("rpc/dispatch");
-const { hold, onDrop } = require("web/context");
+const { hold } = require("web/context");
 
 const internal = {};
 let namespace;
@@ -122,27 +120,13 @@ exports.loopbacks = () => {
 function loopbackOf(name, value) {
   // Workflows are reached by their name only.
   if (isSubclass(value, WorkflowEntrypoint)) return undefined;
-  if (typeof value === "function" && !isEntrypointClass(value)) return services.loopbackClass(name);
-  return services.loopback((props) => specialise(name, props));
+  if (typeof value === "function" && !isEntrypointClass(value)) return require("rpc/loopbacks").loopbackClass(name);
+  return require("rpc/loopbacks").loopback((props) => specialise(name, props));
 }
 
 function specialise(name, props) {
   return require("rpc/values").encodeEnv(false, () => natives.loopback(name, props));
 }
-
-// The names of the exports that have a test handler.
-exports.tests = () => {
-  const found = [];
-  const names = ObjectKeys(namespace);
-  for (let i = 0; i < names.length; i++) {
-    const value = namespace[names[i]];
-    if (typeof value === "object" && value !== null && typeof value.test === "function") ArrayPrototypePush(found, names[i]);
-    else if (typeof value === "function" && isEntrypointClass(value) && typeof value.prototype.test === "function") {
-      ArrayPrototypePush(found, names[i]);
-    }
-  }
-  return found;
-};
 
 // -> { target, handler }: an instance, or the exported object with what its handlers get.
 function instantiate(name, props) {
@@ -174,115 +158,12 @@ function callHandler(instance, name, argument) {
   return ReflectApply(handler, instance.target, args);
 }
 
-// ---- Events ----------------------------------------------------------------------------------------------------
-
-class Handled {
-  request;
-  release;
-  constructor(request, release) {
-    this.request = request;
-    this.release = release;
-  }
-}
-
-// Requests being handled, by context. With an entry that is never taken out, as the holds of web/context.
-const handled = new SafeMap([[0, undefined]]);
-onDrop((context) => handled.delete(context));
-
-// Whoever sent the request is gone: the handler no longer keeps the context open.
-exports.cancel = (context) => {
-  const event = handled.get(context);
-  if (event === undefined) return;
-  abortIncoming(event.request);
-  event.release();
-};
-
-function abortIncoming(request) {
-  if (natives.hasFlag("enable_request_signal")) require("web/request").abortIncoming(request);
-}
-
-exports.fetch = (name, props, method, url, headers, body, cf) => {
-  const release = hold();
-  let promise;
-  let request;
-  try {
-    request = require("web/request").requestFromNative(method, url, headers, body, cf);
-    handled.set(natives.currentContext(), new Handled(request, release));
-    promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
-  } catch (error) {
-    promise = PromiseReject(error);
-  }
-  PromisePrototypeThen(
-    promise,
-    (response) => {
-      try {
-        answer(response, method === "HEAD", request);
-      } catch (error) {
-        natives.respondError(error);
-      }
-      release();
-    },
-    (error) => {
-      natives.respondError(error);
-      release();
-    },
-  );
-};
-
-function answer(response, headOnly, request) {
-  const { detachResponse, isResponse } = require("web/response");
-  if (!isResponse(response)) {
-    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
-  }
-  const parts = detachResponse(response, (cancel) => {
-    cancel(undefined);
-    abortIncoming(request);
-  });
-  if (headOnly && typeof parts[3] === "number") natives.bodyCancel(parts[3]);
-  natives.respond(parts[0], parts[1], parts[2], headOnly ? null : parts[3]);
-}
-
 // `target`: [name, props].
 const instantiateTarget = (target) => instantiate(target[0], target[1]);
 exports.call = (target, path, args, question) => dispatch.callEntrypoint(instantiateTarget, target, path, args, question);
 
-exports.test = (name, props) => {
-  const release = hold();
-  let promise;
-  try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "test", {}));
-  } catch (error) {
-    promise = PromiseReject(error);
-  }
-  PromisePrototypeThen(
-    promise,
-    () => {
-      natives.testDone(false, undefined);
-      release();
-    },
-    (error) => {
-      natives.testDone(true, error);
-      release();
-    },
-  );
-};
-
-exports.tail = (name, props, text) => {
-  const release = hold();
-  let promise;
-  try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", require("loader/trace").events(text)));
-  } catch (error) {
-    promise = PromiseReject(error);
-  }
-  PromisePrototypeThen(promise, () => {
-    natives.testDone(false, undefined);
-    release();
-  }, (error) => {
-    natives.reportError(error);
-    natives.testDone(false, undefined);
-    release();
-  });
-};
-
 exports.isReachable = dispatch.isReachable;
+exports.callHandler = callHandler;
+exports.instantiate = instantiate;
+exports.isEntrypointClass = isEntrypointClass;
+exports.namespace = () => namespace;

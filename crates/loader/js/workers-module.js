@@ -1,11 +1,10 @@
 "use strict";
 // The module `cloudflare:workers`. https://developers.cloudflare.com/workers/runtime-apis/
 //
-// natives.overrides() -> what withEnv() and its like put in place for the running code and what it starts, or undefined;
-// natives.setOverrides(value) replaces it
+// natives.overrides() -> what withEnv() and its like put in place for the running code and what it starts, or undefined
 
 const { Proxy, ReflectDeleteProperty, ReflectGet, ReflectGetOwnPropertyDescriptor, ReflectGetPrototypeOf,
-  ReflectHas, ReflectOwnKeys, ReflectSet, Symbol, TypeError } = primordials;
+  ReflectHas, ReflectOwnKeys, ReflectSet, Symbol } = primordials;
 const targets = require("rpc/targets");
 const services = require("rpc/services");
 const stubs = require("rpc/stubs");
@@ -72,40 +71,15 @@ const currentExports = () => inPlace("exports", worker.loopbacks);
 exports.env = view(currentEnv, (_, key, value) => ReflectSet(currentEnv(), key, value));
 exports.exports = view(currentExports, () => true);
 
-// Calls `fn` with other imports in place; code that it starts keeps them.
-function override(name, index, fn, change) {
-  if (typeof fn !== "function") {
-    throw new TypeError(`Failed to execute '${name}' on 'EnvModule': parameter ${index} is not of type 'function'.`);
-  }
-  const before = natives.overrides();
-  const after = { __proto__: null, env: before?.env, exports: before?.exports };
-  change(after);
-  used = true;
-  natives.setOverrides(after);
-  try {
-    return fn();
-  } finally {
-    natives.setOverrides(before);
-  }
-}
-
-function replacement(value) {
-  return value === null || value === undefined ? undefined : primordials.Object(value);
-}
-
 exports.withEnv = function withEnv(newEnv, fn) {
-  return override("withEnv", 2, fn, (after) => {
-    after.env = replacement(newEnv);
-  });
+  used = true;
+  return require("loader/with-env").withEnv(newEnv, fn);
 };
 exports.withExports = function withExports(newExports, fn) {
-  return override("withExports", 2, fn, (after) => {
-    after.exports = replacement(newExports);
-  });
+  used = true;
+  return require("loader/with-env").withExports(newExports, fn);
 };
 exports.withEnvAndExports = function withEnvAndExports(newEnv, newExports, fn) {
-  return override("withEnvAndExports", 3, fn, (after) => {
-    after.env = replacement(newEnv);
-    after.exports = replacement(newExports);
-  });
+  used = true;
+  return require("loader/with-env").withEnvAndExports(newEnv, newExports, fn);
 };

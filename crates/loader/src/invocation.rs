@@ -29,7 +29,7 @@ use crate::code::CodeLimits;
 use crate::ending::{UnderWay, WallTimer, cpu_text};
 use crate::tail::{self, Trace};
 use crate::usage::{Outcome, Usage};
-use crate::worker::{Admission, HOOKS_SCRIPT, Work, Worker};
+use crate::worker::{Admission, EVENTS_SCRIPT, HOOKS_SCRIPT, Work, Worker};
 
 use end::after_message;
 pub(crate) use natives::natives;
@@ -135,7 +135,7 @@ pub(crate) fn fetch_event(
         };
         drop(charge);
         let arguments = [entrypoint, props, method.into(), url.into(), headers.into(), body, cf];
-        realm::call(scope, HOOKS_SCRIPT, "fetch", &arguments);
+        realm::call(scope, EVENTS_SCRIPT, "fetch", &arguments);
     });
 }
 
@@ -171,7 +171,7 @@ pub fn test_event(
     let target = Target { entrypoint, props: None };
     let (depth, event) = (Depth::default(), ("test", Value::Null));
     begin(worker, target, worker.limits(), depth, answer, event, |scope, entrypoint, props| {
-        realm::call(scope, HOOKS_SCRIPT, "test", &[entrypoint, props]);
+        realm::call(scope, EVENTS_SCRIPT, "test", &[entrypoint, props]);
     });
 }
 
@@ -187,7 +187,7 @@ pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, dept
     begin(worker, target, worker.limits(), depth, answer, event, move |scope, entrypoint, props| {
         let events = string(scope, &events);
         drop(charge);
-        realm::call(scope, HOOKS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
+        realm::call(scope, EVENTS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 

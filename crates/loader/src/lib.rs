@@ -7,10 +7,10 @@
 //! | [`limits`] | the table of limits |
 //! | [`compatibility`] | compatibility dates and flags |
 //! | [`code`] | a Worker's code, bindings and limits as values |
-//! | [`worker`] | a Worker: loading, live, failed, gone; how it starts |
+//! | [`worker`] | a Worker: loading, live, asleep, failed; how it starts |
 //! | [`loader`] | a loader's named children |
 //! | [`invocation`] | one event in a Worker: its context, its end |
-//! | `answer` | what its caller waits for, given once |
+//! | `answer`, `ending` | what its caller waits for, given once; limits of single invocations |
 //! | [`entrypoint`] | an entrypoint with props as a service |
 //! | [`usage`] | the record of an invocation: its outcome, what it used |
 //! | [`metrics`] | sums of those for each Worker, as a page for Prometheus |

@@ -1,4 +1,5 @@
-//! The table of limits: everything has one. The documentation is generated from here.
+//! The table of limits: everything has one. The README repeats it, and a test here compares the two. Limits that lower
+//! layers enforce are constants there; their rows repeat the number.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ const fn row(
 pub const CPU: Duration = Duration::from_secs(30);
 /// CPU time of a Worker's start-up.
 pub const STARTUP_CPU: Duration = Duration::from_secs(1);
-/// JavaScript heap of one isolate.
+/// JavaScript heap and buffers of one isolate, together.
 pub const HEAP_BYTES: usize = 128 << 20;
 /// Active timers of one context.
 pub const TIMERS: usize = 10_000;
@@ -97,15 +98,33 @@ pub const TABLE: &[Limit] = &[
     row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
     row(
         "limits.memoryMb",
-        "128 MiB of heap for each isolate, at least 8",
+        "128 MiB of heap and buffers together for each isolate, at least 8",
         LoweredBy::Code,
         "the isolate ends; its next call starts it again, unless its env holds something live",
     ),
     row(
         "buffers",
-        "128 MiB for each isolate",
+        "what the heap leaves of limits.memoryMb",
         LoweredBy::Nobody,
         "new ArrayBuffer throws a RangeError, or the isolate ends",
+    ),
+    row(
+        "Wasm memory",
+        "128 MiB for each, as part of limits.memoryMb",
+        LoweredBy::Nobody,
+        "it does not grow, or the isolate ends",
+    ),
+    row(
+        "resizable buffers",
+        "250 in each isolate, 3,000 in a process",
+        LoweredBy::Nobody,
+        "new ArrayBuffer throws a RangeError",
+    ),
+    row(
+        "process memory",
+        "3.5 GiB of heaps; 3/4 of the machine's memory for heaps and buffers",
+        LoweredBy::Nobody,
+        "from 9/10 of it on idle children go; past it the isolate that takes most is ended, a project's own Worker last",
     ),
     row(
         "isolates",
@@ -191,6 +210,12 @@ pub const TABLE: &[Limit] = &[
         LoweredBy::Nobody,
         "TypeError when the path is made",
     ),
+    row(
+        "thrown errors",
+        "65,536 characters of name and of message, 1 MiB of other properties",
+        LoweredBy::Nobody,
+        "texts are cut when they cross, other properties left out",
+    ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),
     row("requests waiting for a start", "10,000 for each Worker", LoweredBy::Nobody, "the request fails"),
@@ -200,4 +225,40 @@ pub const TABLE: &[Limit] = &[
         LoweredBy::Nobody,
         "the entries that were not used for longest go; larger ones are not kept",
     ),
+    row(
+        "written-off threads",
+        "16 in a process; one that ran out of V8's memory counts as four",
+        LoweredBy::Nobody,
+        "the process answers what it has, for at most 30 s, and ends with status 75",
+    ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../../README.md");
+
+    impl LoweredBy {
+        fn text(self) -> &'static str {
+            match self {
+                Self::Nobody => "nobody",
+                Self::Operator => "the operator",
+                Self::Code => "limits",
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_has_this_table() {
+        let (_, section) = README.split_once("\n## Limits\n").expect("the README has the section");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        // After the head of the table and the line below it.
+        let rows: Vec<_> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+        for (written, limit) in rows.iter().zip(TABLE) {
+            let cells = [limit.name, limit.default, limit.lowered_by.text(), limit.at_limit];
+            assert_eq!(written.replace('`', ""), format!("| {} |", cells.join(" | ")));
+        }
+        assert_eq!(rows.len(), TABLE.len(), "each row of either table is in the other");
+    }
+}

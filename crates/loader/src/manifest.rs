@@ -22,6 +22,8 @@ const SCRIPTS: &[Script] = &[
     script!("loader", "worker", eager),
     script!("loader", "loader"),
     script!("loader", "code"),
+    script!("loader", "events"),
+    script!("loader", "with-env"),
     script!("loader", "trace"),
     script!("loader", "tracing"),
     script!("loader", "workers-module", eager),

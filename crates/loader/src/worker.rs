@@ -440,6 +440,7 @@ pub(crate) fn own(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
 }
 
 pub(crate) const HOOKS_SCRIPT: &str = "loader/worker";
+pub(crate) const EVENTS_SCRIPT: &str = "loader/events";
 
 /// Asks a Worker which of its exports have a test handler.
 pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {
@@ -447,7 +448,7 @@ pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>
         None,
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => {
-                let names = realm::call(scope, HOOKS_SCRIPT, "tests", &[]);
+                let names = realm::call(scope, EVENTS_SCRIPT, "tests", &[]);
                 take(Ok(names.map(|n| atoll_isolate::arguments::texts(scope, n)).unwrap_or_default()));
             }
             Admission::Refused(error) => take(Err(error.message)),

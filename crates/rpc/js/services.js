@@ -1,11 +1,11 @@
 "use strict";
-// Services: addresses that are called like stubs and fetched from, and those of `ctx.exports`.
+// Services: addresses that are called like stubs and fetched from.
 //
 // natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
 
 const { Error, PromiseReject, Proxy, SymbolDispose, SymbolToStringTag, TypeError } = primordials;
 const {
-  State, callable, checkContext, disposeStub, handleOf, memberOf, ownMember, ownMembers, releaseWhenCollected,
+  State, callable, checkContext, disposeStub, handleOf, memberOf, ownMember, ownMembers,
 } = require("rpc/stubs");
 
 class ServiceStub {
@@ -78,64 +78,14 @@ function serviceFromHandle(handle, context = 0) {
   return new Proxy(plain, new ServiceState(handle, context));
 }
 
-// `ctx.exports.X`: a service with empty props, that can also be called with props to give a specialised one.
-// `specialise(props)` gives the handle.
-class LoopbackState extends ServiceState {
-  isLoopback = true;
-  tag = "LoopbackServiceStub";
-  specialise;
-  constructor(specialise) {
-    super(0, 0);
-    this.specialise = specialise;
-    this.loopback = () => specialise(undefined);
-  }
-  getPrototypeOf() {
-    return LoopbackServiceStub.prototype;
-  }
-  apply(target, _this, args) {
-    const options = args[0] ?? {};
-    if (args.length === 0 || (typeof options !== "object" && typeof options !== "function")) {
-      throw new TypeError(
-        "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",
-      );
-    }
-    return releaseWhenCollected(serviceFromHandle(this.specialise(propsOf(options, "Options"))));
-  }
-}
-class LoopbackServiceStub extends ServiceStub {}
+// The prototype of what stands for classes in `ctx.exports`, once there is any.
+let loopbackClasses;
 
-// The props of an options object of the dictionary type `type`.
-function propsOf(options, type) {
-  const { props } = options;
-  if (props !== undefined && ((typeof props !== "object" && typeof props !== "function") || props === null)) {
-    throw new TypeError(`Incorrect type for the 'props' field on '${type}': the provided value is not of type 'Object'.`);
-  }
-  return props;
-}
-
-// `ctx.exports.X` of a class that is no entrypoint: a Durable Object's, if there were any.
-class LoopbackDurableObjectClass {
-  constructor() {
-    throw new TypeError("Illegal constructor");
-  }
-}
-function loopbackClass(name) {
-  const refuse = primordials.FunctionPrototypeBind(() => {
-    throw new Error(`Durable Objects are not supported yet: ctx.exports.${name} cannot be used as a class.`);
-  }, undefined);
-  return primordials.ObjectSetPrototypeOf(refuse, LoopbackDurableObjectClass.prototype);
-}
-primordials.ObjectDefineProperty(LoopbackDurableObjectClass.prototype, SymbolToStringTag, {
-  __proto__: null, value: "LoopbackDurableObjectClass", configurable: true,
-});
-
-function loopback(specialise) {
-  return new Proxy(callable, new LoopbackState(specialise));
-}
-
-exports.ServiceStub = ServiceStub;
 exports.isLoopbackClass = (value) =>
-  primordials.ObjectGetPrototypeOf(value) === LoopbackDurableObjectClass.prototype;
-exports.loopback = loopback;
-exports.loopbackClass = loopbackClass;
+  loopbackClasses !== undefined && primordials.ObjectGetPrototypeOf(value) === loopbackClasses;
+exports.setLoopbackClasses = (prototype) => {
+  loopbackClasses = prototype;
+};
+exports.ServiceState = ServiceState;
+exports.ServiceStub = ServiceStub;
 exports.serviceFromHandle = serviceFromHandle;

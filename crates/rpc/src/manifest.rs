@@ -21,6 +21,7 @@ const SCRIPTS: &[Script] = &[
     script!("rpc", "targets", eager),
     script!("rpc", "stubs", eager),
     script!("rpc", "services", eager),
+    script!("rpc", "loopbacks"),
     script!("rpc", "values", eager),
     script!("rpc", "dispatch", eager),
 ];

@@ -8,21 +8,22 @@ const { ObjectDefineProperty, ObjectGetOwnPropertyNames, Proxy, ReflectApply, Re
 
 const { Intl } = globalThis;
 
+const handler = {
+  __proto__: null,
+  construct(target, args, newTarget) {
+    natives.countForeign();
+    // The constructor itself stands behind the proxy, whose prototype is the same.
+    return ReflectConstruct(target, args, newTarget.prototype === target.prototype ? target : newTarget);
+  },
+  apply(target, receiver, args) {
+    natives.countForeign();
+    return ReflectApply(target, receiver, args);
+  },
+};
+
 function count(Original) {
-  const Counted = new Proxy(Original, {
-    __proto__: null,
-    construct(target, args, newTarget) {
-      natives.countForeign();
-      return ReflectConstruct(target, args, newTarget === Counted ? target : newTarget);
-    },
-    apply(target, receiver, args) {
-      natives.countForeign();
-      return ReflectApply(target, receiver, args);
-    },
-  });
-  ObjectDefineProperty(Original.prototype, "constructor", {
-    __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
-  });
+  const Counted = new Proxy(Original, handler);
+  replace(Original.prototype, "constructor", Counted);
   return Counted;
 }
 

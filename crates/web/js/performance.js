@@ -1,5 +1,5 @@
 "use strict";
-// The Performance interface with its clock, which only moves with I/O. https://w3c.github.io/hr-time/
+// The Performance interface with its clock. https://w3c.github.io/hr-time/
 // User timing (mark, measure, entries) is not part of it, as in Workers without compatibility flags.
 //
 // natives.performanceNow() -> milliseconds since timeOrigin (the Unix epoch); 0 without an I/O context.

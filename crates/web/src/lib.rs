@@ -5,7 +5,8 @@
 //! | [`context`] | I/O contexts, resources, promises that the outside settles |
 //! | `timers` | timers of a context |
 //! | [`usage`] | what an invocation uses: subrequests, calls, bytes, memory |
-//! | [`inbox`], [`depth`] | messages on their way to a Worker; how deep calls are in each other |
+//! | [`inbox`], `held`, [`depth`] | messages on their way to a Worker; bytes of bodies; how deep calls are in each other |
+//! | `lines`, [`resizable`] | how much may be logged; how many resizable buffers there may be |
 //! | [`interest`] | whether somebody still waits for an answer |
 //! | [`task`] | tasks that end with whoever started them |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
@@ -13,7 +14,7 @@
 //! | [`body`] | bodies that are still on their way, pipes |
 //! | [`basics`] | console, clock, randomness |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
-//! | [`clone`] | structured clone |
+//! | [`clone`], [`inspection`] | structured clone; what only V8 can tell of a value |
 //! | `signal` | abort signals that crossed |
 //!
 //! The crate does not know who calls: a Worker, a test or a bundler.

@@ -10,7 +10,7 @@ use super::Invocation;
 use super::end::linger;
 use crate::answer::Answer;
 use crate::usage::Outcome;
-use crate::worker::{Admission, HOOKS_SCRIPT, Work};
+use crate::worker::{Admission, EVENTS_SCRIPT, Work};
 
 /// Once nobody wants the answer any more, the invocation that works on it is cancelled.
 pub(super) fn watch(work: &interest::Work, answer: &Arc<Answer>) {
@@ -44,7 +44,7 @@ fn cancel(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         return;
     }
     let number = v8::Integer::new_from_unsigned(scope, id);
-    realm::call(scope, HOOKS_SCRIPT, "cancel", &[number.into()]);
+    realm::call(scope, EVENTS_SCRIPT, "cancel", &[number.into()]);
     given_up(scope, id);
 }
 
