@@ -168,7 +168,7 @@ fn body_read_all<'s>(
     args: v8::FunctionCallbackArguments<'s>,
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
-    read_whole(scope, &args, rv, |scope, bytes| arguments::uint8_array(scope, bytes));
+    read_whole(scope, &args, rv, arguments::uint8_array);
 }
 
 fn body_read_text<'s>(

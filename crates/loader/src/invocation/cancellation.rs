@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use atoll_isolate::{arguments, realm, v8};
+use atoll_isolate::{realm, v8};
 use atoll_web::context::{self, ContextId};
 use atoll_web::interest;
 
 use super::Invocation;
 use super::end::linger;
-use super::natives::{Args, Return};
 use crate::answer::Answer;
 use crate::usage::Outcome;
 use crate::worker::{Admission, EVENTS_SCRIPT, Work};
@@ -59,9 +58,8 @@ fn given_up(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     }
 }
 
-/// `callerGone(context)`: whoever called over RPC waits no more.
-pub(super) fn caller_gone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let id = arguments::integer(scope, &args, 0);
+/// Whoever called over RPC waits no more.
+pub(super) fn caller_gone(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     if let Some(invocation) = context::data::<Invocation>(scope, id) {
         drop(invocation.answer.take());
     }

@@ -9,7 +9,7 @@ use atoll_web::context;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchResponse, RemoteError};
 
-use super::{Failure, Invocation, uncaught};
+use super::{Failure, Invocation, cancellation, uncaught};
 use crate::answer::Answer;
 use crate::tail;
 use crate::usage::Outcome;
@@ -21,12 +21,12 @@ pub(crate) fn natives() -> Vec<Native> {
         "respondError" => respond_error,
         "testDone" => test_done,
         "abortContext" => abort_context,
-        "callerGone" => super::cancellation::caller_gone,
+        "callerGone" => caller_gone,
     ]
 }
 
-pub(super) type Args<'s> = v8::FunctionCallbackArguments<'s>;
-pub(super) type Return<'a> = v8::ReturnValue<'a, v8::Value>;
+type Args<'s> = v8::FunctionCallbackArguments<'s>;
+type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 
 fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
     let id = context::current(scope);
@@ -96,4 +96,10 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     }
     atoll_rpc::server::fail_calls(scope, id, &error);
     context::finish(scope, id);
+}
+
+/// `callerGone(context)`: whoever called over RPC waits no more.
+fn caller_gone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let id = arguments::integer(scope, &args, 0);
+    cancellation::caller_gone(scope, id);
 }

@@ -1,0 +1,241 @@
+//! Writing: a value into the passes of a message.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Body, Hosts, MAX_PASSES, Message, Primitive, SCRIPT, frames};
+use crate::error::JsError;
+use crate::realm;
+
+/// Host objects in one message, whether they are capabilities or not.
+const MAX_HOSTS: usize = 100_000;
+
+/// What becomes of instances of the guest's own classes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Instances {
+    /// A codec decides, or they are refused: in messages.
+    Hosts,
+    /// They are copied as plain objects: in `structuredClone()`.
+    Plain,
+}
+
+/// Writes a value. None: an exception is pending (a `DataCloneError`, or what a getter threw).
+pub fn write<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    write_with(scope, value, Instances::Hosts, value.is_native_error())
+}
+
+/// As [`write`], for `structuredClone()`.
+pub fn write_clone<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> Option<Message> {
+    write_with(scope, value, Instances::Plain, false)
+}
+
+fn write_with<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
+) -> Option<Message> {
+    if let Some(primitive) = Primitive::of(scope, value) {
+        return Some(Message { body: Body::Primitive(primitive), caps: Vec::new() });
+    }
+    frames(scope).push(Vec::new());
+    let passes = write_passes(scope, value, instances, has_error);
+    let caps = frames(scope).pop().unwrap_or_default();
+    Some(Message { body: Body::Passes(passes?), caps: caps.into_iter().flatten().collect() })
+}
+
+/// As [`write`], for a list that the runtime itself made: an array without holes, getters or other properties.
+pub fn write_list<'s>(scope: &mut v8::PinScope<'s, '_>, list: v8::Local<'s, v8::Value>) -> Option<Message> {
+    if let Ok(array) = v8::Local::<v8::Array>::try_from(list)
+        && array.length() <= MAX_LIST
+    {
+        let mut values = Vec::with_capacity(array.length() as usize);
+        for index in 0..array.length() {
+            let item = array.get_index(scope, index)?;
+            match Primitive::of(scope, item) {
+                Some(primitive) => values.push(primitive),
+                None => {
+                    let rest = (index..array.length()).filter_map(|index| array.get_index(scope, index));
+                    let has_error = rest.into_iter().any(|item| item.is_native_error());
+                    return write_with(scope, list, Instances::Hosts, has_error);
+                }
+            }
+        }
+        return Some(Message { body: Body::List(values), caps: Vec::new() });
+    }
+    write(scope, list)
+}
+
+/// Longest list that is looked at for primitives.
+const MAX_LIST: u32 = 8;
+
+fn write_passes<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
+) -> Option<Vec<Arc<[u8]>>> {
+    let mut passes = Vec::with_capacity(1);
+    let mut value = value;
+    loop {
+        let (bytes, hosts) = write_pass(scope, value, instances, has_error && passes.is_empty())?;
+        passes.push(bytes.into());
+        if hosts.is_empty() {
+            return Some(passes);
+        }
+        // Described only now: V8 may have refused the value half-way, and describing takes things from their owners.
+        if passes.len() == MAX_PASSES {
+            JsError::dom("DataCloneError", "The value is nested too deeply to be cloned.").throw(scope);
+            return None;
+        }
+        let mut descriptors = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let host = v8::Local::new(scope, host);
+            descriptors.push(realm::call(scope, SCRIPT, "encodeHost", &[host])?);
+        }
+        value = v8::Array::new_with_elements(scope, &descriptors).into();
+    }
+}
+
+/// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
+/// runtime script with stand-ins for them, and written again. So is one that is known to be or have an error, of which V8
+/// would write no more than name and message.
+fn write_pass<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    instances: Instances,
+    has_error: bool,
+) -> Option<(Vec<u8>, Hosts)> {
+    let refused = if has_error {
+        true
+    } else {
+        v8::tc_scope!(let scope, scope);
+        let writer = Writer::new(instances);
+        let state = writer.state.clone();
+        match serialize(scope, writer, value) {
+            Some(bytes) => return Some((bytes, state.hosts.take())),
+            None if state.refused.get() && !scope.has_terminated() => {
+                scope.reset();
+                true
+            }
+            None => {
+                scope.rethrow();
+                false
+            }
+        }
+    };
+    if !refused {
+        return None;
+    }
+    let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
+    let writer = Writer::new(instances);
+    let state = writer.state.clone();
+    let bytes = serialize(scope, writer, prepared)?;
+    Some((bytes, state.hosts.take()))
+}
+
+fn serialize(
+    scope: &mut v8::PinScope<'_, '_>,
+    writer: Writer,
+    value: v8::Local<v8::Value>,
+) -> Option<Vec<u8>> {
+    use v8::ValueSerializerHelper as _;
+    let context = scope.get_current_context();
+    let serializer = v8::ValueSerializer::new(scope, Box::new(writer));
+    serializer.write_header();
+    serializer.write_value(context, value)?.then(|| serializer.release())
+}
+
+#[derive(Default)]
+struct WriterState {
+    hosts: RefCell<Hosts>,
+    refused: Cell<bool>,
+}
+
+struct Writer {
+    state: Rc<WriterState>,
+    instances: Instances,
+}
+
+impl Writer {
+    fn new(instances: Instances) -> Self {
+        Self { state: Rc::default(), instances }
+    }
+}
+
+impl v8::ValueSerializerImpl for Writer {
+    fn throw_data_clone_error<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        message: v8::Local<'s, v8::String>,
+    ) {
+        self.state.refused.set(true);
+        let message = message.to_rust_string_lossy(scope);
+        JsError::dom("DataCloneError", message).throw(scope);
+    }
+
+    fn get_shared_array_buffer_id<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        _buffer: v8::Local<'s, v8::SharedArrayBuffer>,
+    ) -> Option<u32> {
+        JsError::dom("DataCloneError", "#<SharedArrayBuffer> could not be cloned.").throw(scope);
+        None
+    }
+
+    fn has_custom_host_object(&self, _isolate: &v8::Isolate) -> bool {
+        true
+    }
+
+    fn is_host_object<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        object: v8::Local<'s, v8::Object>,
+    ) -> Option<bool> {
+        // Plain objects and native errors are V8's own, and nothing else.
+        if object.is_native_error() {
+            return Some(false);
+        }
+        let prototype = object.get_prototype(scope)?;
+        if is_object_prototype(scope, prototype) {
+            return Some(false);
+        }
+        if self.instances == Instances::Plain {
+            return realm::call(scope, SCRIPT, "isHost", &[object.into()]).map(|is| is.is_true());
+        }
+        Some(true)
+    }
+
+    fn write_host_object<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        object: v8::Local<'s, v8::Object>,
+        serializer: &dyn v8::ValueSerializerHelper,
+    ) -> Option<bool> {
+        let object: v8::Local<v8::Value> = object.into();
+        let mut hosts = self.state.hosts.borrow_mut();
+        if hosts.len() >= MAX_HOSTS {
+            let text = format!("A message can hold at most {MAX_HOSTS} objects that are not plain data.");
+            JsError::dom("DataCloneError", text).throw(scope);
+            return None;
+        }
+        serializer.write_uint32(hosts.len() as u32);
+        hosts.push(v8::Global::new(scope, object));
+        Some(true)
+    }
+}
+
+struct ObjectPrototype(v8::Global<v8::Value>);
+
+fn is_object_prototype(scope: &mut v8::PinScope<'_, '_>, prototype: v8::Local<v8::Value>) -> bool {
+    if let Some(known) = scope.get_slot::<ObjectPrototype>() {
+        return known.0 == prototype;
+    }
+    let plain = v8::Object::new(scope);
+    let Some(value) = plain.get_prototype(scope) else { return false };
+    let same = value == prototype;
+    let value = v8::Global::new(scope, value);
+    scope.set_slot(ObjectPrototype(value));
+    same
+}
