@@ -55,6 +55,10 @@ hostile! {
     children_dropped_with_callbacks: "churn", attack(
         "const all = []; for (let i = 0; i < 50; i++) all.push(host.call(() => i)); return () => all;"
     ) => Value("churned");
+    a_finalizer_that_loops: "again", finalizer("for (;;);") => Value("callbacks, which is 1000 ms.\",\"error");
+    finalizers_that_follow_each_other: "again", finalizer(
+        "for (let i = 0, x = 0; i < 2e7; i++) x += i % 7; watch();"
+    ) => Value("callbacks, which is 1000 ms.\",\"error");
     an_isolate_that_ends_in_a_finalizer: "call", attack(
         "const { abortIsolate } = await import('cloudflare:workers');
          globalThis.registry = new FinalizationRegistry(() => abortIsolate('mine'));
@@ -116,4 +120,19 @@ hostile! {
         "return new ReadableStream({ type: 'bytes', pull(c) { c.enqueue(new Uint8Array(65536)); },
              cancel() { for (;;); } });"
     ).cpu_ms(2000) => Answer;
+}
+
+/// Has this callback called for a piece of garbage; what works for no invocation has a budget of its own.
+fn finalizer(callback: &str) -> Child {
+    with(
+        &format!(
+            "const registry = new FinalizationRegistry(() => {{ {callback} }});
+             function watch() {{
+                 registry.register({{}});
+                 for (let i = 0, all = []; i < 2e5; i++) all[i % 10] = new Array(50);
+             }}"
+        ),
+        "watch(); for (;;) { await scheduler.wait(100); watch(); }",
+    )
+    .cpu_ms(30_000)
 }

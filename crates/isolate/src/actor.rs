@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::allowance::{Allowance, TASK_CPU};
 use crate::heap::{self, Heap, HeapState, MemoryEnd};
 use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
@@ -21,6 +22,8 @@ type Deliver = Box<dyn for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send>;
 pub struct Envelope {
     meter: Option<Arc<Meter>>,
     deliver: Deliver,
+    /// One of V8's own, which may be finalisation callbacks.
+    is_task: bool,
 }
 
 impl Envelope {
@@ -29,12 +32,24 @@ impl Envelope {
         meter: Arc<Meter>,
         deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static,
     ) -> Self {
-        Self { meter: Some(meter), deliver: Box::new(deliver) }
+        Self { meter: Some(meter), deliver: Box::new(deliver), is_task: false }
     }
 
     /// A message on the runtime's own account.
     pub fn unmetered(deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static) -> Self {
-        Self { meter: None, deliver: Box::new(deliver) }
+        Self { meter: None, deliver: Box::new(deliver), is_task: false }
+    }
+
+    /// A task that V8 posted: within the isolate's allowance for those, in place of an invocation's budget.
+    pub(crate) fn task(isolate: &WeakIsolate, task: v8::Task) -> Self {
+        let meter = Meter::new(TASK_CPU);
+        let isolate = isolate.clone();
+        meter.on_over(move |_| {
+            if let Some(isolate) = isolate.upgrade() {
+                isolate.end(End::Tasks);
+            }
+        });
+        Self { is_task: true, ..Self::new(Arc::new(meter), move |_| task.run()) }
     }
 }
 
@@ -56,6 +71,8 @@ pub enum End {
     Closed,
     /// A memory limit was reached.
     Memory(MemoryEnd),
+    /// Its finalisation callbacks took more than [`TASK_CPU`].
+    Tasks,
     /// A turn panicked: a defect of ours.
     Crashed,
 }
@@ -69,6 +86,7 @@ struct Inner {
     scheduler: Arc<Scheduler>,
     pool: Arc<Pool>,
     on_end: OnceLock<Box<dyn Fn(End) + Send + Sync>>,
+    tasks: Mutex<Allowance>,
 }
 
 /// A handle to an isolate; cheap to clone. The isolate lives until [`Isolate::close`].
@@ -104,6 +122,7 @@ impl Isolate {
             scheduler,
             pool,
             on_end: OnceLock::new(),
+            tasks: Mutex::new(Allowance::new(Instant::now())),
         }));
         isolate.0.state.adopted_by(isolate.downgrade());
         engine::adopt(id, isolate.downgrade());
@@ -288,12 +307,13 @@ impl Isolate {
         envelope: Envelope,
         now: Instant,
     ) -> Instant {
-        let Envelope { meter, deliver } = envelope;
+        let Envelope { meter, deliver, is_task } = envelope;
         if meter.as_ref().is_some_and(|m| m.is_over()) {
             // The invocation has ended; its callers have their error.
             return now;
         }
         v8::scope!(let scope, scope);
+        let used = meter.as_ref().map_or(Duration::ZERO, |m| m.used());
         thread.begin(self, meter.clone(), now);
         let uncaught = {
             v8::tc_scope!(let scope, scope);
@@ -323,6 +343,9 @@ impl Isolate {
         }
         let now = Instant::now();
         let stopped = thread.finish(meter.as_deref(), now) || scope.is_execution_terminating();
+        if let Some(meter) = &meter {
+            self.account(is_task, meter.used().saturating_sub(used), now);
+        }
         if stopped && !self.0.state.is_over_memory() {
             self.drop_microtasks(scope);
         }
@@ -331,6 +354,19 @@ impl Isolate {
             (self.0.hooks.after_message)(scope, stopped);
         }
         now
+    }
+
+    /// A message took this much, at `now`. Callbacks that take more than they may, a little in each task, end the isolate.
+    fn account(&self, is_task: bool, spent: Duration, now: Instant) {
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = is_task && !tasks.take(spent, now);
+        if !is_task {
+            tasks.earn(spent);
+        }
+        drop(tasks);
+        if over {
+            self.end(End::Tasks);
+        }
     }
 
     fn is_stopped(&self, scope: &mut v8::PinScope<'_, '_>) -> bool {

@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
-use crate::Meter;
 use crate::actor::{Envelope, WeakIsolate};
 
 /// V8 flags that Atoll always sets. A regular expression is compiled to machine code only once it is hot: by default V8
@@ -90,7 +89,7 @@ fn post(isolate: usize, task: v8::Task) {
         None => return,
     };
     if let Some(isolate) = target.upgrade() {
-        isolate.send(task_envelope(&target, task));
+        isolate.send(Envelope::task(&target, task));
     }
 }
 
@@ -105,23 +104,9 @@ fn post_later(isolate: usize, task: v8::Task, seconds: f64) {
     strong.scheduler().spawn(strong.home(), async move {
         tokio::time::sleep(std::time::Duration::from_secs_f64(seconds)).await;
         if let Some(isolate) = target.upgrade() {
-            isolate.send(task_envelope(&target, task));
+            isolate.send(Envelope::task(&target, task));
         }
     });
-}
-
-/// CPU time of one task: a finalisation callback is the guest's own code.
-const TASK_CPU: std::time::Duration = std::time::Duration::from_secs(1);
-
-fn task_envelope(isolate: &WeakIsolate, task: v8::Task) -> Envelope {
-    let meter = Meter::new(TASK_CPU);
-    let isolate = isolate.clone();
-    meter.on_over(move |_| {
-        if let Some(isolate) = isolate.upgrade() {
-            isolate.close();
-        }
-    });
-    Envelope::new(Arc::new(meter), move |_scope| task.run())
 }
 
 /// Tasks for this V8 isolate are kept until [`adopt`] says who takes them.
@@ -134,7 +119,7 @@ pub(crate) fn adopt(isolate: usize, actor: WeakIsolate) {
     let weak = actor.clone();
     let waiting = registry().insert(isolate, Tasks::Adopted(actor.clone()));
     if let (Some(Tasks::Waiting(tasks)), Some(actor)) = (waiting, actor.upgrade()) {
-        tasks.into_iter().for_each(|task| actor.send(task_envelope(&weak, task)));
+        tasks.into_iter().for_each(|task| actor.send(Envelope::task(&weak, task)));
     }
 }
 

@@ -19,6 +19,7 @@
 //! The crate knows nothing of Workers or HTTP.
 
 pub mod actor;
+mod allowance;
 pub mod arguments;
 pub mod buffers;
 pub mod engine;
@@ -39,6 +40,7 @@ pub mod snapshot;
 pub mod values;
 
 pub use actor::{Envelope, Isolate, WeakIsolate};
+pub use allowance::TASK_CPU;
 pub use error::{ErrorClass, JsError};
 pub use extension::{Extension, Native, Script, Startup};
 pub use heap::{Heap, HeapLimits, MemoryEnd};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atoll_isolate::{Meter, memory};
+use atoll_isolate::{Meter, TASK_CPU, memory};
 use atoll_web::context::{self, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::RemoteError;
@@ -18,6 +18,14 @@ use crate::worker::{Admission, Worker};
 /// What callers get whose invocation is past its CPU time.
 pub(crate) fn cpu_text(worker: &str, limit: Duration) -> String {
     format!("Worker \"{worker}\" exceeded its CPU time limit of {} ms.", limit.as_millis())
+}
+
+/// What callers get when the isolate's finalisation callbacks took too much.
+pub(crate) fn tasks_text(worker: &str) -> String {
+    let limit = TASK_CPU.as_millis();
+    format!(
+        "Worker \"{worker}\" exceeded the CPU time limit of its finalization callbacks, which is {limit} ms."
+    )
 }
 
 /// What callers get when the isolate is past its memory.

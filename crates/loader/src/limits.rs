@@ -97,6 +97,12 @@ pub const TABLE: &[Limit] = &[
     ),
     row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
     row(
+        "finalization callbacks",
+        "1,000 ms of CPU in each isolate; 5 % of the time and ten times what its invocations take come back",
+        LoweredBy::Nobody,
+        "the isolate ends; its next call starts it again, unless its env holds something live",
+    ),
+    row(
         "limits.memoryMb",
         "128 MiB of heap and buffers together for each isolate, at least 8",
         LoweredBy::Code,

@@ -87,11 +87,19 @@ impl<'a> Edits<'a> {
         guards.sort_by_key(|guard| guard.start);
         // Several erasures in a row see the same continuation: one `;` is enough.
         let mut separated = None;
+        // What the last one saw, and from where: those on the way see the same, and need not look again.
+        let mut seen: Option<(usize, Option<(usize, char)>)> = None;
         for guard in guards {
             let index = self.list.partition_point(|edit| edit.end <= guard.start);
             let Some(edit) = self.list.get(index).filter(|edit| edit.start == guard.start) else { continue };
             if let Some(continuations) = guard.continuations {
-                let Some((at, next)) = self.next_character(edit.end) else { continue };
+                let offset = edit.end;
+                let next = match seen {
+                    Some((from, next)) if from <= offset && next.is_none_or(|(at, _)| offset <= at) => next,
+                    _ => self.next_character(offset),
+                };
+                seen = Some((offset, next));
+                let Some((at, next)) = next else { continue };
                 if !continuations.contains(next) || separated == Some(at) {
                     continue;
                 }
@@ -162,6 +170,18 @@ mod tests {
         edits.blank(0, 4);
         edits.guard(0, CONTINUES_STATEMENT);
         assert_eq!(edits.apply(), ";   \n     // (\n(x)");
+    }
+
+    /// Each of them looked at all that follow: minutes.
+    #[test]
+    fn many_erasures_in_a_row_take_no_longer_each() {
+        let source = "T\n".repeat(200_000) + "(x)";
+        let mut edits = Edits::new(&source);
+        for start in (0..400_000).step_by(2) {
+            edits.blank(start, start + 1);
+            edits.guard(start, CONTINUES_STATEMENT);
+        }
+        assert_eq!(edits.apply(), format!(";\n{}(x)", " \n".repeat(199_999)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
 
 use crate::code::{Binding, EnvSource, WorkerCode};
-use crate::ending::{memory_text, process_memory_text, startup_text};
+use crate::ending::{memory_text, process_memory_text, startup_text, tasks_text};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::usage::Outcome;
 use crate::{invocation, limits, tail};
@@ -143,6 +143,7 @@ impl Worker {
         };
         let (message, outcome) = match end {
             End::Memory(end) => (self.out_of_memory(isolate, end), Outcome::ExceededMemory),
+            End::Tasks => (tasks_text(&self.0.name), Outcome::ExceededCpu),
             End::Crashed => ("internal error".to_owned(), Outcome::InternalError),
             End::Closed => return,
         };
