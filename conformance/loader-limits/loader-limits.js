@@ -77,6 +77,16 @@ export const limitsOfWallTimeAndMemoryAreAccepted = {
   },
 };
 
+export const nothingCanBeDoneInNoTime = {
+  async test(_controller, env) {
+    for (const limits of [{ cpuMs: 0 }, { wallMs: 0 }]) {
+      const message = /exceeded its (CPU|wall) time limit of 0 ms/;
+      await assert.rejects(async () => env.LOADER.load(code("", { limits })).getEntrypoint().echo(1), { message });
+      await assert.rejects(async () => env.LOADER.load(code("")).getEntrypoint(null, { limits }).echo(1), { message });
+    }
+  },
+};
+
 export const limitsMustBeUnsigned32BitNumbers = {
   async test(_controller, env) {
     for (const limits of [{ cpuMs: -1 }, { subRequests: 2 ** 32 }]) {

@@ -67,6 +67,16 @@ needs_a_process_boundary! {
     text_in_a_header: greedy(
         "const h = new Headers(); h.set('x', 'y'.repeat(5e8)); return new Headers(h).get('x').length;"
     ) => Error("");
+    /// V8 makes no array of as many elements, and checks for it late.
+    a_long_text_that_is_split: greedy("return 'a'.repeat(2 ** 28).split('').length;") => MEMORY;
+    many_matches: greedy("return 'a'.repeat(2 ** 28).match(/a/g).length;") => MEMORY;
+    /// More than the allocator of V8's libraries gives at once.
+    a_normalisation_that_grows: greedy(
+        "return '\\ufdfa'.repeat(2 ** 25).normalize('NFKD').length;"
+    ) => MEMORY;
+    a_list_of_long_texts: greedy(
+        "return new Intl.ListFormat('en').format(Array(20).fill('\\u00e4'.repeat(2 ** 28))).length;"
+    ) => Error("");
 }
 
 needs_a_process_boundary! {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
+use crate::abort;
 use crate::actor::{Envelope, WeakIsolate};
 
 /// V8 flags that Atoll always sets. A regular expression is compiled to machine code only once it is hot: by default V8
@@ -52,6 +53,7 @@ fn start(flags: &str, unprotected: bool) {
         let platform = v8::new_custom_platform(2, false, unprotected, Foreground).make_shared();
         v8::V8::initialize_platform(platform);
         v8::V8::initialize();
+        abort::prevent();
     });
 }
 

@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::actor::{Envelope, WeakIsolate};
 use crate::extension::Startup;
-use crate::scheduler::out_of_memory;
-use crate::{buffers, engine, memory, modules, realm};
+use crate::{abort, buffers, engine, memory, modules, realm};
 
 /// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
 /// choice of 128 MiB is full after some 500 isolates that have any, and V8 aborts the process then.
@@ -219,7 +218,7 @@ impl Heap {
         let data = Arc::as_ptr(&state) as *mut std::ffi::c_void;
         locker.add_near_heap_limit_callback(near_heap_limit, data);
         locker.add_gc_epilogue_callback(collected, data, v8::GCType::kGCTypeAll);
-        locker.set_oom_error_handler(out_of_memory);
+        locker.set_oom_error_handler(abort::out_of_memory);
         let context = {
             v8::scope!(let scope, &mut *locker);
             let context = v8::Context::new(scope, v8::ContextOptions::default());

@@ -18,6 +18,7 @@
 //!
 //! The crate knows nothing of Workers or HTTP.
 
+mod abort;
 pub mod actor;
 mod allowance;
 pub mod arguments;

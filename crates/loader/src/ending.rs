@@ -11,6 +11,7 @@ use atoll_web::depth::Depth;
 use atoll_web::fetcher::RemoteError;
 
 use crate::answer::Answer;
+use crate::code::CodeLimits;
 use crate::limits;
 use crate::usage::Outcome;
 use crate::worker::{Admission, Worker};
@@ -85,6 +86,22 @@ impl Drop for UnderWay {
     }
 }
 
+fn out_of_wall_time(worker: &Worker, limit: Duration, answer: &Answer, meter: &Meter) {
+    let text = wall_text(worker.name(), limit);
+    meter.set_reason(&text);
+    answer.exceeded(Outcome::ExceededWallTime, RemoteError::error(text));
+    meter.stop();
+}
+
+/// Ends an invocation that was given no time at all before any of its code runs.
+pub(crate) fn end_without_time(worker: &Worker, limits: CodeLimits, answer: &Answer, meter: &Meter) {
+    if limits.cpu.is_zero() {
+        meter.charge(Duration::from_nanos(1));
+    } else if limits.wall.is_some_and(|limit| limit.is_zero()) {
+        out_of_wall_time(worker, Duration::ZERO, answer, meter);
+    }
+}
+
 /// Ends an invocation after its wall time, unless this is dropped before.
 pub(crate) struct WallTimer(tokio::task::AbortHandle);
 
@@ -102,11 +119,8 @@ impl WallTimer {
         let task = tokio::spawn(async move {
             clock.sleep(limit).await;
             let Some(worker) = worker.upgrade() else { return };
-            let text = wall_text(worker.name(), limit);
-            meter.set_reason(&text);
-            answer.exceeded(Outcome::ExceededWallTime, RemoteError::error(text));
             // Its code may be running at this moment: the isolate is told by the meter, and closes the context after.
-            meter.stop();
+            out_of_wall_time(&worker, limit, &answer, &meter);
             let close = move |admission: Admission<'_, '_, '_>| {
                 if let Admission::Inside(scope) = admission {
                     context::close(scope, id);

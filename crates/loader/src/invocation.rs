@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 pub use crate::answer::Failure;
 use crate::answer::{Answer, Waiting};
 use crate::code::CodeLimits;
-use crate::ending::{UnderWay, WallTimer, cpu_text};
+use crate::ending::{UnderWay, WallTimer, cpu_text, end_without_time};
 use crate::tail::{self, Trace};
 use crate::usage::{Outcome, Usage};
 use crate::worker::{Admission, EVENTS_SCRIPT, HOOKS_SCRIPT, Work, Worker};
@@ -246,6 +246,7 @@ fn begin(
         };
         let traced = trace.is_some();
         let place = holder.downgrade();
+        end_without_time(&holder, limits, &answer, &meter);
         let invocation = Invocation {
             worker: holder,
             answer: answer.clone(),
@@ -270,7 +271,7 @@ fn begin(
         context::enter(scope, id);
         answer.work_is_in(place, id);
         if answer.is_given() {
-            // Given up a moment ago, by somebody who did not know the place yet.
+            // Out of time already, or given up a moment ago, by somebody who did not know the place yet.
             answer.conclude(Outcome::Canceled);
             return context::finish(scope, id);
         }

@@ -24,7 +24,7 @@ mod nesting;
 mod statements;
 mod trivia;
 
-use std::thread;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oxc_allocator::Allocator;
 use oxc_ast_visit::Visit;
@@ -78,30 +78,20 @@ fn requests(source: &str) -> Vec<String> {
     found
 }
 
-fn on_large_stack<T: Send>(
+fn on_large_stack<T>(
     file_name: &str,
     source: &str,
-    work: impl FnOnce() -> Result<T, SyntaxError> + Send,
+    work: impl FnOnce() -> Result<T, SyntaxError>,
 ) -> Result<T, SyntaxError> {
     let stack_bytes = limits::stack_bytes(file_name, source)?;
-    // The parser and the visitor recurse, and running out of stack ends the whole process. A thread of its
-    // own gets a stack that is large enough for the deepest tree these tokens can make (only touched pages
-    // cost memory), and keeps a defect in the parser from taking the caller's thread down.
-    thread::scope(|scope| {
-        let worker = thread::Builder::new()
-            .name("atoll-typescript".to_owned())
-            .stack_size(stack_bytes)
-            .spawn_scoped(scope, work);
-        match worker {
-            Ok(worker) => worker.join().unwrap_or_else(|_| {
-                let message = "internal error: the TypeScript parser failed; please report this source";
-                Err(SyntaxError::at(file_name, source, 0, message))
-            }),
-            Err(error) => {
-                let message = format!("no thread with {stack_bytes} bytes of stack for the parser: {error}");
-                Err(SyntaxError::at(file_name, source, 0, message))
-            }
-        }
+    // The parser and the visitor recurse, and running out of stack ends the whole process. So they get a stack that is
+    // large enough for the deepest tree these tokens can make (only touched pages cost memory), on the caller's own
+    // thread: its clock counts what they take. A defect in the parser does not take the caller down.
+    catch_unwind(AssertUnwindSafe(|| stacker::grow(stack_bytes, work))).unwrap_or_else(|_| {
+        let message = format!(
+            "internal error: the TypeScript parser failed, or there was no room for its stack of {stack_bytes} bytes"
+        );
+        Err(SyntaxError::at(file_name, source, 0, message))
     })
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub(crate) use watchdog::{Watched, out_of_memory};
+pub(crate) use watchdog::{Watched, give_up};
 
 use crate::actor::Isolate;
 use lane::Lane;

@@ -162,19 +162,16 @@ impl Thread {
     }
 }
 
-/// V8 calls this when it cannot have memory that it cannot do without, and aborts the process if it returns. The thread
-/// gives up its turn for ever: the heap is as V8 left it, and nobody will use it again. Threads that serve no lane
-/// return.
-pub(crate) unsafe extern "C" fn out_of_memory(location: *const std::ffi::c_char, _: &v8::OomDetails) {
+/// Gives the calling thread's turn up for ever: the heap is as V8 left it, and nobody will use it again. Returns on
+/// threads that run no Worker.
+pub(crate) fn give_up(reason: &str) {
     let Some((thread, watchdog)) = THIS.with_borrow(Option::clone) else { return };
     {
         let mut slot = thread.running();
         let Some(running) = slot.as_mut() else { return };
         running.lost = Lost::Now;
     }
-    // SAFETY: V8 gives a text that ends with a zero byte.
-    let place = unsafe { std::ffi::CStr::from_ptr(location) };
-    tracing::error!(?place, "V8 is out of memory; the thread is given up, its Worker is ended");
+    tracing::error!(reason, "V8 is out of memory; the thread is given up, its Worker is ended");
     // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
     unsafe { &*watchdog }.rouse();
     loop {
