@@ -2,7 +2,7 @@
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::allowance::{Allowance, TASK_CPU};
@@ -10,6 +10,7 @@ use crate::heap::{self, Heap, HeapState, MemoryEnd};
 use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
+use crate::residence::Residence;
 use crate::scheduler::{Scheduler, Watched};
 use crate::{engine, error::ExceptionReport};
 
@@ -233,22 +234,42 @@ impl Isolate {
     pub(crate) fn run_turn(&self, thread: &Watched, now: &mut Instant) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
+        self.0.state.forget_stop();
         heap.enter(|scope| {
             let started = *now;
             loop {
+                if self.0.state.is_over_memory() {
+                    break Turn::OverMemory;
+                }
                 match self.next_message() {
                     Next::Message(envelope) => *now = self.deliver(scope, thread, envelope, *now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
-                }
-                if self.0.state.is_over_memory() {
-                    break Turn::OverMemory;
                 }
                 if now.saturating_duration_since(started) > TURN_SLICE {
                     break Turn::Yield;
                 }
             }
         })
+    }
+
+    /// The calling thread resides in the heap from now on, unless that is gone or in use.
+    pub(crate) fn reside(&self) -> Option<Residence> {
+        let heap = self.0.heap.try_lock().ok()?;
+        heap.as_ref().map(Residence::begin)
+    }
+
+    /// It no longer does. Given back while another thread is in the heap; without a heap there is nothing to leave.
+    pub(crate) fn leave(&self, residence: Residence) -> Option<Residence> {
+        let heap = match self.0.heap.try_lock() {
+            Ok(heap) => heap,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(residence),
+        };
+        if let Some(heap) = heap.as_ref() {
+            residence.end(heap);
+        }
+        None
     }
 
     /// What comes of a turn, once the thread is no longer watched for it.
@@ -398,6 +419,13 @@ pub(crate) enum Turn {
     Yield,
     Closed,
     OverMemory,
+}
+
+impl Turn {
+    /// Whether the heap goes with it.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::Closed | Self::OverMemory)
+    }
 }
 
 /// Promises that were rejected during a message while nobody handled them.

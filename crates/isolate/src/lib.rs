@@ -34,6 +34,7 @@ pub mod metered;
 pub mod modules;
 pub mod pool;
 pub mod realm;
+mod residence;
 pub mod scheduler;
 #[cfg(test)]
 mod simulation;
