@@ -104,15 +104,14 @@ fn dispatch(target: &Capability, mut call: Call) {
     }
     match target.downcast_ref::<ObjectRef>() {
         Some(object) => {
-            let landing = object.landing().clone();
-            if let Err(error) = landing.charge(&mut call) {
+            if let Err(error) = object.landing().charge(&mut call) {
                 return call.reply.settle(Err(error));
             }
-            call.question.land(landing.clone());
+            call.question.land(object.landing().clone());
             let export = object.export();
             object.send(move |scope| match scope {
                 Some(scope) => server::call_export(scope, export, call),
-                None => call.reply.settle(Err(landing.gone())),
+                None => call.reply.settle(Err(call.question.gone())),
             });
         }
         None => call.reply.settle(Err(RemoteError::type_error("This object cannot be called over RPC."))),

@@ -100,9 +100,7 @@ pub fn run_in<'s>(
     let id = v8::Number::new(scope, question.id() as f64);
     let inbox = context::environment(scope).inbox.clone();
     let pending = Arc::new(Pending(Mutex::new(Some(reply)), question, inbox));
-    if let Some(meter) = context::meter(scope, owner) {
-        meter.tell_when_ended(Arc::downgrade(&pending) as Weak<dyn Waiter>);
-    }
+    context::tell_when_ended(scope, owner, Arc::downgrade(&pending) as Weak<dyn Waiter>);
     let arguments = read_arguments(scope, arguments);
     drop(charge);
     let done = arguments.and_then(|arguments| {

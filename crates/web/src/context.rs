@@ -6,14 +6,15 @@ mod operations;
 mod resources;
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
 
 use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
+use atoll_isolate::meter::Waiter;
 use atoll_isolate::{JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
 
 use crate::depth::Depth;
@@ -258,6 +259,18 @@ pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) 
     } else if let Some(previous) = contexts(scope).entered.pop() {
         let previous = v8::Local::new(scope, previous);
         scope.set_continuation_preserved_embedder_data(previous);
+    }
+}
+
+/// Whether a context's meter is over; none: the context is closed.
+pub fn is_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<bool> {
+    contexts(scope).table.get(&id).map(|context| context.meter.is_over())
+}
+
+/// Tells somebody when a context's meter ends its work.
+pub fn tell_when_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId, waiter: Weak<dyn Waiter>) {
+    if let Some(context) = contexts(scope).table.get(&id) {
+        context.meter.tell_when_ended(waiter);
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use watch::Finished;
 pub(crate) use watchdog::{Watched, give_up};
 
 use crate::actor::{Isolate, Turn};

@@ -30,24 +30,24 @@ pub(super) fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
     for id in context::take_done(scope) {
         context::close(scope, id);
     }
-    if current != 0 && context::is_open(scope, current) {
-        end_if_over(scope, current);
+    match context::is_over(scope, current) {
+        Some(true) => context::close(scope, current),
+        Some(false) => end_if_settled(scope, current),
+        None => {}
     }
 }
 
-/// An invocation past its budget ends; so does one that waits for nothing and has not answered.
-fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if context::meter(scope, id).is_some_and(|m| m.is_over()) {
-        return context::close(scope, id);
-    }
+/// An invocation that waits for nothing ends; one that has not answered by then never will.
+fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let is_waiting = context::is_waiting(scope, id);
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    let answer = invocation.answer.clone();
-    if context::is_waiting(scope, id) {
-        if answer.is_given() {
+    if is_waiting {
+        if invocation.answer.is_given() {
             linger(scope, id);
         }
         return;
     }
+    let answer = invocation.answer.clone();
     let answered = v8::Boolean::new(scope, answer.is_given());
     let number = v8::Integer::new_from_unsigned(scope, id);
     let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
