@@ -227,9 +227,13 @@ function hasFunction(args) {
 // Whether stubs among arguments are duplicated (by compatibility flag), or move to the callee.
 let duplicates;
 
-// Sends an argument list, or none: `native(handle, path, arguments, context)`.
-exports.encodeArguments = (args, native, handle, path, context) => {
-  if (args === undefined) return native(handle, path, undefined, context);
+// Sends an argument list, or none: `native(handle, path, arguments, context, alone, question)`.
+exports.encodeArguments = (args, native, handle, path, context, question) => {
+  if (args === undefined) return native(handle, path, undefined, context, false, question);
+  if (args.length === 1) {
+    const only = args[0];
+    if (typeof only !== "object" && typeof only !== "function") return native(handle, path, only, context, true, question);
+  }
   duplicates ??= natives.hasFlag("rpc_params_dup_stubs");
   const modeBefore = mode;
   const movedBefore = moved;
@@ -238,7 +242,7 @@ exports.encodeArguments = (args, native, handle, path, context) => {
   moved = moves;
   let result;
   try {
-    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context);
+    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context, false, question);
   } finally {
     mode = modeBefore;
     moved = movedBefore;
