@@ -27,6 +27,7 @@ pub mod engine;
 pub mod error;
 pub mod extension;
 pub mod heap;
+pub mod layer;
 mod mailbox;
 pub mod memory;
 pub mod meter;

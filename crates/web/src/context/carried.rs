@@ -64,24 +64,22 @@ pub(super) fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
 /// Bits of a small number: a context's number, calls, invocations.
 const SMALL_ID: u32 = 20;
 const SMALL_DEPTH: u32 = 5;
-/// Numbers from here on are not small.
-const LARGE: u64 = 1 << 52;
 
-/// V8 makes no object for integers of 31 bits, and most contexts and depths fit there.
+/// V8 makes no object for integers of 31 bits, and most contexts and depths fit there. Others are below zero.
 fn to_number(carried: u64) -> f64 {
     let (id, depth) = (carried & u64::from(u32::MAX), Depth::unpack(carried >> 32));
     let is_small = id < 1 << SMALL_ID && depth.invocations.max(depth.calls) < 1 << SMALL_DEPTH;
     if !is_small {
-        return (LARGE | carried) as f64;
+        return -(carried as f64);
     }
     f64::from((depth.invocations << SMALL_DEPTH | depth.calls) << SMALL_ID | id as u32)
 }
 
 fn from_number(number: f64) -> u64 {
-    let number = number as u64;
-    if number >= LARGE {
-        return number - LARGE;
+    if number < 0.0 {
+        return -number as u64;
     }
+    let number = number as u64;
     let depth = (number >> SMALL_ID) as u32;
     let depth = Depth { invocations: depth >> SMALL_DEPTH, calls: depth & ((1 << SMALL_DEPTH) - 1) };
     depth.pack() << 32 | number & ((1 << SMALL_ID) - 1)

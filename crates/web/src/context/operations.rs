@@ -67,7 +67,7 @@ impl Completion {
         let resolver = v8::Global::new(scope, resolver);
         let contexts = contexts(scope);
         let isolate = contexts.environment.as_ref().map(|e| e.isolate.clone());
-        let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
+        let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(id)) else {
             return Err(JsError::error(GLOBAL_SCOPE));
         };
         let Entry::Vacant(place) = context.pending.entry(operation) else {
@@ -98,7 +98,7 @@ impl Completion {
             if !enter(scope, context) {
                 return;
             }
-            let resolver = contexts(scope).table.get_mut(&context).and_then(|c| c.pending.remove(&operation));
+            let resolver = contexts(scope).table.get_mut(context).and_then(|c| c.pending.remove(&operation));
             let Some(Pending { resolver, .. }) = resolver else { return };
             let resolver = v8::Local::new(scope, resolver);
             match make(scope) {
@@ -128,12 +128,12 @@ pub struct Operation {
 /// yet.
 pub fn kept<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, number: u32) -> Option<&'a T> {
     let id = current(scope);
-    contexts(scope).table.get(&id)?.pending.get(&(number | NUMBERED))?.work.as_ref()?.downcast_ref()
+    contexts(scope).table.get(id)?.pending.get(&(number | NUMBERED))?.work.as_ref()?.downcast_ref()
 }
 
 /// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.
 pub fn keep(scope: &mut v8::PinScope<'_, '_>, operation: Operation, work: impl Send + 'static) {
-    let context = contexts(scope).table.get_mut(&operation.context);
+    let context = contexts(scope).table.get_mut(operation.context);
     if let Some(pending) = context.and_then(|c| c.pending.get_mut(&operation.number)) {
         pending.work = Some(Box::new(work));
     }
