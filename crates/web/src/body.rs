@@ -10,6 +10,7 @@ use std::task::Poll;
 use atoll_host::body::{Body, BodyError};
 use atoll_isolate::{JsError, arguments, natives, v8};
 
+use crate::coding;
 use crate::context::{self, Handle};
 use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
@@ -61,10 +62,42 @@ pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -
     Ok(Body::Bytes(bytes))
 }
 
+/// The same for the body of a response: what came gzipped and was not read stays as it is. True: it is gzipped.
+///
+/// # Errors
+/// When too many bytes of bodies are under way from this Worker.
+pub fn response_argument(
+    scope: &mut v8::PinScope<'_, '_>,
+    value: v8::Local<v8::Value>,
+) -> Result<(Body, bool), JsError> {
+    let handle = if value.is_uint32() { value.uint32_value(scope).unwrap_or(0) } else { 0 };
+    let Some(cell) = context::resource_as::<BodyCell>(scope, handle).filter(|cell| !cell.own) else {
+        return Ok((argument(scope, value)?, false));
+    };
+    context::release(scope, handle);
+    let (body, coded) = match cell.take_coded() {
+        Ok(body) => (Some(body), true),
+        Err(body) => (body, false),
+    };
+    Ok((relayed(scope, body, false), coded))
+}
+
 /// Takes the body behind a handle to send it on: nobody here reads it, so its bytes count here.
 fn pass_on(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Body {
-    let own = context::resource_as::<BodyCell>(scope, handle).is_some_and(|cell| cell.own);
-    match take(scope, handle) {
+    let Some(cell) = context::resource_as::<BodyCell>(scope, handle) else { return Body::Empty };
+    context::release(scope, handle);
+    let body = match cell.take_coded() {
+        Ok(body) => {
+            let owner = context::current(scope);
+            Some(coding::decoded(body, context::meter(scope, owner)))
+        }
+        Err(body) => body,
+    };
+    relayed(scope, body, cell.own)
+}
+
+fn relayed(scope: &mut v8::PinScope<'_, '_>, body: Option<Body>, own: bool) -> Body {
+    match body {
         Some(Body::Stream(stream)) if !own => Body::Stream(usage::relay(scope, stream)),
         Some(Body::Bytes(bytes)) => {
             usage::received(scope, bytes.len());
@@ -104,12 +137,22 @@ pub fn to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'
                 None => v8::null(scope).into(),
             }
         }
-        body => {
-            let owner = context::current(scope);
-            let handle = context::add_resource(scope, owner, Arc::new(BodyCell::new(body)));
-            v8::Integer::new_from_unsigned(scope, handle).into()
-        }
+        body => cell_value(scope, BodyCell::new(body)),
     }
+}
+
+/// The same for a gzipped body, which is decoded when it is read.
+pub fn coded_to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'s, v8::Value> {
+    match body {
+        Body::Empty => v8::null(scope).into(),
+        body => cell_value(scope, BodyCell::new_coded(body)),
+    }
+}
+
+fn cell_value<'s>(scope: &mut v8::PinScope<'s, '_>, cell: BodyCell) -> v8::Local<'s, v8::Value> {
+    let owner = context::current(scope);
+    let handle = context::add_resource(scope, owner, Arc::new(cell));
+    v8::Integer::new_from_unsigned(scope, handle).into()
 }
 
 /// What a reader gets for a body that ended early.
@@ -117,6 +160,7 @@ fn exception<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Loca
     let error = match error {
         BodyError::Disconnected => RemoteError::error(CONNECTION_LOST),
         BodyError::Failed(message) => RemoteError::error(message),
+        BodyError::Undecodable(message) => RemoteError::type_error(message),
         BodyError::Thrown { name, message } => {
             RemoteError { name, message, remote: true, ..RemoteError::default() }
         }

@@ -47,6 +47,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "request"),
     script!("web", "response"),
     script!("web", "fetch"),
+    script!("web", "data-url"),
     script!("web", "abort"),
     script!("web", "blob"),
     script!("web", "console"),

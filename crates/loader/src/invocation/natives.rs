@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use atoll_host::body::Body;
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
 use atoll_web::body;
+use atoll_web::coding::{Coding, decoded, says_gzip};
 use atoll_web::context;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchResponse, RemoteError};
@@ -33,21 +35,36 @@ fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
     context::data::<Invocation>(scope, id).map(|invocation| invocation.answer.clone())
 }
 
-/// `respond(status, statusText, headers, body)` answers the current invocation's request.
+/// `respond(status, statusText, headers, body, coded, headOnly)` answers the current invocation's request. `coded`: the
+/// body is in the coding that the headers say.
 fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let status = arguments::integer(scope, &args, 0) as u16;
     let status_text = arguments::text(scope, &args, 1);
     let headers = arguments::texts(scope, args.get(2));
-    let body = match body::argument(scope, args.get(3)) {
+    let (body, was_coded) = match body::response_argument(scope, args.get(3)) {
         Ok(body) => body,
         Err(error) => return error.throw(scope),
     };
     let id = context::current(scope);
+    let coded = args.get(4).is_true();
+    let meter = if was_coded || says_gzip(&headers) { context::meter(scope, id) } else { None };
+    // What came gzipped goes on as it is, unless the headers changed: then it is plain, for whoever wants it so.
+    let (mut body, coding) = match says_gzip(&headers) {
+        true if was_coded && !coded => (body, Coding::Applied),
+        _ if was_coded => (decoded(body, meter.clone()), Coding::Pending(meter)),
+        true if coded => (body, Coding::Applied),
+        _ => (body, Coding::Pending(meter)),
+    };
+    let mut head_length = None;
+    if args.get(5).is_true() {
+        head_length = body.length().filter(|_| !says_gzip(&headers) || coded);
+        body = Body::Empty;
+    }
     if let Some(invocation) = context::data::<Invocation>(scope, id) {
         invocation.traced(|trace| trace.responded(status));
     }
     if let Some(answer) = answer(scope) {
-        answer.respond(FetchResponse { status, status_text, headers, body });
+        answer.respond(FetchResponse { status, status_text, headers, body, coding, head_length });
     }
 }
 
