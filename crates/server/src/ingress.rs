@@ -8,7 +8,7 @@ use std::time::Duration;
 use atoll_host::body::{Body, ByteStream};
 use atoll_host::http::{header_map_from_list, list_from_header_map};
 use atoll_loader::{Entrypoint, Worker};
-use atoll_web::coding::{Coding, encoded, says_gzip};
+use atoll_web::coding::{Coding, encoded};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use bytes::Bytes;
@@ -25,11 +25,9 @@ use crate::ServeError;
 use crate::socket::Socket;
 
 /// What a `Request` can have as its method (`methods` in `web/js/request.js`); all others are answered here.
-const METHODS: [&str; 28] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "PURGE", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE",
-    "PROPFIND", "PROPPATCH", "SEARCH", "UNLOCK", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "MSEARCH", "NOTIFY",
-    "SUBSCRIBE", "UNSUBSCRIBE", "QUERY", "BAN",
-];
+const METHODS: &str = "GET HEAD POST PUT DELETE PATCH PURGE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH \
+                       SEARCH UNLOCK ACL REPORT MKACTIVITY CHECKOUT MERGE MSEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE \
+                       QUERY BAN";
 
 /// A connection that has sent no complete head after this long is closed.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -141,7 +139,7 @@ async fn answer(
     client: &Socket,
 ) -> Response<Body> {
     let (sender, receiver) = oneshot::channel();
-    if !METHODS.contains(&request.method().as_str()) {
+    if !METHODS.split(' ').any(|method| method == request.method().as_str()) {
         return plain(StatusCode::NOT_IMPLEMENTED, "ERROR: Unrecognized request method.");
     }
     let head_only = request.method() == Method::HEAD;
@@ -241,8 +239,8 @@ fn response(answer: FetchResponse, head_only: bool) -> Result<Response<Body>, St
         headers.insert(CONTENT_LENGTH, length.into());
     }
     let body = match answer.coding {
-        Coding::Pending(meter) if says_gzip(&answer.headers) => encoded(answer.body, meter),
-        _ => answer.body,
+        Coding::Pending(format, payer) => encoded(answer.body, format, payer),
+        Coding::Applied => answer.body,
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|e| e.to_string())?;

@@ -25,7 +25,7 @@ exports.load = (method, href) => {
   if (StringPrototypeStartsWith(mime, ";")) mime = `text/plain${mime}`;
   if (RegExpPrototypeExec(type, mime) === null) mime = "text/plain;charset=US-ASCII";
   const headers = { __proto__: null, "content-type": mime };
-  return new Response(method === "GET" ? body : null, { __proto__: null, headers });
+  return new Response(method === "GET" ? body : null, { __proto__: null, statusText: "OK", headers });
 };
 
 const digits = /^[0-9A-Fa-f]{2}$/;

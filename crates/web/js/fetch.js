@@ -53,7 +53,7 @@ async function follow(hop, request) {
   let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
   if (!isHttp(url)) return require("web/data-url").load(method, url);
   url = withoutFragment(url);
-  const visited = [];
+  let visited;
   for (let count = 0; ; count++) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
@@ -76,7 +76,7 @@ async function follow(hop, request) {
     if (next === undefined || RegExpPrototypeExec(hasAuthority, next) === null) {
       throw new TypeError("Invalid Location header; unable to follow redirect.");
     }
-    ArrayPrototypePush(visited, url);
+    ArrayPrototypePush(visited ??= [], url);
     if (count === MAX_REDIRECTS) throw new TypeError(`Too many redirects.${ArrayPrototypeJoin(visited, ", ")}`);
     if (status === 303) {
       if (method !== "HEAD") method = "GET";

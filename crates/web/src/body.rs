@@ -10,7 +10,7 @@ use std::task::Poll;
 use atoll_host::body::{Body, BodyError};
 use atoll_isolate::{JsError, arguments, natives, v8};
 
-use crate::coding;
+use crate::coding::{self, Format, Payer};
 use crate::context::{self, Handle};
 use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
@@ -62,24 +62,24 @@ pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -
     Ok(Body::Bytes(bytes))
 }
 
-/// The same for the body of a response: what came gzipped and was not read stays as it is. True: it is gzipped.
+/// The same for the body of a response: what came in a coding and was not read stays in it, which is given, too.
 ///
 /// # Errors
 /// When too many bytes of bodies are under way from this Worker.
 pub fn response_argument(
     scope: &mut v8::PinScope<'_, '_>,
     value: v8::Local<v8::Value>,
-) -> Result<(Body, bool), JsError> {
+) -> Result<(Body, Option<Format>), JsError> {
     let handle = if value.is_uint32() { value.uint32_value(scope).unwrap_or(0) } else { 0 };
     let Some(cell) = context::resource_as::<BodyCell>(scope, handle).filter(|cell| !cell.own) else {
-        return Ok((argument(scope, value)?, false));
+        return Ok((argument(scope, value)?, None));
     };
     context::release(scope, handle);
-    let (body, coded) = match cell.take_coded() {
-        Ok(body) => (Some(body), true),
-        Err(body) => (body, false),
+    let (body, format) = match cell.take_coded() {
+        Ok((body, format)) => (Some(body), Some(format)),
+        Err(body) => (body, None),
     };
-    Ok((relayed(scope, body, false), coded))
+    Ok((relayed(scope, body, false), format))
 }
 
 /// Takes the body behind a handle to send it on: nobody here reads it, so its bytes count here.
@@ -87,10 +87,7 @@ fn pass_on(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Body {
     let Some(cell) = context::resource_as::<BodyCell>(scope, handle) else { return Body::Empty };
     context::release(scope, handle);
     let body = match cell.take_coded() {
-        Ok(body) => {
-            let owner = context::current(scope);
-            Some(coding::decoded(body, context::meter(scope, owner)))
-        }
+        Ok((body, format)) => Some(coding::decoded(body, format, Payer::current(scope))),
         Err(body) => body,
     };
     relayed(scope, body, cell.own)
@@ -141,12 +138,17 @@ pub fn to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'
     }
 }
 
-/// The same for a gzipped body, which is decoded when it is read.
-pub fn coded_to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'s, v8::Value> {
-    match body {
-        Body::Empty => v8::null(scope).into(),
-        body => cell_value(scope, BodyCell::new_coded(body)),
+/// The same for a body in a coding, which is decoded when it is read.
+pub fn coded_to_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    body: Body,
+    format: Format,
+) -> v8::Local<'s, v8::Value> {
+    if matches!(body, Body::Empty) {
+        return v8::null(scope).into();
     }
+    let payer = Payer::reader(scope);
+    cell_value(scope, BodyCell::new_coded(body, format, payer))
 }
 
 fn cell_value<'s>(scope: &mut v8::PinScope<'s, '_>, cell: BodyCell) -> v8::Local<'s, v8::Value> {

@@ -6,7 +6,7 @@ use atoll_host::body::Body;
 use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v8};
 
 use crate::body;
-use crate::coding::Coding;
+use crate::coding::{Coding, format_of};
 use crate::context::{self, Completion};
 use crate::depth::Depth;
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
@@ -116,9 +116,13 @@ fn response_value<'s>(scope: &mut v8::PinScope<'s, '_>, response: FetchResponse)
     let headers = v8::Array::new_with_elements(scope, &headers);
     let status = v8::Integer::new_from_unsigned(scope, u32::from(response.status));
     let status_text = string(scope, &response.status_text);
-    let body = match response.coding {
-        Coding::Applied => body::coded_to_value(scope, response.body),
-        Coding::Pending(_) => body::to_value(scope, response.body),
+    let format = match response.coding {
+        Coding::Applied => format_of(scope, &response.headers),
+        Coding::Pending(..) => None,
+    };
+    let body = match format {
+        Some(format) => body::coded_to_value(scope, response.body, format),
+        None => body::to_value(scope, response.body),
     };
     v8::Array::new_with_elements(scope, &[status.into(), status_text.into(), headers.into(), body]).into()
 }

@@ -7,7 +7,7 @@ use atoll_host::http::Response;
 use atoll_host::network::Network;
 use atoll_isolate::values::Message;
 
-use crate::coding::{Coding, says_gzip};
+use crate::coding::Coding;
 use crate::depth::Depth;
 use crate::interest::{Interest, Work};
 use crate::task::Task;
@@ -190,9 +190,8 @@ impl Fetcher for Internet {
 
 fn received(response: Response) -> FetchResponse {
     let headers: Vec<String> = response.headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
-    let coding = if says_gzip(&headers) { Coding::Applied } else { Coding::Pending(None) };
     let Response { status, status_text, body, .. } = response;
-    FetchResponse { status, status_text, headers, body, coding, head_length: None }
+    FetchResponse { status, status_text, headers, body, coding: Coding::Applied, head_length: None }
 }
 
 /// No network: what `globalOutbound: null` gives.
