@@ -330,8 +330,7 @@ function detach(body, whenGone) {
   consume(body);
   if (body.stream !== undefined) {
     if (body.source === undefined) return detachStream(body.stream, whenGone);
-    // The stream object stays behind, locked for good.
-    streams().acquireReader(streams().stateOf(body.stream), false);
+    leaveLocked(body);
   }
   body.guard?.done();
   return body.handle !== 0 ? body.handle : body.source;
@@ -400,6 +399,11 @@ exports.readerGone = (sink) => {
   else whenGone(cancel);
 };
 
+// The stream object of a body that is taken from its source stays behind, locked for good.
+function leaveLocked(body) {
+  streams().acquireReader(streams().stateOf(body.stream), false);
+}
+
 // https://fetch.spec.whatwg.org/#concept-body-clone
 function clone(body) {
   if (body === null) return null;
@@ -407,6 +411,10 @@ function clone(body) {
   const copy = new BodyState();
   copy.contentType = body.contentType;
   if (body.handle === 0 && (body.stream === undefined || (body.source !== undefined && !streams().isDisturbed(body.stream)))) {
+    if (body.stream !== undefined) {
+      leaveLocked(body);
+      body.stream = undefined;
+    }
     copy.source = body.source;
     copy.context = body.context;
     copy.guard = body.guard;
@@ -451,6 +459,7 @@ function mixin(Class, stateOf, typeOf) {
       const type = typeOf(this);
       return settle(
         (o) => {
+          if (isUsed(stateOf(o))) throw new TypeError(USED);
           if (type === null) throw new TypeError("Parsing a Body as FormData requires a Content-Type header.");
           if (!(StringPrototypeIncludes(type, "multipart/form-data") || StringPrototypeIncludes(type, "application/x-www-form-urlencoded"))) {
             throw new TypeError(

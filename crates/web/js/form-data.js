@@ -344,7 +344,7 @@ function serializeFormData(formData) {
     const name = escapeName(crlfLineEnds(list[i]));
     let text = `--${boundary}\r\nContent-Disposition: form-data; name="${name}"`;
     if (typeof value === "string") {
-      ArrayPrototypePush(chunks, natives.utf8Encode(`${text}\r\n\r\n${crlfLineEnds(value)}\r\n`));
+      ArrayPrototypePush(chunks, natives.utf8Encode(`${text}\r\n\r\n${value}\r\n`));
       continue;
     }
     const type = blobType(value) === "" ? "application/octet-stream" : blobType(value);
