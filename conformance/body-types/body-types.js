@@ -51,6 +51,34 @@ export const ownTypesStay = {
   },
 };
 
+export const blobsHaveTheTypeOfTheHeader = {
+  async test() {
+    const types = [
+      ["TEXT/plain;charset=UTF-8", "text/plain;charset=UTF-8"],
+      ["A/B; X=Y", "a/b;x=Y"],
+      ["a/b;;c;d=;x=1;x=2", "a/b;x=1"],
+      ["a/b; c=d e ;f=g", 'a/b;c="d e";f=g'],
+      ['a/b;x="y,z"', 'a/b;x="y,z"'],
+      [String.raw`a/b;x="a\\b\"c"d;e=f`, String.raw`a/b;x="a\\b\"c";e=f`],
+      ['a/b;x="open', "a/b;x=open"],
+      ["a/b, c/d", "c/d"],
+      ["a/b,", "a/b"],
+      ["a/b, */*", "a/b"],
+      ["text/html;charset=gbk, text/html", "text/html;charset=gbk"],
+      ["text/html;charset=gbk, x/x;a=b", "x/x;a=b"],
+      ["bogus", ""],
+      ["a /b", ""],
+      ["a/", ""],
+      ["*/*", ""],
+    ];
+    for (const [header, type] of types) {
+      const response = new Response("x", { headers: { "content-type": header } });
+      assert.strictEqual((await response.blob()).type, type, header);
+    }
+    assert.strictEqual((await new Response(new Uint8Array(1)).blob()).type, "");
+  },
+};
+
 export const boundariesSeparateForms = {
   async test() {
     const form = new FormData();

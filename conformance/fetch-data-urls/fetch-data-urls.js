@@ -24,6 +24,10 @@ const LOADED = [
   ["data:text/plain;base64,aGk", "text/plain", "hi"],
   ["data:text/plain;BASE64,aG%6B%3D", "text/plain", "hi"],
   ["data:;base64,aGk=", US_ASCII, "hi"],
+  ["data:A/B; X=Y;x=z;;c;d=;e=%22,t", "a/b;x=Y;e=%22", "t"],
+  ['data:a/b;c="d;e";f=g h,t', 'a/b;c="d;e";f="g h"', "t"],
+  ["data:bogus,t", US_ASCII, "t"],
+  ["data:a /b,t", US_ASCII, "t"],
 ];
 
 export const loaded = {

@@ -452,7 +452,8 @@ function mixin(Class, stateOf, typeOf) {
       return settle((o) => readText(stateOf(o)), this, (text) => JSONParse(text));
     },
     blob() {
-      const type = typeOf(this) ?? "";
+      const header = typeOf(this);
+      const type = header === null ? "" : require("web/mime-type").extract(header);
       return settle((o) => readBytes(stateOf(o)), this, (bytes) => require("web/blob").blobFromBytes(bytes, type));
     },
     formData() {

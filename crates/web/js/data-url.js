@@ -5,10 +5,10 @@ const {
   NumberParseInt, RegExpPrototypeExec, StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice,
   StringPrototypeStartsWith, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSlice, Uint8Array,
 } = primordials;
+const mimeTypes = require("web/mime-type");
 const { Response } = require("web/response");
 
 const base64 = /; *base64$/i;
-const type = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+ *(;|$)/;
 
 // Throws TypeError for every other scheme.
 exports.load = (method, href) => {
@@ -23,7 +23,8 @@ exports.load = (method, href) => {
     body = base64Decode(natives.textDecode("windows-1252", body, false, true));
   }
   if (StringPrototypeStartsWith(mime, ";")) mime = `text/plain${mime}`;
-  if (RegExpPrototypeExec(type, mime) === null) mime = "text/plain;charset=US-ASCII";
+  const type = mimeTypes.parse(mime);
+  mime = type === undefined ? "text/plain;charset=US-ASCII" : mimeTypes.serialize(type);
   const headers = { __proto__: null, "content-type": mime };
   return new Response(method === "GET" ? body : null, { __proto__: null, statusText: "OK", headers });
 };

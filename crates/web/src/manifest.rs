@@ -48,6 +48,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "response"),
     script!("web", "fetch"),
     script!("web", "data-url"),
+    script!("web", "mime-type"),
     script!("web", "abort"),
     script!("web", "blob"),
     script!("web", "console"),
