@@ -3,7 +3,7 @@
 
 const {
   ArrayPrototypePush, RegExpPrototypeExec, StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice,
-  StringPrototypeToLowerCase, StringPrototypeTrim,
+  StringPrototypeToLowerCase, StringPrototypeTrim, StringPrototypeTrimEnd,
 } = primordials;
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -13,11 +13,12 @@ const backslash = 0x5c;
 
 // -> { essence, parameters: [name, value, ...] }, or undefined for what is none.
 function parse(text) {
+  text = StringPrototypeTrim(text);
   const slash = StringPrototypeIndexOf(text, "/");
   if (slash < 0) return undefined;
   let position = indexOf(text, ";", slash);
-  const type = StringPrototypeTrim(StringPrototypeSlice(text, 0, slash));
-  const subtype = StringPrototypeTrim(StringPrototypeSlice(text, slash + 1, position));
+  const type = StringPrototypeSlice(text, 0, slash);
+  const subtype = StringPrototypeTrimEnd(StringPrototypeSlice(text, slash + 1, position));
   if (RegExpPrototypeExec(token, type) === null || RegExpPrototypeExec(token, subtype) === null) return undefined;
   const parameters = [];
   while (position < text.length) position = parseParameter(text, position + 1, parameters);
