@@ -47,6 +47,8 @@ const SCRIPTS: &[Script] = &[
     script!("web", "request"),
     script!("web", "response"),
     script!("web", "fetch"),
+    script!("web", "data-url"),
+    script!("web", "mime-type"),
     script!("web", "abort"),
     script!("web", "blob"),
     script!("web", "console"),

@@ -24,6 +24,9 @@ const NOT_BYTES =
   "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type " +
   "on its writable side.";
 
+const NOT_READ_AS_BYTES = "This ReadableStream did not return bytes.";
+const NOT_SENT_AS_BYTES = "Draining read encountered a value that cannot be converted to bytes";
+
 // A chunk that was written, as bytes that no guest can change any more.
 function ownBytes(chunk, owned) {
   if (typeof chunk === "string") return natives.utf8Encode(chunk);
@@ -108,8 +111,10 @@ class Drain {
   outcome = new Deferred();
   reading = false;
   again = false;
+  sends;
 
-  constructor(stream, onChunk) {
+  constructor(stream, onChunk, sends) {
+    this.sends = sends;
     this.stream = stream;
     this.onChunk = onChunk;
     this.reader = streams.acquireReader(stream, false);
@@ -130,8 +135,8 @@ class Drain {
   chunk(value) {
     let result;
     try {
-      const bytes = bytesOfBufferSource(value);
-      if (bytes === undefined) throw new TypeError(NOT_BYTES);
+      const bytes = typeof value === "string" && this.sends ? natives.utf8Encode(value) : bytesOfBufferSource(value);
+      if (bytes === undefined) throw new TypeError(this.sends ? NOT_SENT_AS_BYTES : NOT_READ_AS_BYTES);
       const { onChunk } = this;
       result = onChunk(bytes);
     } catch (error) {
@@ -175,16 +180,16 @@ class Drain {
 function drainStream(stream, onChunk) {
   let drain;
   try {
-    drain = startDrain(stream, onChunk);
+    drain = startDrain(stream, onChunk, false);
   } catch (error) {
     return PromiseReject(error);
   }
   return drain.outcome.promise;
 }
 
-// The same, for who may have to stop it. Throws where the stream is locked.
-function startDrain(stream, onChunk) {
-  const drain = new Drain(stream, onChunk);
+// The same, for who may have to stop it. Throws where the stream is locked. What `sends` the chunks takes text as UTF-8.
+function startDrain(stream, onChunk, sends) {
+  const drain = new Drain(stream, onChunk, sends);
   drain.next();
   return drain;
 }
