@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::error::{ExceptionReport, JsError, string};
 
 pub use builtins::Builtin;
+pub(crate) use dynamic::refuse_unsettled;
 pub use compile::{has_code_to_keep, keep_code};
 pub use paths::normalise;
 pub use registry::Registry;
@@ -118,6 +119,8 @@ pub(crate) struct ModuleMap {
     main: String,
     /// Compiled code whose cache entries are to be made.
     to_keep: Vec<(cache::Claim, compile::Compiled)>,
+    /// Imports of modules with top-level `await`, until the microtasks of the turn are done.
+    unsettled: Vec<(v8::Global<v8::PromiseResolver>, v8::Global<v8::Promise>)>,
     started: bool,
     around: Option<Around>,
 }
@@ -135,6 +138,7 @@ impl Default for ModuleMap {
             registry: Registry::Paths { refuse_attributes: true },
             main: String::new(),
             to_keep: Vec::new(),
+            unsettled: Vec::new(),
             started: false,
             around: None,
         }
@@ -233,6 +237,7 @@ pub fn start<'s>(
     }
     let Some(promise) = evaluate(scope, module) else { return Err(caught(scope)) };
     scope.perform_microtask_checkpoint();
+    refuse_unsettled(scope);
     if scope.is_execution_terminating() || scope.has_terminated() {
         return Err(StartError::Terminated);
     }
