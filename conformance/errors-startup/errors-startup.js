@@ -189,3 +189,32 @@ export const errorsOfTheRuntimeNameTheLineThatCalledIt = {
     }
   },
 };
+
+export const framesAreNamed = {
+  async test(_controller, env) {
+    const source = `function outer() {\n  inner();\n}\nfunction inner() {\n  throw new Error("deep");\n}\nouter(); ${DEFAULT}`;
+    await failsToStart(
+      env,
+      worker({ "main.js": `import "./lib/dep.js"; ${DEFAULT}`, "lib/dep.js": source }),
+      /Error: deep\n {2}at lib\/dep\.js:5:9 in inner\n[^]*^ {2}at lib\/dep\.js:2:3 in outer\n {2}at lib\/dep\.js:7:1$/m,
+    );
+  },
+};
+
+export const stacksThatGuestsWroteAreNotUsed = {
+  async test(_controller, env) {
+    for (const source of [
+      "const e = new Error('boo'); e.stack = 'fake'; throw e;",
+      "Error.prepareStackTrace = () => 'fake'; throw new Error('boo');",
+    ]) {
+      await failsToStart(env, worker(`${source} ${DEFAULT}`), /Uncaught Error: boo\n {2}at main\.js:1:\d+/);
+    }
+  },
+};
+
+export const domExceptionsSayWhatTheyAre = {
+  async test(_controller, env) {
+    const source = `throw new DOMException("no more", "AbortError"); ${DEFAULT}`;
+    await failsToStart(env, worker(source), /Uncaught DOMException\(AbortError\): no more\n {2}at main\.js:1:7/);
+  },
+};

@@ -159,11 +159,13 @@ impl ExceptionReport {
         let stack = all.as_ref().map(|frames| stack_text(&text, frames));
         let mut frames = all.unwrap_or_default();
         frames.retain(|frame| !frame.is_own());
-        // Thrown by the runtime's own scripts: what counts is the guest's line that called them.
+        // Thrown by the runtime's own scripts: what counts is the guest's line that called them, if any did.
         let inner = location.as_ref().is_some_and(|(name, ..)| name.starts_with(OWN_SCRIPTS));
-        let (location, source_line) = match frames.first().filter(|_| inner) {
-            Some(frame) => (Some((frame.script.clone(), frame.line, frame.column)), None),
-            None => (location, source_line),
+        let (location, source_line) = if inner {
+            let caller = frames.first();
+            (caller.map(|frame| (frame.script.clone(), frame.line, frame.column)), None)
+        } else {
+            (location, source_line)
         };
         Self { message: text, location, source_line, stack, frames }
     }
@@ -171,10 +173,11 @@ impl ExceptionReport {
     /// Message, frames, of the innermost the source line with a caret: several lines for people.
     pub fn to_text(&self) -> String {
         let mut text = self.message.clone();
-        let mut frames = self.frames.iter().take(MAX_FRAMES_IN_TEXT).map(|frame| match frame.function.as_str() {
-            "" => format!("\n  at {}", frame.place()),
-            function => format!("\n  at {} in {function}", frame.place()),
-        });
+        let mut frames =
+            self.frames.iter().take(MAX_FRAMES_IN_TEXT).map(|frame| match frame.function.as_str() {
+                "" => format!("\n  at {}", frame.place()),
+                function => format!("\n  at {} in {function}", frame.place()),
+            });
         let thrown = self.location.as_ref().map(|(name, line, column)| format!("{name}:{line}:{column}"));
         let innermost = self.frames.first().map(Frame::place);
         match (frames.next(), &thrown) {

@@ -123,7 +123,8 @@ pub(super) fn import_of_running(scope: &mut v8::PinScope<'_, '_>, index: usize) 
 
 /// The imports of a linked module: specifiers, and the modules that they mean.
 fn imports_of(scope: &mut v8::PinScope<'_, '_>, index: usize) -> Vec<(String, usize)> {
-    let (module, importer) = (map(scope).records[index].module.clone(), map(scope).records[index].name.clone());
+    let (module, importer) =
+        (map(scope).records[index].module.clone(), map(scope).records[index].name.clone());
     let requests = v8::Local::new(scope, module).get_module_requests();
     let mut imports = Vec::with_capacity(requests.length());
     for request in 0..requests.length() {

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use crate::error::{ExceptionReport, JsError, string};
 
 pub use builtins::Builtin;
-pub(crate) use dynamic::refuse_unsettled;
 pub use compile::{has_code_to_keep, keep_code};
+pub(crate) use dynamic::refuse_unsettled;
 pub use paths::normalise;
 pub use registry::Registry;
 
