@@ -97,8 +97,7 @@ impl Registry {
 
     /// There is no such module.
     pub(super) fn missing(self, way: Way, name: &str, specifier: &str, importer: &str) -> JsError {
-        // The reference's name of the root.
-        let name = if name.is_empty() { "." } else { name };
+        let name = shown(name);
         JsError::error(match (self, way) {
             (Self::Paths { .. }, Way::Static) => {
                 format!("No such module \"{name}\".\n  imported from \"{importer}\"")
@@ -120,7 +119,7 @@ impl Registry {
     /// The bundle has no main module of this name.
     pub(super) fn missing_main(self, name: &str) -> JsError {
         match self {
-            Self::Paths { .. } => JsError::error(format!("No such module: {name}")),
+            Self::Paths { .. } => JsError::error(format!("No such module: {}", shown(name))),
             Self::Urls => JsError::type_error("Main module name is not present in bundle."),
         }
     }
@@ -152,6 +151,11 @@ impl Registry {
             Self::Urls => format!("Top-level await is not supported in this context for module: {name}"),
         })
     }
+}
+
+/// A name as errors show it. The bundle's root is the reference's `.`.
+fn shown(name: &str) -> &str {
+    if name.is_empty() { "." } else { name }
 }
 
 /// The module is not Wasm, so that there is no source of it.
