@@ -218,3 +218,24 @@ export const domExceptionsSayWhatTheyAre = {
     await failsToStart(env, worker(source), /Uncaught DOMException\(AbortError\): no more\n {2}at main\.js:1:7/);
   },
 };
+
+export const whatIsNoErrorBecomesOne = {
+  async test(_controller, env) {
+    const thrown = [
+      ["'a string'", "a string"],
+      ["'TypeError: of its own'", "TypeError: of its own"],
+      ["null", "null"],
+      ["undefined", "undefined"],
+      ["Symbol('s')", "Symbol\\(s\\)"],
+      ["{ name: 'TypeError', message: 'm' }", "#<Object>"],
+      ["new (class Custom extends TypeError { name = 'Custom'; })('m')", "Custom: m"],
+    ];
+    for (const [value, text] of thrown) {
+      await failsToStart(env, worker(`throw ${value}; ${DEFAULT}`), new RegExp(`^Failed to start Worker:\nUncaught Error: ${text}`));
+    }
+    for (const name of ["Error", "TypeError", "URIError", "EvalError", "WebAssembly.CompileError"]) {
+      const source = `throw new ${name}("m"); ${DEFAULT}`;
+      await failsToStart(env, worker(source), new RegExp(`^Failed to start Worker:\nUncaught ${name.replace(/.*\./, "")}: m\n`));
+    }
+  },
+};

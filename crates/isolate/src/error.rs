@@ -108,6 +108,8 @@ pub struct ExceptionReport {
     pub stack: Option<String>,
     /// The innermost frames, without those of the runtime's own scripts.
     frames: Vec<Frame>,
+    /// Whether the message begins with the name of a class of the language or the platform.
+    names_class: bool,
 }
 
 /// One frame of a stack.
@@ -139,10 +141,13 @@ impl ExceptionReport {
     ) -> Self {
         let message = message.unwrap_or_else(|| v8::Exception::create_message(scope, exception));
         let text = message.get(scope).to_rust_string_lossy(scope);
-        let text = match realm::describe_dom_exception(scope, exception) {
+        let (text, names_class) = match realm::describe_dom_exception(scope, exception) {
             // V8 takes name and message from data properties only.
-            Some(described) => described,
-            None => text.strip_prefix("Uncaught ").unwrap_or(&text).to_owned(),
+            Some(described) => (described, true),
+            None => {
+                let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
+                (text.to_owned(), exception.is_native_error() && names_class(text))
+            }
         };
         let name = message
             .get_script_resource_name(scope)
@@ -167,7 +172,13 @@ impl ExceptionReport {
         } else {
             (location, source_line)
         };
-        Self { message: text, location, source_line, stack, frames }
+        Self { message: text, location, source_line, stack, frames, names_class }
+    }
+
+    /// Like [`Self::to_text`], always with a class: as in the reference, what is none of the known errors is an `Error`.
+    pub fn to_text_with_class(&self) -> String {
+        let class = if self.names_class { "" } else { "Error: " };
+        format!("{class}{}", self.to_text())
     }
 
     /// Message, frames, of the innermost the source line with a caret: several lines for people.
@@ -200,6 +211,29 @@ impl ExceptionReport {
         let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         format!("\n    {source}\n    {indent}^")
     }
+}
+
+/// The classes of errors that the language has.
+const CLASSES: [&str; 12] = [
+    "Error",
+    "AggregateError",
+    "CompileError",
+    "EvalError",
+    "LinkError",
+    "RangeError",
+    "ReferenceError",
+    "RuntimeError",
+    "SuppressedError",
+    "SyntaxError",
+    "TypeError",
+    "URIError",
+];
+
+/// Whether the description of an error begins with the name of a class of the language.
+fn names_class(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    CLASSES.contains(&name) && (rest.is_empty() || rest.starts_with(": "))
 }
 
 /// How the names of the runtime's own scripts begin.

@@ -80,7 +80,7 @@ pub enum StartError {
     #[error("{}: {}", .0.class.name(), .0.message)]
     Refused(JsError),
     /// A module does not compile or link, or its top level threw.
-    #[error("{}", .0.to_text())]
+    #[error("{}", .0.to_text_with_class())]
     Exception(ExceptionReport),
     /// The heap or CPU limit of start-up was reached.
     #[error("Worker exceeded a limit during start-up.")]
