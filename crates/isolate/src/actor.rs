@@ -355,6 +355,7 @@ impl Isolate {
             self.drop_microtasks(scope);
         } else {
             scope.perform_microtask_checkpoint();
+            crate::modules::refuse_unsettled(scope);
         }
         // What the guest left is looked at on its own account: that can run its code.
         let rejections = take_rejections(scope);

@@ -131,7 +131,7 @@ function stubDescriptor(value, state) {
     throw clones.unsupported(state.kind === "promise" ? "RpcPromise" : "RpcProperty");
   }
   if (state.kind === "service") {
-    if (state.isLoopback && mode !== RPC) throw clones.unsupported("LoopbackServiceStub");
+    if (state.isLoopback) throw clones.unsupported("LoopbackServiceStub");
     const handle = stubs.handleOf(state);
     natives.checkTransfer(handle);
     return ["service", natives.attach(handle)];
@@ -182,7 +182,7 @@ clones.setExoticEncoder((value) => {
   const state = stubs.stateOf(value);
   if (state !== undefined) return stubDescriptor(value, state);
   if (typeof value === "function" && natives.valueKind(value) !== "Proxy") {
-    if (mode !== RPC && services.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
+    if (services.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
     return targetDescriptor(value);
   }
   if (mode === CLONE || mode === ENV) return undefined;

@@ -58,7 +58,7 @@ fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
         if owes_body || !answer.is_given() {
             hung(scope, id);
         }
-        answer.fail(RemoteError::error(HUNG));
+        answer.end(RemoteError::error(HUNG));
         context::close(scope, id);
     }
 }

@@ -9,7 +9,7 @@ use atoll_web::body;
 use atoll_web::coding::{Coding, Format, Payer, decoded, format_of};
 use atoll_web::context;
 use atoll_web::fetch;
-use atoll_web::fetcher::{FetchResponse, RemoteError};
+use atoll_web::fetcher::FetchResponse;
 
 use super::{Failure, Invocation, cancellation, uncaught};
 use crate::answer::Answer;
@@ -21,6 +21,7 @@ pub(crate) fn natives() -> Vec<Native> {
     natives![
         "respond" => respond,
         "respondError" => respond_error,
+        "misdirected" => misdirected,
         "testDone" => test_done,
         "abortContext" => abort_context,
         "callerGone" => caller_gone,
@@ -99,6 +100,15 @@ fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     answer.fail(error);
 }
 
+/// `misdirected()`: the current invocation names an entrypoint that is not there. Nothing of it runs, so there is nothing
+/// to trace.
+fn misdirected<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, _rv: Return<'_>) {
+    let id = context::current(scope);
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.answer.misdirected();
+    invocation.trace = None;
+}
+
 /// `testDone(failed, exception)` reports the current test.
 fn test_done<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let Some(answer) = answer(scope) else { return };
@@ -125,7 +135,7 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
             answer.conclude(Outcome::Exception);
             tail::on_exception(scope, args.get(0));
         }
-        answer.fail(RemoteError { remote: false, ..error.clone() });
+        answer.end(error.clone());
     }
     atoll_rpc::server::fail_calls(scope, id, &error);
     context::finish(scope, id);
