@@ -3,6 +3,7 @@
 mod cancellation;
 mod end;
 mod natives;
+mod stalled;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +68,8 @@ struct Invocation {
     began: Duration,
     /// Looks after it since its answer.
     lingers: Option<Task>,
+    /// Looks after it while it waits for what others do.
+    stalls: Option<Task>,
     #[expect(dead_code, reason = "gives its place back when the invocation ends")]
     under_way: UnderWay,
     wall: Option<WallTimer>,
@@ -258,6 +261,7 @@ fn begin(
             event: event.0,
             began,
             lingers: None,
+            stalls: None,
             under_way,
             wall: None,
         };

@@ -9,8 +9,10 @@
 // natives.fulfilledObject(promise) -> the object that it was fulfilled with, if it was
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject,
-  PromiseResolve, Proxy, ReflectApply, SafeMap, StringPrototypeCharCodeAt, SymbolDispose, SymbolToStringTag, TypeError,
+  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectPrototypeHasOwnProperty, ObjectSetPrototypeOf,
+  PromisePrototypeThen, PromiseReject, PromiseResolve, Proxy, ReflectApply, ReflectDefineProperty, ReflectDeleteProperty,
+  ReflectGet, ReflectGetOwnPropertyDescriptor, ReflectOwnKeys, ReflectSet, SafeMap, StringPrototypeCharCodeAt, SymbolDispose,
+  SymbolToStringTag, TypeError,
 } = primordials;
 const { CROSS_REQUEST } = require("web/context");
 
@@ -51,29 +53,45 @@ class State {
   static is(value) {
     return #own in value;
   }
-  set() {
-    return false;
+  // What the guest itself has put on it: an object, once there is anything. It hides what would be found remotely.
+  own = undefined;
+  hasOwn(key) {
+    return this.own !== undefined && ObjectPrototypeHasOwnProperty(this.own, key);
   }
-  defineProperty() {
-    return false;
+  get(target, key, receiver) {
+    return this.own !== undefined && this.hasOwn(key) ? ReflectGet(this.own, key, receiver) : this.find(key);
   }
-  deleteProperty() {
-    return false;
+  has(target, key) {
+    return this.hasOwn(key) || this.mayFind(key);
+  }
+  set(target, key, value, receiver) {
+    return ReflectSet(this.own ?? noProperties, key, value, receiver);
+  }
+  // All proxies have the same target, which has none of these properties: a proxy may show only what can be taken away.
+  defineProperty(target, key, descriptor) {
+    ObjectSetPrototypeOf(descriptor, null);
+    if (descriptor.configurable === false) return false;
+    this.own ??= { __proto__: null };
+    descriptor.configurable = true;
+    return ReflectDefineProperty(this.own, key, descriptor);
+  }
+  deleteProperty(target, key) {
+    return this.own === undefined || ReflectDeleteProperty(this.own, key);
   }
   setPrototypeOf() {
     return false;
   }
-  // All proxies have the same target, so none may change it.
   preventExtensions() {
     return false;
   }
   ownKeys() {
-    return [];
+    return this.own === undefined ? [] : ReflectOwnKeys(this.own);
   }
-  getOwnPropertyDescriptor() {
-    return undefined;
+  getOwnPropertyDescriptor(target, key) {
+    return this.own === undefined ? undefined : ReflectGetOwnPropertyDescriptor(this.own, key);
   }
 }
+const noProperties = { __proto__: null };
 // Or a guest could give Object.prototype a trap that is missing here, and get hold of a state.
 ObjectSetPrototypeOf(State.prototype, null);
 
@@ -189,6 +207,8 @@ function callAndDispose(stub) {
 
 function disposeValue(value) {
   if (typeof value === "function" || (typeof value === "object" && value !== null)) {
+    const state = stateOf(value);
+    if (state !== undefined && state.kind === "stub") return disposeStub(state);
     const dispose = value[SymbolDispose];
     if (typeof dispose === "function") ReflectApply(dispose, value, []);
   }
@@ -218,7 +238,7 @@ class PropertyState extends State {
     this.names = names;
     this.path = path;
   }
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" && !isIndex(key);
   }
   getPrototypeOf() {
@@ -227,7 +247,7 @@ class PropertyState extends State {
   apply(target, _this, args) {
     return new Proxy(callable, send(this.root, this.path, args));
   }
-  get(target, key) {
+  find(key) {
     if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcProperty" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
     if (key in ownMembers) return ownMember(key, RpcProperty);
@@ -274,7 +294,7 @@ class PromiseState extends State {
   kind = "promise";
   promise = undefined;
   question = 0;
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" ? !isIndex(key) : key === SymbolDispose;
   }
   getPrototypeOf() {
@@ -283,7 +303,7 @@ class PromiseState extends State {
   apply(target, _this, args) {
     return new Proxy(callable, send(this, [], args));
   }
-  get(target, key) {
+  find(key) {
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
     if (key === SymbolDispose) return () => disposePromise(this);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcPromise" : undefined;
@@ -323,7 +343,7 @@ class StubState extends State {
     super(context);
     this.handle = handle;
   }
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" ? key !== "then" && !isIndex(key) : key === SymbolDispose;
   }
   getPrototypeOf() {
@@ -333,7 +353,7 @@ class StubState extends State {
     whole ??= natives.rpcPath([]);
     return new Proxy(callable, send(this, whole, args));
   }
-  get(target, key) {
+  find(key) {
     const known = this.members === undefined ? undefined : this.members.get(key);
     if (known !== undefined) return known;
     if (key === SymbolDispose) return () => disposeStub(this);
@@ -364,6 +384,12 @@ function stubFromHandle(handle) {
   return new Proxy(callable, new StubState(handle, natives.currentContext()));
 }
 
+function disposedStub() {
+  const state = new StubState(0, natives.currentContext());
+  state.disposed = true;
+  return new Proxy(callable, state);
+}
+
 // Handles that outlive any one stub of theirs are let go of in a later turn after the last was collected, never inside
 // a garbage collection. The state is watched, not the proxy: methods may be torn off.
 let collected;
@@ -382,6 +408,7 @@ exports.callAndDispose = callAndDispose;
 exports.callable = callable;
 exports.checkContext = checkContext;
 exports.disposeStub = disposeStub;
+exports.disposedStub = disposedStub;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
 exports.isIndex = isIndex;

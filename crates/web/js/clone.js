@@ -123,6 +123,19 @@ exports.encodeHost = (object) => {
   throw unsupported(typeName(object));
 };
 
+// A value was refused half-way. What it had up to there still goes the way of what is sent in a call, into a message that
+// is dropped: streams have moved, and targets are let go of.
+exports.encodeRefused = (objects) => {
+  if (!inCall()) return;
+  for (let i = 0; i < objects.length; i++) {
+    try {
+      exports.encodeHost(objects[i]);
+    } catch {
+      return;
+    }
+  }
+};
+
 exports.decodeHost = (descriptor) => {
   expect(ArrayIsArray(descriptor) && descriptor.length === 2);
   const kind = descriptor[0];

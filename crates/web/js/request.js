@@ -221,7 +221,7 @@ class Request {
       kind: "Request",
       encode: (request) => {
         if (request.#body !== null) clones.requireCall("ReadableStream");
-        const body = bodies.detach(request.#body);
+        const body = bodies.send(request.#body);
         const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
           body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };
         if (request.#signal !== undefined && request.#signal !== null) payload.signal = request.#signal;
@@ -234,7 +234,8 @@ class Request {
         expectHeaderList(headers);
         clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
         const handle = body === null ? null : natives.adoptBody(body);
-        const request = exports.requestFromNative(method, url, headers, handle, cf, redirect);
+        const request = exports.requestFromNative(method, url, headers, null, cf, redirect);
+        request.#body = bodies.fromHandle(handle, true);
         request.#signal = signal;
         request.#incoming = false;
         return request;

@@ -181,7 +181,7 @@ class Response {
       kind: "Response",
       encode: (response) => {
         if (response.#body !== null) clones.requireCall("ReadableStream");
-        const body = bodies.detach(response.#body);
+        const body = bodies.send(response.#body);
         return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url };
       },
@@ -192,7 +192,8 @@ class Response {
         clones.expectTexts([statusText, url]);
         expectHeaderList(headers);
         const handle = body === null ? null : natives.adoptBody(body);
-        const response = exports.responseFromNative(status, statusText, headers, handle, url);
+        const response = exports.responseFromNative(status, statusText, headers, null, url);
+        response.#body = bodies.fromHandle(handle, true);
         response.#cf = cf;
         return response;
       },

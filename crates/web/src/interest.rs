@@ -70,6 +70,13 @@ impl Work {
     }
 }
 
+impl Interest {
+    /// Whether this is the asking end of the same question.
+    pub fn is_in(&self, work: &Work) -> bool {
+        Arc::ptr_eq(&self.0.0, &work.0)
+    }
+}
+
 impl Drop for Interest {
     fn drop(&mut self) {
         // Done without the lock: it may end what holds the working end.

@@ -8,7 +8,7 @@ use atoll_web::fetcher::RemoteError;
 use atoll_web::task::Task;
 use atoll_web::usage;
 
-use super::Invocation;
+use super::{Invocation, stalled};
 use crate::limits;
 use crate::usage::Outcome;
 use crate::worker::HOOKS_SCRIPT;
@@ -31,12 +31,14 @@ pub(super) fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
         context::close(scope, id);
     }
     if current != 0 && context::is_open(scope, current) {
-        end_if_over(scope, current);
+        end_if_over(scope, current, true);
     }
+    stalled::look_again(scope);
 }
 
-/// An invocation past its budget ends; so does one that waits for nothing and has not answered.
-fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+/// An invocation past its budget ends; so does one that waits for nothing and has not answered. `may_stall`: unless what
+/// others do may be what it waits for.
+pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
     if context::meter(scope, id).is_some_and(|m| m.is_over()) {
         return context::close(scope, id);
     }
@@ -53,8 +55,11 @@ fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
         .is_some_and(|v| v.is_true());
     if !hosts {
+        if may_stall && !answer.is_given() && stalled::stall(scope, id) {
+            return;
+        }
         // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
-        let owes_body = body::fail_pipes(scope, id, HUNG);
+        let owes_body = body::fail_pipes(scope, id, &RemoteError::error(HUNG));
         if owes_body || !answer.is_given() {
             hung(scope, id);
         }

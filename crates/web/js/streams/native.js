@@ -105,13 +105,15 @@ class Drain {
   stream;
   onChunk;
   reader;
+  bytesOf;
   outcome = new Deferred();
   reading = false;
   again = false;
 
-  constructor(stream, onChunk) {
+  constructor(stream, onChunk, bytesOf) {
     this.stream = stream;
     this.onChunk = onChunk;
+    this.bytesOf = bytesOf;
     this.reader = streams.acquireReader(stream, false);
   }
 
@@ -130,10 +132,8 @@ class Drain {
   chunk(value) {
     let result;
     try {
-      const bytes = bytesOfBufferSource(value);
-      if (bytes === undefined) throw new TypeError(NOT_BYTES);
-      const { onChunk } = this;
-      result = onChunk(bytes);
+      const { bytesOf, onChunk } = this;
+      result = onChunk(bytesOf(value));
     } catch (error) {
       this.fail(error);
       return;
@@ -169,24 +169,39 @@ class Drain {
   }
 }
 
+function bytesOnly(chunk) {
+  const bytes = bytesOfBufferSource(chunk);
+  if (bytes === undefined) throw new TypeError("This ReadableStream did not return bytes.");
+  return bytes;
+}
+
+function bytesOrText(chunk) {
+  const bytes = typeof chunk === "string" ? natives.utf8Encode(chunk) : bytesOfBufferSource(chunk);
+  if (bytes === undefined) throw new TypeError("Draining read encountered a value that cannot be converted to bytes");
+  return bytes;
+}
+
 // Takes a state. Calls `onChunk(Uint8Array)` for each chunk, one at a time, and waits for the promise that it may give.
 // Rejects with the stream's error, with what `onChunk` throws, or with a TypeError for a chunk that is not bytes; in the last
 // two cases the stream is cancelled.
 function drainStream(stream, onChunk) {
-  let drain;
   try {
-    drain = startDrain(stream, onChunk);
+    return drain(stream, onChunk, bytesOnly).outcome.promise;
   } catch (error) {
     return PromiseReject(error);
   }
-  return drain.outcome.promise;
 }
 
-// The same, for who may have to stop it. Throws where the stream is locked.
+// The same for a stream that leaves the isolate, where a string stands for its UTF-8 bytes. Gives the drain, which may have
+// to be stopped. Throws where the stream is locked.
 function startDrain(stream, onChunk) {
-  const drain = new Drain(stream, onChunk);
-  drain.next();
-  return drain;
+  return drain(stream, onChunk, bytesOrText);
+}
+
+function drain(stream, onChunk, bytesOf) {
+  const started = new Drain(stream, onChunk, bytesOf);
+  started.next();
+  return started;
 }
 
 exports.NOT_BYTES = NOT_BYTES;

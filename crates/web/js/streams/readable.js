@@ -309,6 +309,11 @@ exports.ReadableStream = ReadableStream;
 exports.isReadableStream = isReadableStream;
 exports.isLocked = (stream) => stateOf(stream).reader !== undefined;
 exports.isDisturbed = (stream) => stateOf(stream).disturbed;
+// Whether its bytes come from the runtime, not from a source of the guest's.
+exports.isNative = (stream) => {
+  const { control } = stateOf(stream);
+  return control.isBytes && control.argument === control;
+};
 exports.streamState = (stream) => stateOf(stream).state;
 exports.streamLength = (stream) => (stateOf(stream).disturbed ? undefined : stateOf(stream).length);
 exports.cancelStream = (stream, reason) => cancel(stateOf(stream), reason);

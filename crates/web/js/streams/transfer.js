@@ -21,35 +21,26 @@ const {
   TypedArrayPrototypeGetByteOffset,
 } = primordials;
 const { exportFunction, requireCall, unsupported } = require("web/clone");
-const { CROSS_REQUEST, detachStream, streamFromHandle } = require("web/body");
+const { CROSS_REQUEST, sendStream, streamFromHandle } = require("web/body");
 const { markHandled } = require("web/streams/promises");
 
 // Larger chunks cross in pieces: messages have a limit, streams have none.
 const MAX_PIECE = 1 << 20;
 
 exports.encodeReadable = (stream) => {
-  const { isLocked, isReadableStream } = require("web/streams/readable");
+  const { isReadableStream } = require("web/streams/readable");
   if (!isReadableStream(stream)) throw unsupported("ReadableStream");
   requireCall("ReadableStream");
-  if (isLocked(stream)) throw new TypeError("The ReadableStream has been locked to a reader.");
-  return natives.attachBody(detachStream(stream, released));
+  return natives.attachBody(sendStream(stream));
 };
 
-function released(cancel) {
-  cancel(new Error("ReadableStream sent over RPC was canceled or released by the remote execution context."));
-}
-
-exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), cutOff);
-
-function cutOff() {
-  throw new Error("ReadableStream received over RPC disconnected prematurely.");
-}
+exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), true);
 
 exports.encodeWritable = (stream) => {
   const { isLocked, isWritableStream, stateOf } = require("web/streams/writable");
   if (!isWritableStream(stream)) throw unsupported("WritableStream");
   requireCall("WritableStream");
-  if (isLocked(stream)) throw new TypeError("The WritableStream has been locked to a writer.");
+  if (isLocked(stream)) throw new TypeError("This WritableStream is currently locked to a writer.");
   return exportFunction(sinkOf(stateOf(stream)));
 };
 

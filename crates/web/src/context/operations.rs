@@ -16,6 +16,12 @@ pub(super) struct Pending {
     work: Option<Box<dyn Any + Send>>,
 }
 
+impl Pending {
+    pub(super) fn work(&self) -> Option<&(dyn Any + Send)> {
+        self.work.as_deref()
+    }
+}
+
 /// A number for a new operation or timer.
 pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
     let contexts = contexts(scope);
