@@ -39,6 +39,26 @@ export class Target extends WorkerEntrypoint {
     const value = shared.get(name);
     return name === "stub" ? await value.ping() : await value();
   }
+  async settleLater(how) {
+    const { promise, resolve, reject } = Promise.withResolvers();
+    promise.catch(() => {});
+    shared.set("settled", promise);
+    await scheduler.wait(20);
+    if (how === "resolve") resolve("by another");
+    else reject(new RangeError("by another"));
+    await scheduler.wait(1);
+  }
+  async awaitSettled() {
+    return await shared.get("settled");
+  }
+  async awaitSettledAndGoOn() {
+    const value = await shared.get("settled");
+    await scheduler.wait(1);
+    return `${value}, later`;
+  }
+  async awaitNothing() {
+    await new Promise(() => {});
+  }
   async callOnStoredPromise() {
     return await shared.get("promise").a.b();
   }
@@ -102,6 +122,35 @@ export const promiseOfPlainDataMayBeShared = {
   async test(_controller, env) {
     await env.TARGET.storePromise();
     assert.deepStrictEqual({ ...(await env.TARGET.useStoredPromise()) }, { a: 1 });
+  },
+};
+
+export const promiseThatAnotherInvocationSettles = {
+  async test(_controller, env) {
+    const settling = env.TARGET.settleLater("resolve");
+    await scheduler.wait(1);
+    const waiting = [env.TARGET.awaitSettled(), env.TARGET.awaitSettled(), env.TARGET.awaitSettledAndGoOn()];
+    assert.deepStrictEqual(await Promise.all(waiting), ["by another", "by another", "by another, later"]);
+    await settling;
+  },
+};
+
+export const promiseThatAnotherInvocationRejects = {
+  async test(_controller, env) {
+    const settling = env.TARGET.settleLater("reject");
+    await scheduler.wait(1);
+    await assert.rejects(env.TARGET.awaitSettled(), { name: "RangeError", message: "by another" });
+    await settling;
+  },
+};
+
+export const promiseThatNobodySettles = {
+  async test(_controller, env) {
+    const hung = { name: "Error", message: /your Worker's code had hung/ };
+    await Promise.all([
+      assert.rejects(env.TARGET.awaitNothing(), hung),
+      assert.rejects(env.TARGET.awaitNothing(), hung),
+    ]);
   },
 };
 

@@ -360,6 +360,7 @@ export const disposedStubInAResultCrosses = {
     const { stub, text } = await env.TARGET.makeDisposed();
     assert.strictEqual(text, "t");
     await assert.rejects(stub(), USED_AFTER_DISPOSAL);
+    await assert.rejects(stub.dup()(), USED_AFTER_DISPOSAL);
   },
 };
 

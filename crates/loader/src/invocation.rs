@@ -34,6 +34,7 @@ use crate::worker::{Admission, EVENTS_SCRIPT, HOOKS_SCRIPT, Work, Worker};
 
 use end::after_message;
 pub(crate) use natives::natives;
+pub(crate) use stalled::Stalled;
 
 /// Hooks of every Worker's isolate.
 pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };

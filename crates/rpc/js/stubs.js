@@ -244,6 +244,12 @@ class PropertyState extends State {
   getPrototypeOf() {
     return RpcProperty.prototype;
   }
+  // A stub gives the same property to whoever asks next. One that a guest has changed is that guest's alone.
+  defineProperty(target, key, descriptor) {
+    const { members } = this.root;
+    if (members !== undefined && this.names.length === 1) members.delete(this.names[0]);
+    return super.defineProperty(target, key, descriptor);
+  }
   apply(target, _this, args) {
     return new Proxy(callable, send(this.root, this.path, args));
   }
@@ -376,6 +382,8 @@ function disposeStub(state) {
 
 function dup(state) {
   checkContext(state);
+  // It came as one that was disposed of.
+  if (state.handle === 0) return disposedStub();
   if (state.disposed) throw new Error("RPC stub used after being disposed.");
   return stubFromHandle(natives.dupHandle(state.handle));
 }

@@ -124,7 +124,6 @@ pub(crate) struct Contexts {
     pub(crate) memory: Seen,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
-    stalled: Vec<ContextId>,
     /// Handles that the isolate itself owns.
     own_handles: usize,
     /// What was logged outside of any context.
@@ -159,19 +158,12 @@ pub fn take_done(scope: &mut v8::PinScope<'_, '_>) -> Vec<ContextId> {
     std::mem::take(&mut contexts(scope).done)
 }
 
-/// Contexts that wait for nothing of their own, but perhaps for what others do. The list is the layer's above.
-pub fn stalled<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Vec<ContextId> {
-    &mut contexts(scope).stalled
-}
-
-/// Whether a context that is not stalled waits for anything but operations whose work (see [`keep`]) `known` recognises.
+/// Whether any context waits for anything but operations whose work (see [`keep`]) `known` recognises.
 pub fn others_wait(scope: &mut v8::PinScope<'_, '_>, known: impl Fn(&(dyn Any + Send)) -> bool) -> bool {
-    let Contexts { table, stalled, .. } = contexts(scope);
-    table.iter().any(|(id, context)| {
-        let idle = context.timers.is_empty()
-            && context.signals == 0
-            && context.pending.values().all(|pending| pending.work().is_some_and(&known));
-        !idle && !stalled.contains(id)
+    contexts(scope).table.values().any(|context| {
+        !context.timers.is_empty()
+            || context.signals > 0
+            || context.pending.values().any(|pending| !pending.work().is_some_and(&known))
     })
 }
 

@@ -12,6 +12,10 @@ pub struct Interest(Work);
 #[derive(Clone, Default)]
 pub struct Work(Arc<Mutex<State>>);
 
+/// Tells one question from others, as long as it has an end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Asker(*const Mutex<State>);
+
 enum State {
     Wanted(Option<Action>),
     Answered,
@@ -53,6 +57,11 @@ impl Work {
         drop(self.end(State::Answered));
     }
 
+    /// Which question it is the working end of.
+    pub fn asker(&self) -> Asker {
+        Asker(Arc::as_ptr(&self.0))
+    }
+
     fn end(&self, end: State) -> Option<Action> {
         let mut state = self.lock();
         match &mut *state {
@@ -71,9 +80,9 @@ impl Work {
 }
 
 impl Interest {
-    /// Whether this is the asking end of the same question.
-    pub fn is_in(&self, work: &Work) -> bool {
-        Arc::ptr_eq(&self.0.0, &work.0)
+    /// Which question it is the asking end of.
+    pub fn asker(&self) -> Asker {
+        self.0.asker()
     }
 }
 
