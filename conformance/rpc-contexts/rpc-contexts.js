@@ -135,6 +135,24 @@ export const promiseThatAnotherInvocationSettles = {
   },
 };
 
+export const crowdThatAwaitsOnePromise = {
+  async test(_controller, env) {
+    const settling = env.TARGET.settleLater("resolve");
+    await scheduler.wait(1);
+    const crowd = Array.from({ length: 200 }, () => env.TARGET.awaitSettled());
+    assert.deepStrictEqual(new Set(await Promise.all(crowd)), new Set(["by another"]));
+    await settling;
+  },
+};
+
+export const crowdThatNobodyServes = {
+  async test(_controller, env) {
+    const crowd = Array.from({ length: 200 }, () => env.TARGET.awaitNothing());
+    const outcomes = await Promise.allSettled(crowd);
+    assert.ok(outcomes.every(({ reason }) => /your Worker's code had hung/.test(reason?.message)));
+  },
+};
+
 export const promiseThatAnotherInvocationRejects = {
   async test(_controller, env) {
     const settling = env.TARGET.settleLater("reject");

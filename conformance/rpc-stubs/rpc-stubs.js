@@ -340,3 +340,25 @@ export const objectsMayInheritFromAStub = {
     assert.strictEqual(Object.hasOwn(env.TARGET, "mine"), false);
   },
 };
+
+export const stubsInJson = {
+  async test(_controller, env) {
+    using counter = await env.TARGET.makeCounter(1);
+    const promise = env.TARGET.props();
+    const value = { service: env.TARGET, counter, property: env.TARGET.props, promise, list: [counter, env.TARGET] };
+    assert.strictEqual(JSON.stringify(value), '{"service":{},"list":[null,{}]}');
+    await promise;
+  },
+};
+
+export const loopbacksMustBeCalledBeforeTheyAreSent = {
+  async test(_controller, env, ctx) {
+    const refused = {
+      name: "DataCloneError",
+      message: 'Could not serialize object of type "LoopbackServiceStub". This type does not support serialization.',
+    };
+    await assert.rejects(env.TARGET.useService(ctx.exports.Target), refused);
+    await assert.rejects(env.TARGET.callFunction([ctx.exports.Target]), refused);
+    assert.strictEqual(await env.TARGET.useService(ctx.exports.Target({ props: { made: "here" } })), "here");
+  },
+};

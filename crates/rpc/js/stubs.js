@@ -271,7 +271,21 @@ function propertyOf(root, names, name) {
   }
   const longer = ArrayPrototypeSlice(names);
   ArrayPrototypePush(longer, name);
-  return new Proxy(callable, new PropertyState(root, longer, longer));
+  return newProperty(root, longer, longer);
+}
+
+function newProperty(root, names, path) {
+  const Class = names[names.length - 1] === "toJSON" ? ToJsonState : PropertyState;
+  return new Proxy(callable, new Class(root, names, path));
+}
+
+// JSON.stringify() asks whatever it meets for this method and passes one string. No call is made for that: a service is an
+// empty object to it, what can be called is left out.
+class ToJsonState extends PropertyState {
+  apply(target, _this, args) {
+    if (args.length !== 1 || typeof args[0] !== "string") return super.apply(target, _this, args);
+    return this.names.length === 1 && this.root.kind === "service" ? {} : undefined;
+  }
 }
 
 // Stubs are no lists: what is named as an item of one is not there.
@@ -289,7 +303,7 @@ function memberOf(state, name) {
   const full = state.members !== undefined && state.members.size >= MAX_MEMBERS;
   if (full || name.length > MAX_PATH_TEXT) return propertyOf(state, [], name);
   const names = [name];
-  const member = new Proxy(callable, new PropertyState(state, names, natives.rpcPath(names)));
+  const member = newProperty(state, names, natives.rpcPath(names));
   (state.members ??= new SafeMap()).set(name, member);
   return member;
 }

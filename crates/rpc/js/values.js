@@ -131,7 +131,7 @@ function stubDescriptor(value, state) {
     throw clones.unsupported(state.kind === "promise" ? "RpcPromise" : "RpcProperty");
   }
   if (state.kind === "service") {
-    if (state.isLoopback && mode !== RPC) throw clones.unsupported("LoopbackServiceStub");
+    if (state.isLoopback) throw clones.unsupported("LoopbackServiceStub");
     const handle = stubs.handleOf(state);
     natives.checkTransfer(handle);
     return ["service", natives.attach(handle)];
@@ -142,11 +142,16 @@ function stubDescriptor(value, state) {
     throw new Error("RPC stub used after being disposed.");
   }
   stubs.checkContext(state);
-  if (answering) keepOpen(natives.ownExport(state.handle));
-  const index = natives.attach(state.handle);
+  const index = attachHandle(state.handle);
   if (moved !== undefined) ArrayPrototypePush(moved, value);
   return ["stub", index];
 }
+
+function attachHandle(handle) {
+  if (answering) keepOpen(natives.ownExport(handle));
+  return natives.attach(handle);
+}
+clones.setHandleEncoder(attachHandle);
 
 function targetDescriptor(value) {
   if (mode === CLONE) return undefined;

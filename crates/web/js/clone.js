@@ -54,6 +54,10 @@ exports.requireCall = (kind) => {
 };
 // For codecs, within a call: lets the receiver call a function of the runtime. -> its index in the message
 exports.exportFunction = (fn) => encodeExotic(fn)[1];
+// For codecs, within a call: passes on a live object that came with a call. (handle) -> its index in the message
+exports.setHandleEncoder = (encoder) => {
+  exports.attachHandle = encoder;
+};
 
 const standIns = new primordials.SafeWeakMap();
 
