@@ -56,6 +56,27 @@ export class Target extends WorkerEntrypoint {
     await scheduler.wait(1);
     return `${value}, later`;
   }
+  leaveTimer(name) {
+    setTimeout(() => done.add(name), 5);
+    return 1;
+  }
+  leaveWait(name) {
+    scheduler.wait(5).then(() => done.add(name));
+    return "text";
+  }
+  leaveCall(name) {
+    this.env.TARGET.slow().then(() => done.add(name));
+  }
+  leaveAndThrow(name) {
+    setTimeout(() => done.add(name), 5);
+    throw new Error("thrown");
+  }
+  async leaveLater(name) {
+    setTimeout(() => done.add(name), 5);
+  }
+  async slow() {
+    await scheduler.wait(5);
+  }
   async awaitNothing() {
     await new Promise(() => {});
   }
@@ -183,6 +204,15 @@ export const waitUntilRunsAfterTheMethodReturned = {
   async test(_controller, env) {
     assert.strictEqual(await env.TARGET.finishLater("ctx"), false);
     await until(() => done.has("ctx"));
+  },
+};
+
+export const whatIsLeftWithoutWaitUntilEndsWithTheCall = {
+  async test(_controller, env) {
+    const methods = ["leaveTimer", "leaveWait", "leaveCall", "leaveAndThrow", "leaveLater"];
+    for (const method of methods) await env.TARGET[method](method).catch(() => {});
+    await scheduler.wait(40);
+    assert.deepStrictEqual(methods.filter((method) => done.has(method)), []);
   },
 };
 

@@ -43,10 +43,12 @@ pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_s
         return context::close(scope, id);
     }
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    let answer = invocation.answer.clone();
+    let (answer, lingers) = (invocation.answer.clone(), invocation.lingers.is_some());
     if context::is_waiting(scope, id) {
-        if answer.is_given() {
-            linger(scope, id);
+        match answer.is_given() && !lingers {
+            true if is_held(scope, id) => linger(scope, id),
+            true => context::close(scope, id),
+            false => {}
         }
         return;
     }
@@ -66,6 +68,12 @@ pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_s
         answer.fail(RemoteError::error(HUNG));
         context::close(scope, id);
     }
+}
+
+/// Whether anything keeps it open. A call that was answered at once never took a hold: what it began ends with it.
+fn is_held(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, "web/context", "isHeld", &[number.into()]).is_some_and(|held| held.is_true())
 }
 
 fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
