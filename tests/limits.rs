@@ -32,7 +32,9 @@ const PARENT: &str = r#"
             try {
                 await child.ready();
                 started++;
-                return Response.json({ result: (await child[search.slice(1)]()) ?? null });
+                const result = await child[search.slice(1)]();
+                if (result instanceof ReadableStream) return Response.json({ result: await new Response(result).text() });
+                return Response.json({ result: result ?? null });
             } catch (error) {
                 return Response.json({ error: error.message });
             }
@@ -50,6 +52,22 @@ const CHILD: &str = r#"
         regularExpression() { return /^(a+)+$/.test("a".repeat(40) + "b"); }
         hoard() { const all = []; for (;;) all.push({ number: all.length, text: `text ${all.length}` }); }
         hoardArrays() { const all = []; for (;;) all.push(new Array(1000).fill(1.5)); }
+        streamAndSpin() {
+            let sent = 0;
+            return new ReadableStream({
+                async pull(controller) {
+                    await scheduler.wait(1);
+                    controller.enqueue("x");
+                    if (++sent === 5) for (;;);
+                },
+            });
+        }
+        async streamThroughAPipe() {
+            const { readable, writable } = new IdentityTransformStream();
+            const writer = writable.getWriter();
+            this.ctx.waitUntil(writer.write(new Uint8Array(5)).then(() => this.spin()));
+            return readable;
+        }
         hoardBuffers() { const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1)); }
         async fetchALot() {
             const outcomes = [];
@@ -122,6 +140,17 @@ fn a_hot_loop_over_a_builtin_is_stopped() {
 #[test]
 fn a_child_that_hoards_buffers_is_stopped() {
     assert_stopped("hoardBuffers");
+}
+
+/// Who reads what a child streams, too, learns why it ended.
+#[test]
+fn readers_of_a_stream_learn_which_limit_ended_its_writer() {
+    let (_project, server) = start();
+    for method in ["streamAndSpin", "streamThroughAPipe"] {
+        let answer = support::json(&server.get(&format!("/start?{method}")));
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert_contains(error, &["exceeded its CPU time limit of 2000 ms"]);
+    }
 }
 
 #[test]

@@ -39,6 +39,47 @@ export class Target extends WorkerEntrypoint {
     const value = shared.get(name);
     return name === "stub" ? await value.ping() : await value();
   }
+  async settleLater(how) {
+    const { promise, resolve, reject } = Promise.withResolvers();
+    promise.catch(() => {});
+    shared.set("settled", promise);
+    await scheduler.wait(20);
+    if (how === "resolve") resolve("by another");
+    else reject(new RangeError("by another"));
+    await scheduler.wait(1);
+  }
+  async awaitSettled() {
+    return await shared.get("settled");
+  }
+  async awaitSettledAndGoOn() {
+    const value = await shared.get("settled");
+    await scheduler.wait(1);
+    return `${value}, later`;
+  }
+  leaveTimer(name) {
+    setTimeout(() => done.add(name), 5);
+    return 1;
+  }
+  leaveWait(name) {
+    scheduler.wait(5).then(() => done.add(name));
+    return "text";
+  }
+  leaveCall(name) {
+    this.env.TARGET.slow().then(() => done.add(name));
+  }
+  leaveAndThrow(name) {
+    setTimeout(() => done.add(name), 5);
+    throw new Error("thrown");
+  }
+  async leaveLater(name) {
+    setTimeout(() => done.add(name), 5);
+  }
+  async slow() {
+    await scheduler.wait(5);
+  }
+  async awaitNothing() {
+    await new Promise(() => {});
+  }
   async callOnStoredPromise() {
     return await shared.get("promise").a.b();
   }
@@ -105,6 +146,53 @@ export const promiseOfPlainDataMayBeShared = {
   },
 };
 
+export const promiseThatAnotherInvocationSettles = {
+  async test(_controller, env) {
+    const settling = env.TARGET.settleLater("resolve");
+    await scheduler.wait(1);
+    const waiting = [env.TARGET.awaitSettled(), env.TARGET.awaitSettled(), env.TARGET.awaitSettledAndGoOn()];
+    assert.deepStrictEqual(await Promise.all(waiting), ["by another", "by another", "by another, later"]);
+    await settling;
+  },
+};
+
+export const crowdThatAwaitsOnePromise = {
+  async test(_controller, env) {
+    const settling = env.TARGET.settleLater("resolve");
+    await scheduler.wait(1);
+    const crowd = Array.from({ length: 200 }, () => env.TARGET.awaitSettled());
+    assert.deepStrictEqual(new Set(await Promise.all(crowd)), new Set(["by another"]));
+    await settling;
+  },
+};
+
+export const crowdThatNobodyServes = {
+  async test(_controller, env) {
+    const crowd = Array.from({ length: 200 }, () => env.TARGET.awaitNothing());
+    const outcomes = await Promise.allSettled(crowd);
+    assert.ok(outcomes.every(({ reason }) => /your Worker's code had hung/.test(reason?.message)));
+  },
+};
+
+export const promiseThatAnotherInvocationRejects = {
+  async test(_controller, env) {
+    const settling = env.TARGET.settleLater("reject");
+    await scheduler.wait(1);
+    await assert.rejects(env.TARGET.awaitSettled(), { name: "RangeError", message: "by another" });
+    await settling;
+  },
+};
+
+export const promiseThatNobodySettles = {
+  async test(_controller, env) {
+    const hung = { name: "Error", message: /your Worker's code had hung/ };
+    await Promise.all([
+      assert.rejects(env.TARGET.awaitNothing(), hung),
+      assert.rejects(env.TARGET.awaitNothing(), hung),
+    ]);
+  },
+};
+
 export const propertyOfAServiceBindingMayBeShared = {
   async test(_controller, env) {
     await env.TARGET.storeProperty();
@@ -116,6 +204,15 @@ export const waitUntilRunsAfterTheMethodReturned = {
   async test(_controller, env) {
     assert.strictEqual(await env.TARGET.finishLater("ctx"), false);
     await until(() => done.has("ctx"));
+  },
+};
+
+export const whatIsLeftWithoutWaitUntilEndsWithTheCall = {
+  async test(_controller, env) {
+    const methods = ["leaveTimer", "leaveWait", "leaveCall", "leaveAndThrow", "leaveLater"];
+    for (const method of methods) await env.TARGET[method](method).catch(() => {});
+    await scheduler.wait(40);
+    assert.deepStrictEqual(methods.filter((method) => done.has(method)), []);
   },
 };
 

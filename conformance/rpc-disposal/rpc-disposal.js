@@ -66,6 +66,20 @@ export class Target extends WorkerEntrypoint {
   async plain() {
     return { text: "t" };
   }
+  async count(...args) {
+    return args.length;
+  }
+  async echo(value) {
+    return value;
+  }
+  async makeDisposed() {
+    const stub = new RpcStub(() => 1);
+    stub[Symbol.dispose]();
+    return { stub, text: "t" };
+  }
+  async callAll({ map, set, list }) {
+    return [await map.get("key").ping(), await [...set][0].ping(), await list[0].ping()];
+  }
   async call(stub) {
     return await stub.ping();
   }
@@ -326,5 +340,135 @@ export const dupThatGivesSomethingElse = {
     await assert.rejects(env.TARGET.call(new Wrong()), { name: "DataCloneError", message: /did not return another RpcTarget/ });
     const proxy = new Proxy({}, { get: (_, key) => (key === "dup" ? () => 5 : undefined) });
     await assert.rejects(env.TARGET.call(proxy), { name: "DataCloneError", message: /did not return the same underlying type/ });
+  },
+};
+
+export const disposedStubInAValueCrosses = {
+  async test(_controller, env) {
+    const stub = new RpcStub(new Disposable());
+    stub[Symbol.dispose]();
+    assert.strictEqual(await env.TARGET.count(stub, { stub }), 2);
+    await assert.rejects(env.TARGET.call(stub), USED_AFTER_DISPOSAL);
+    const [back] = await env.TARGET.echo([stub]);
+    assert.ok(back instanceof RpcStub);
+    await assert.rejects(back.ping(), USED_AFTER_DISPOSAL);
+  },
+};
+
+export const disposedStubInAResultCrosses = {
+  async test(_controller, env) {
+    const { stub, text } = await env.TARGET.makeDisposed();
+    assert.strictEqual(text, "t");
+    await assert.rejects(stub(), USED_AFTER_DISPOSAL);
+    await assert.rejects(stub.dup()(), USED_AFTER_DISPOSAL);
+  },
+};
+
+export const disposerRunsWhenALaterArgumentIsRefused = {
+  async test(_controller, env) {
+    const targets = [new Disposable(), new Disposable(), new Disposable(), new Disposable()];
+    const refused = { name: "DataCloneError", message: "Symbol(mine) could not be cloned." };
+    await assert.rejects(env.TARGET.count(targets[0], Symbol("mine")), refused);
+    await assert.rejects(env.TARGET.count({ target: targets[1], call: () => 1 }, [Symbol("mine")]), refused);
+    const value = {
+      target: targets[2],
+      get fails() {
+        throw new RangeError("no value");
+      },
+    };
+    await assert.rejects(env.TARGET.count(value), { name: "RangeError", message: "no value" });
+    await assert.rejects(env.TARGET.count(targets[3], new (class Foreign {})()), { name: "DataCloneError" });
+    await until(() => targets.every((target) => target.disposals === 1));
+  },
+};
+
+export const disposerDoesNotRunForWhatWasNotReached = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    await assert.rejects(env.TARGET.count(Symbol("mine"), target), { name: "DataCloneError" });
+    await severalTurns();
+    assert.strictEqual(target.disposals, 0);
+  },
+};
+
+export const disposerRunsWhenTheMethodIsMissing = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    await assert.rejects(env.TARGET.nothingOfThisName(target), { name: "TypeError" });
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const callerKeepsAStubWhenALaterArgumentIsRefused = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    using stub = new RpcStub(target);
+    await assert.rejects(env.TARGET.count(stub, Symbol("mine")), { name: "DataCloneError" });
+    await severalTurns();
+    assert.strictEqual(target.disposals, 0);
+    assert.strictEqual(await stub.ping(), "pong");
+  },
+};
+
+export const disposerOfAPlainArgumentStaysHere = {
+  async test(_controller, env) {
+    let disposals = 0;
+    assert.strictEqual(await env.TARGET.count({ text: "t", [Symbol.dispose]: () => (disposals += 1) }), 1);
+    await severalTurns();
+    assert.strictEqual(disposals, 0);
+  },
+};
+
+export const stubsInMapsSetsAndLists = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    const stub = new RpcStub(target);
+    const pongs = ["pong", "pong", "pong"];
+    const value = { map: new Map([["key", stub]]), set: new Set([stub]), list: [stub] };
+    assert.deepStrictEqual([...(await env.TARGET.callAll(value))], pongs);
+    await severalTurns();
+    assert.strictEqual(target.disposals, 0);
+    stub[Symbol.dispose]();
+    await until(() => target.disposals === 1);
+    const targets = [new Disposable(), new Disposable(), new Disposable()];
+    const plain = { map: new Map([["key", targets[0]]]), set: new Set([targets[1]]), list: [targets[2]] };
+    assert.deepStrictEqual([...(await env.TARGET.callAll(plain))], pongs);
+    await until(() => targets.every(({ disposals }) => disposals === 1));
+  },
+};
+
+export const resultDisposedTwice = {
+  async test(_controller, env) {
+    let disposals = 0;
+    const result = await env.TARGET.makeWithDisposer(() => (disposals += 1));
+    result[Symbol.dispose]();
+    result[Symbol.dispose]();
+    await until(() => disposals === 1);
+    await severalTurns();
+    assert.strictEqual(disposals, 1);
+  },
+};
+
+export const usingDeclarationsDispose = {
+  async test(_controller, env) {
+    let disposals = 0;
+    let kept;
+    {
+      using result = await env.TARGET.makeObject(() => (disposals += 1));
+      using promise = env.TARGET.make(() => (disposals += 1));
+      kept = result.one;
+      assert.strictEqual(await kept.ping(), "pong");
+      assert.strictEqual(await promise.ping(), "pong");
+    }
+    await assert.rejects(kept.ping(), USED_AFTER_DISPOSAL);
+    await until(() => disposals === 3);
+  },
+};
+
+export const addressesHaveNoDisposer = {
+  async test(_controller, env) {
+    assert.strictEqual(env.TARGET[Symbol.dispose], undefined);
+    assert.strictEqual(env.TARGET.plain[Symbol.dispose], undefined);
+    assert.strictEqual(typeof env.TARGET.plain()[Symbol.dispose], "function");
   },
 };

@@ -245,3 +245,120 @@ export const stubsShowNothingOfTheirState = {
     }
   },
 };
+
+/** One of each kind that guests meet. */
+async function eachKind(env, check) {
+  using counter = await env.TARGET.makeCounter(1);
+  const promise = env.TARGET.makeCounter(2);
+  for (const stub of [counter, env.TARGET.makeCounter, promise, new RpcStub(() => 1)]) await check(stub);
+  using _made = await promise;
+}
+
+export const propertiesCanBeSetAndDeleted = {
+  async test(_controller, env) {
+    await eachKind(env, (stub) => {
+      stub.mine = 5;
+      stub[3] = "index";
+      stub[Symbol.for("mine")] = true;
+      assert.deepStrictEqual([stub.mine, stub[3], stub[Symbol.for("mine")]], [5, "index", true]);
+      assert.deepStrictEqual(Reflect.ownKeys(stub), ["3", "mine", Symbol.for("mine")]);
+      assert.deepStrictEqual({ ...stub }, { 3: "index", mine: 5, [Symbol.for("mine")]: true });
+      assert.strictEqual(delete stub.mine, true);
+      assert.strictEqual(delete stub.neverSet, true);
+      assert.strictEqual(typeof stub.mine, "function");
+      assert.strictEqual(Object.hasOwn(stub, "mine"), false);
+    });
+  },
+};
+
+export const whatIsSetOnAPropertyIsNotFoundAgain = {
+  async test(_controller, env) {
+    const { makeCounter } = env.TARGET;
+    makeCounter.mine = 5;
+    assert.strictEqual(makeCounter.mine, 5);
+    assert.strictEqual(typeof env.TARGET.makeCounter.mine, "function");
+    using counter = await makeCounter(1);
+    assert.strictEqual(await counter.increment(), 2);
+  },
+};
+
+export const propertiesCanBeDefined = {
+  async test(_controller, env) {
+    await eachKind(env, (stub) => {
+      const descriptor = { value: 3, writable: false, enumerable: true, configurable: true };
+      Object.defineProperty(stub, "mine", descriptor);
+      assert.deepStrictEqual({ ...Object.getOwnPropertyDescriptor(stub, "mine") }, descriptor);
+      assert.throws(() => (stub.mine = 4), TypeError);
+      assert.strictEqual(stub.mine, 3);
+      Object.defineProperty(stub, "computed", { get: () => "got", configurable: true });
+      assert.strictEqual(stub.computed, "got");
+    });
+  },
+};
+
+export const ownPropertiesHideRemoteOnes = {
+  async test(_controller, env) {
+    using counter = await env.TARGET.makeCounter(1);
+    counter.increment = () => "local";
+    counter.then = (resolve) => resolve("thenable");
+    assert.strictEqual(counter.increment(), "local");
+    assert.strictEqual(await counter, "thenable");
+    delete counter.increment;
+    assert.strictEqual(await counter.increment(), 2);
+  },
+};
+
+export const ownPropertiesStayHere = {
+  async test(_controller, env) {
+    const local = new RpcStub(new Counter(1));
+    local.mine = 5;
+    using back = await env.TARGET.giveBack(local);
+    assert.deepStrictEqual(Object.keys(back), []);
+    assert.deepStrictEqual(Object.keys(local.dup()), []);
+    assert.strictEqual(await back.increment(), 2);
+  },
+};
+
+export const stubsCannotBeFrozen = {
+  async test(_controller, env) {
+    await eachKind(env, (stub) => {
+      for (const close of [Object.freeze, Object.seal, Object.preventExtensions]) {
+        assert.throws(() => close(stub), TypeError);
+      }
+      assert.strictEqual(Reflect.preventExtensions(stub), false);
+      assert.strictEqual(Object.isExtensible(stub), true);
+    });
+  },
+};
+
+export const objectsMayInheritFromAStub = {
+  async test(_controller, env) {
+    const service = Object.create(env.TARGET);
+    service.mine = 5;
+    assert.deepStrictEqual(Object.keys(service), ["mine"]);
+    assert.strictEqual(typeof service.makeCounter, "function");
+    assert.strictEqual(Object.hasOwn(env.TARGET, "mine"), false);
+  },
+};
+
+export const stubsInJson = {
+  async test(_controller, env) {
+    using counter = await env.TARGET.makeCounter(1);
+    const promise = env.TARGET.props();
+    const value = { service: env.TARGET, counter, property: env.TARGET.props, promise, list: [counter, env.TARGET] };
+    assert.strictEqual(JSON.stringify(value), '{"service":{},"list":[null,{}]}');
+    await promise;
+  },
+};
+
+export const loopbacksMustBeCalledBeforeTheyAreSent = {
+  async test(_controller, env, ctx) {
+    const refused = {
+      name: "DataCloneError",
+      message: 'Could not serialize object of type "LoopbackServiceStub". This type does not support serialization.',
+    };
+    await assert.rejects(env.TARGET.useService(ctx.exports.Target), refused);
+    await assert.rejects(env.TARGET.callFunction([ctx.exports.Target]), refused);
+    assert.strictEqual(await env.TARGET.useService(ctx.exports.Target({ props: { made: "here" } })), "here");
+  },
+};

@@ -19,6 +19,9 @@ export class Target extends WorkerEntrypoint {
   async make() {
     return new Disposable();
   }
+  async count(...args) {
+    return args.length;
+  }
 }
 
 async function until(condition) {
@@ -63,5 +66,26 @@ export const transferredStubIsDisposedAfterTheCall = {
     const target = new Disposable();
     await env.TARGET.call(new RpcStub(target));
     await until(() => target.disposals === 1);
+  },
+};
+
+export const stubMovesAlsoWhenALaterArgumentIsRefused = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    const stub = new RpcStub(target);
+    await assert.rejects(env.TARGET.count(stub, Symbol("mine")), { name: "DataCloneError" });
+    await assert.rejects(stub.ping(), { name: "Error", message: "RPC stub used after being disposed." });
+    await until(() => target.disposals === 1);
+  },
+};
+
+export const stubThatMovedTwiceIsDisposedOnce = {
+  async test(_controller, env) {
+    const target = new Disposable();
+    const stub = new RpcStub(target);
+    assert.strictEqual(await env.TARGET.count(stub, stub), 2);
+    await until(() => target.disposals === 1);
+    assert.strictEqual(await env.TARGET.count([stub]), 1);
+    await assert.rejects(env.TARGET.call(stub), { name: "Error", message: "RPC stub used after being disposed." });
   },
 };

@@ -325,3 +325,65 @@ export const resultsArePlainObjectsOfTheCaller = {
     assert.deepStrictEqual(Object.keys(back), ["a", "m"]);
   },
 };
+
+/** The texts are V8's own for what it knows, the runtime's for its own classes. */
+export const textsOfRefusals = {
+  async test(_controller, env) {
+    const unsupported = (name) => `Could not serialize object of type "${name}". This type does not support serialization.`;
+    class Mine extends Promise {}
+    for (const [value, message] of [
+      [Symbol("s"), "Symbol(s) could not be cloned."],
+      [Object(Symbol("s")), "[object Symbol] could not be cloned."],
+      [(function* () {})(), "[object Generator] could not be cloned."],
+      [Promise.resolve(1), "#<Promise> could not be cloned."],
+      [new Mine(() => {}), "#<Mine> could not be cloned."],
+      [new WeakSet(), "#<WeakSet> could not be cloned."],
+      [new WeakRef({}), "#<WeakRef> could not be cloned."],
+      [(function () { return arguments; })(1), "#<Object> could not be cloned."],
+      [[1].values(), "[object Array Iterator] could not be cloned."],
+      [new Map().entries(), "[object Map Iterator] could not be cloned."],
+      [new URL("http://x/"), unsupported("URL")],
+      [new URLSearchParams(), unsupported("URLSearchParams")],
+      [new FormData(), unsupported("FormData")],
+      [new Event("x"), unsupported("Event")],
+      [new EventTarget(), unsupported("EventTarget")],
+      [new AbortController(), unsupported("AbortController")],
+      [new TextEncoder(), unsupported("TextEncoder")],
+    ]) {
+      await assert.rejects(env.ECHO.echo(value), { name: "DataCloneError", message });
+      await assert.rejects(env.ECHO.echo({ list: [value] }), { name: "DataCloneError", message });
+    }
+  },
+};
+
+export const executionContextsAreRefused = {
+  async test(_controller, env, ctx) {
+    const refused = {
+      name: "DataCloneError",
+      message: 'Could not serialize object of type "ExecutionContext". This type does not support serialization.',
+    };
+    await assert.rejects(env.ECHO.echo(ctx), refused);
+    assert.throws(() => structuredClone(ctx), refused);
+  },
+};
+
+export const subclassesOfBuiltinsArriveAsTheirBase = {
+  async test(_controller, env) {
+    class List extends Array {}
+    class Table extends Map {}
+    class Bytes extends Uint8Array {}
+    for (const [value, base] of [[List.of(1, 2), Array], [new Table([[1, 2]]), Map], [Bytes.of(1), Uint8Array]]) {
+      assert.strictEqual(Object.getPrototypeOf(await env.ECHO.echo(value)), base.prototype);
+    }
+  },
+};
+
+export const files = {
+  async test(_controller, env) {
+    const file = new File(["contents"], "name.txt", { type: "text/plain", lastModified: 5 });
+    const { list } = await env.ECHO.echo({ list: [file] });
+    assert.ok(list[0] instanceof File);
+    assert.deepStrictEqual([list[0].name, list[0].type, list[0].lastModified], ["name.txt", "text/plain", 5]);
+    assert.strictEqual(await list[0].text(), "contents");
+  },
+};

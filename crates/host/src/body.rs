@@ -51,6 +51,9 @@ pub enum BodyError {
     /// The sender of the body gave up, for the reason that it states.
     #[error("the sender of the body failed: {0}")]
     Failed(String),
+    /// The runtime ended the code that made the body, for this reason: a limit.
+    #[error("the code that made the body was ended: {0}")]
+    Ended(String),
     /// The code that made the body threw an error.
     #[error("{name}: {message}")]
     Thrown {

@@ -92,6 +92,7 @@ for (const name of ["exports", "tracing", "waitUntil", "passThroughOnException",
 ObjectDefineProperty(ExecutionContext.prototype, primordials.SymbolToStringTag, {
   __proto__: null, value: "ExecutionContext", configurable: true,
 });
+require("web/clone").registerInterface(ExecutionContext.prototype);
 
 function waitUntil(promise) {
   natives.requireContext();

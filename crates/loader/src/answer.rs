@@ -7,6 +7,7 @@ use atoll_isolate::values::Message;
 use atoll_rpc::call::Reply;
 use atoll_web::context::ContextId;
 use atoll_web::fetcher::{FetchResponse, RemoteError, Responder};
+use atoll_web::interest::Work;
 
 use crate::usage::{Outcome, Verdict};
 use crate::worker::{WeakWorker, Worker};
@@ -98,6 +99,14 @@ impl Answer {
     pub(crate) fn take(&self) -> Option<Waiting> {
         self.given.store(true, Ordering::Release);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Who works on the request that waits, if it is one.
+    pub(crate) fn work(&self) -> Option<Work> {
+        match self.waiting.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(Waiting::Fetch(responder)) => Some(responder.work()),
+            _ => None,
+        }
     }
 
     pub(crate) fn is_given(&self) -> bool {

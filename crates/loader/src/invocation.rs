@@ -3,6 +3,7 @@
 mod cancellation;
 mod end;
 mod natives;
+mod stalled;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::worker::{Admission, EVENTS_SCRIPT, HOOKS_SCRIPT, Work, Worker};
 
 use end::after_message;
 pub(crate) use natives::natives;
+pub(crate) use stalled::Stalled;
 
 /// Hooks of every Worker's isolate.
 pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
@@ -67,6 +69,8 @@ struct Invocation {
     began: Duration,
     /// Looks after it since its answer.
     lingers: Option<Task>,
+    /// Looks after it while it waits for what others do.
+    stalls: Option<Task>,
     #[expect(dead_code, reason = "gives its place back when the invocation ends")]
     under_way: UnderWay,
     wall: Option<WallTimer>,
@@ -258,6 +262,7 @@ fn begin(
             event: event.0,
             began,
             lingers: None,
+            stalls: None,
             under_way,
             wall: None,
         };

@@ -98,7 +98,7 @@ const HANDLER_COUNT = (name) =>
 // `entrypoint`: undefined, or { handler: [env, ctx] or undefined } for the target of an invocation.
 function perform(target, path, args, entrypoint) {
   let object = target;
-  let receiver;
+  let receiver = target;
   for (let i = 0; i < path.length; i++) {
     receiver = object;
     object = member(object, path[i], entrypoint !== undefined);

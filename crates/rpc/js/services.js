@@ -28,28 +28,24 @@ class ServiceState extends State {
     super(context);
     this.handle = handle;
   }
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" && key !== "then" && !isIndex(key);
   }
   getPrototypeOf() {
     return ServiceStub.prototype;
   }
-  get(target, key) {
+  find(key) {
     const known = this.members === undefined ? undefined : this.members.get(key);
     if (known !== undefined) return known;
     if (key === "fetch") return (input, init) => fetchService(this, input, init);
     if (key === "connect") return () => refuseConnect();
-    if (key === SymbolDispose) return () => disposeService(this);
+    // An address holds nothing, except one of a Worker that was loaded: that keeps the Worker.
+    if (key === SymbolDispose && this.context !== 0) return () => disposeStub(this);
     if (typeof key === "symbol") return key === SymbolToStringTag ? this.tag : undefined;
     if (key === "then") return undefined;
     if (key in ownMembers) return ownMember(key, ServiceStub);
     return memberOf(this, key);
   }
-}
-
-// An address holds nothing, except one of a Worker that was loaded: that keeps the Worker.
-function disposeService(state) {
-  if (state.context !== 0) disposeStub(state);
 }
 
 function refuseConnect() {

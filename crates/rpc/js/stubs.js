@@ -10,8 +10,10 @@
 // natives.fulfilledObject(promise) -> the object that it was fulfilled with, if it was
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject,
-  PromiseResolve, Proxy, ReflectApply, SafeMap, StringPrototypeCharCodeAt, SymbolDispose, SymbolToStringTag, TypeError,
+  ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectPrototypeHasOwnProperty, ObjectSetPrototypeOf,
+  PromisePrototypeThen, PromiseReject, PromiseResolve, Proxy, ReflectApply, ReflectDefineProperty, ReflectDeleteProperty,
+  ReflectGet, ReflectGetOwnPropertyDescriptor, ReflectOwnKeys, ReflectSet, SafeMap, StringPrototypeCharCodeAt, SymbolDispose,
+  SymbolToStringTag, TypeError,
 } = primordials;
 const { CROSS_REQUEST } = require("web/context");
 
@@ -52,29 +54,45 @@ class State {
   static is(value) {
     return #own in value;
   }
-  set() {
-    return false;
+  // What the guest itself has put on it: an object, once there is anything. It hides what would be found remotely.
+  own = undefined;
+  hasOwn(key) {
+    return this.own !== undefined && ObjectPrototypeHasOwnProperty(this.own, key);
   }
-  defineProperty() {
-    return false;
+  get(target, key, receiver) {
+    return this.own !== undefined && this.hasOwn(key) ? ReflectGet(this.own, key, receiver) : this.find(key);
   }
-  deleteProperty() {
-    return false;
+  has(target, key) {
+    return this.hasOwn(key) || this.mayFind(key);
+  }
+  set(target, key, value, receiver) {
+    return ReflectSet(this.own ?? noProperties, key, value, receiver);
+  }
+  // All proxies have the same target, which has none of these properties: a proxy may show only what can be taken away.
+  defineProperty(target, key, descriptor) {
+    ObjectSetPrototypeOf(descriptor, null);
+    if (descriptor.configurable === false) return false;
+    this.own ??= { __proto__: null };
+    descriptor.configurable = true;
+    return ReflectDefineProperty(this.own, key, descriptor);
+  }
+  deleteProperty(target, key) {
+    return this.own === undefined || ReflectDeleteProperty(this.own, key);
   }
   setPrototypeOf() {
     return false;
   }
-  // All proxies have the same target, so none may change it.
   preventExtensions() {
     return false;
   }
   ownKeys() {
-    return [];
+    return this.own === undefined ? [] : ReflectOwnKeys(this.own);
   }
-  getOwnPropertyDescriptor() {
-    return undefined;
+  getOwnPropertyDescriptor(target, key) {
+    return this.own === undefined ? undefined : ReflectGetOwnPropertyDescriptor(this.own, key);
   }
 }
+const noProperties = { __proto__: null };
 // Or a guest could give Object.prototype a trap that is missing here, and get hold of a state.
 ObjectSetPrototypeOf(State.prototype, null);
 
@@ -207,6 +225,8 @@ function callAndDispose(stub) {
 
 function disposeValue(value) {
   if (typeof value === "function" || (typeof value === "object" && value !== null)) {
+    const state = stateOf(value);
+    if (state !== undefined && state.kind === "stub") return disposeStub(state);
     const dispose = value[SymbolDispose];
     if (typeof dispose === "function") ReflectApply(dispose, value, []);
   }
@@ -236,16 +256,22 @@ class PropertyState extends State {
     this.names = names;
     this.path = path;
   }
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" && !isIndex(key);
   }
   getPrototypeOf() {
     return RpcProperty.prototype;
   }
+  // A stub gives the same property to whoever asks next. One that a guest has changed is that guest's alone.
+  defineProperty(target, key, descriptor) {
+    const { members } = this.root;
+    if (members !== undefined && this.names.length === 1) members.delete(this.names[0]);
+    return super.defineProperty(target, key, descriptor);
+  }
   apply(target, _this, args) {
     return new Proxy(callable, send(this.root, this.path, args));
   }
-  get(target, key) {
+  find(key) {
     if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcProperty" : undefined;
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
     if (key in ownMembers) return ownMember(key, RpcProperty);
@@ -263,7 +289,21 @@ function propertyOf(root, names, name) {
   }
   const longer = ArrayPrototypeSlice(names);
   ArrayPrototypePush(longer, name);
-  return new Proxy(callable, new PropertyState(root, longer, longer));
+  return newProperty(root, longer, longer);
+}
+
+function newProperty(root, names, path) {
+  const Class = names[names.length - 1] === "toJSON" ? ToJsonState : PropertyState;
+  return new Proxy(callable, new Class(root, names, path));
+}
+
+// JSON.stringify() asks whatever it meets for this method and passes one string. No call is made for that: a service is an
+// empty object to it, what can be called is left out.
+class ToJsonState extends PropertyState {
+  apply(target, _this, args) {
+    if (args.length !== 1 || typeof args[0] !== "string") return super.apply(target, _this, args);
+    return this.names.length === 1 && this.root.kind === "service" ? {} : undefined;
+  }
 }
 
 // Stubs are no lists: what is named as an item of one is not there.
@@ -281,7 +321,7 @@ function memberOf(state, name) {
   const full = state.members !== undefined && state.members.size >= MAX_MEMBERS;
   if (full || name.length > MAX_PATH_TEXT) return propertyOf(state, [], name);
   const names = [name];
-  const member = new Proxy(callable, new PropertyState(state, names, natives.rpcPath(names)));
+  const member = newProperty(state, names, natives.rpcPath(names));
   (state.members ??= new SafeMap()).set(name, member);
   return member;
 }
@@ -292,7 +332,7 @@ class PromiseState extends State {
   kind = "promise";
   promise = undefined;
   question = 0;
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" ? !isIndex(key) : key === SymbolDispose;
   }
   getPrototypeOf() {
@@ -301,7 +341,7 @@ class PromiseState extends State {
   apply(target, _this, args) {
     return new Proxy(callable, send(this, [], args));
   }
-  get(target, key) {
+  find(key) {
     if (key === "then" || key === "catch" || key === "finally") return thenMethod(this, key);
     if (key === SymbolDispose) return () => disposePromise(this);
     if (typeof key === "symbol") return key === SymbolToStringTag ? "JsRpcPromise" : undefined;
@@ -341,7 +381,7 @@ class StubState extends State {
     super(context);
     this.handle = handle;
   }
-  has(target, key) {
+  mayFind(key) {
     return typeof key === "string" ? key !== "then" && !isIndex(key) : key === SymbolDispose;
   }
   getPrototypeOf() {
@@ -351,7 +391,7 @@ class StubState extends State {
     whole ??= natives.rpcPath([]);
     return new Proxy(callable, send(this, whole, args));
   }
-  get(target, key) {
+  find(key) {
     const known = this.members === undefined ? undefined : this.members.get(key);
     if (known !== undefined) return known;
     if (key === SymbolDispose) return () => disposeStub(this);
@@ -374,12 +414,20 @@ function disposeStub(state) {
 
 function dup(state) {
   checkContext(state);
+  // It came as one that was disposed of.
+  if (state.handle === 0) return disposedStub();
   if (state.disposed) throw new Error("RPC stub used after being disposed.");
   return stubFromHandle(natives.dupHandle(state.handle));
 }
 
 function stubFromHandle(handle) {
   return new Proxy(callable, new StubState(handle, natives.currentContext()));
+}
+
+function disposedStub() {
+  const state = new StubState(0, natives.currentContext());
+  state.disposed = true;
+  return new Proxy(callable, state);
 }
 
 // Handles that outlive any one stub of theirs are let go of in a later turn after the last was collected, never inside
@@ -400,6 +448,7 @@ exports.callAndDispose = callAndDispose;
 exports.callable = callable;
 exports.checkContext = checkContext;
 exports.disposeStub = disposeStub;
+exports.disposedStub = disposedStub;
 exports.disposeValue = disposeValue;
 exports.handleOf = handleOf;
 exports.isIndex = isIndex;

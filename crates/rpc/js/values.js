@@ -137,12 +137,21 @@ function stubDescriptor(value, state) {
     return ["service", natives.attach(handle)];
   }
   if (mode === ENV) throw clones.dataCloneError(STUB_IN_ENV);
-  if (state.disposed) throw new Error("RPC stub used after being disposed.");
-  if (answering) keepOpen(natives.ownExport(state.handle));
-  const index = natives.attach(state.handle);
+  if (state.disposed) {
+    if (mode === RPC) return ["disposed", null];
+    throw new Error("RPC stub used after being disposed.");
+  }
+  stubs.checkContext(state);
+  const index = attachHandle(state.handle);
   if (moved !== undefined) ArrayPrototypePush(moved, value);
   return ["stub", index];
 }
+
+function attachHandle(handle) {
+  if (answering) keepOpen(natives.ownExport(handle));
+  return natives.attach(handle);
+}
+clones.setHandleEncoder(attachHandle);
 
 function targetDescriptor(value) {
   if (mode === CLONE) return undefined;
@@ -246,13 +255,13 @@ exports.encodeArguments = (args, native, handle, path, context, question) => {
   } finally {
     mode = modeBefore;
     moved = movedBefore;
+    if (moves !== undefined) disposeAll(moves);
   }
-  if (moves !== undefined) disposeAll(moves);
   return result;
 };
 
-// Writes a result through `write`. Stubs in it always move; gives those to dispose of once nobody can ask for the result
-// here any more.
+// Writes a result through `write`. Stubs in it always move, also where a later part of it is refused; gives those to dispose
+// of once nobody can ask for the result here any more.
 exports.encodeResult = (value, write) => {
   const moves = [];
   const disposable = exports.withDisposer(value);
@@ -260,6 +269,9 @@ exports.encodeResult = (value, write) => {
   try {
     const kept = withMode(RPC, moves, () => write(typeof value === "function" ? clones.prepare(value) : disposable));
     return { kept, moves };
+  } catch (error) {
+    disposeAll(moves);
+    throw error;
   } finally {
     answering = false;
   }
@@ -285,6 +297,8 @@ clones.register({ __proto__: null }, {
     return stub;
   },
 });
+// Whoever gets a stub that was disposed of before can hold it, but not use it.
+clones.register({ __proto__: null }, { __proto__: null, kind: "disposed", decode: stubs.disposedStub });
 clones.register({ __proto__: null }, {
   __proto__: null,
   kind: "service",
@@ -344,13 +358,13 @@ exports.takeResult = (value) => {
   ObjectDefineProperty(value, SymbolDispose, {
     __proto__: null,
     value: () => {
+      disposeAll(held);
       if (remote !== undefined) {
         // The disposer's own stub goes once the call is on its way.
         const call = remote;
         remote = undefined;
         stubs.callAndDispose(call);
       }
-      disposeAll(held);
     },
     writable: true,
     configurable: true,

@@ -2,8 +2,8 @@
 // Bodies of requests and responses. A simple body (text, bytes, what came from outside and nobody touched) never
 // becomes a stream object; `.body` makes one on demand. https://fetch.spec.whatwg.org/#body-mixin
 //
-// natives.bodyReadAll(handle) -> Promise<Uint8Array>, natives.bodyReadText(handle) -> Promise<string>,
-// natives.bodyRead(handle) -> Promise<Uint8Array | null>, natives.bodyCancel(handle)
+// natives.bodyReadAll(handle, inCall) -> Promise<Uint8Array>, natives.bodyReadText(handle, inCall) -> Promise<string>,
+// natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle)
 // natives.pipeNew(length or NaN) -> [sink, body]; natives.pipeWrite(sink, bytes) -> undefined | false | Promise<boolean>;
 // natives.pipeClose(sink), natives.pipeAbort(sink, error or undefined); the runtime calls exports.readerGone(sink)
 
@@ -29,6 +29,8 @@ class BodyState {
   contentType = undefined;
   // The context that the native body belongs to.
   context = 0;
+  // It came with a call.
+  inCall = false;
 }
 
 const { CROSS_REQUEST, hold, onDrop } = require("web/context");
@@ -96,9 +98,10 @@ function extractObject(init, body) {
 }
 
 // `handle`: of a native body, or the text of a short one.
-function fromHandle(handle) {
+function fromHandle(handle, inCall = false) {
   if (handle === null || handle === undefined) return null;
   const body = new BodyState();
+  body.inCall = inCall;
   body.context = natives.currentContext();
   if (typeof handle === "string") body.source = handle;
   else body.handle = handle;
@@ -204,8 +207,8 @@ exports.abortWith = (body, signal) => {
   if (require("web/abort").isAborted(signal)) body.guard.abort();
 };
 
-function readWhole({ guard, handle }, read) {
-  if (guard === undefined) return read(handle);
+function readWhole({ guard, handle, inCall }, read) {
+  if (guard === undefined) return read(handle, inCall);
   const whole = guard.run(read);
   PromisePrototypeThen(whole, () => guard.done(), () => guard.done());
   return whole;
@@ -262,7 +265,7 @@ function streamOf(body) {
     body.stream = streams().spentStream();
     body.source = undefined;
   } else if (body.handle !== 0) {
-    body.stream = streamFromHandle(body.handle, body.context, undefined, body.guard);
+    body.stream = streamFromHandle(body.handle, body.context, body.inCall, body.guard);
   } else if (body.guard !== undefined) {
     body.stream = guardedTextStream(natives.utf8Encode(body.source), body);
     body.source = undefined;
@@ -292,14 +295,13 @@ function guardedTextStream(bytes, body) {
 // stream -> { handle, context }
 const nativeBodies = new primordials.SafeWeakMap();
 
-// A stream over a native body of this context. `fail`, if given, throws what a reader gets where the body is cut off.
-function streamFromHandle(handle, context, fail, guard = undefined) {
+// A stream over a native body of this context. `inCall`: it came with a call, so that its readers are not told why it failed.
+function streamFromHandle(handle, context, inCall, guard = undefined) {
   const native = { __proto__: null, handle, context, guard };
   const stream = streams().readableStreamFromNative(
     () => {
       checkContext(native);
-      const chunk = guard === undefined ? natives.bodyRead(handle) : guardedRead(guard);
-      return fail === undefined ? chunk : PromisePrototypeThen(chunk, undefined, fail);
+      return guard === undefined ? natives.bodyRead(handle, inCall) : guardedRead(guard);
     },
     () => {
       guard?.done();
@@ -386,6 +388,30 @@ function detachStream(stream, whenGone = undefined) {
     },
   );
   return pipe[1];
+}
+
+// As detachStream, for what goes out with a call. What is left of a stream of the runtime's own cannot.
+function sendStream(stream) {
+  const { isDisturbed, isLocked, isNative } = streams();
+  if (isLocked(stream)) throw new TypeError(LOCKED_IN_CALL);
+  if (isDisturbed(stream) && isNative(stream)) throw new TypeError("This ReadableStream is disturbed.");
+  return detachStream(stream, released);
+}
+
+const LOCKED_IN_CALL = "The ReadableStream has been locked to a reader.";
+
+function released(cancel) {
+  cancel(new primordials.Error("ReadableStream sent over RPC was canceled or released by the remote execution context."));
+}
+
+// As detach, for what goes out with a call.
+function send(body) {
+  if (body === null) return null;
+  if (body.used) throw new TypeError(LOCKED_IN_CALL);
+  if (body.stream === undefined) return detach(body);
+  const handle = sendStream(body.stream);
+  body.used = true;
+  return handle;
 }
 
 exports.readerGone = (sink) => {
@@ -487,6 +513,8 @@ exports.fromHandle = fromHandle;
 exports.isEmpty = isEmpty;
 exports.isLocked = isLocked;
 exports.isUsed = isUsed;
+exports.send = send;
+exports.sendStream = sendStream;
 exports.mixin = mixin;
 exports.streamFromHandle = streamFromHandle;
 exports.streamOf = streamOf;

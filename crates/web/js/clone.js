@@ -55,6 +55,10 @@ exports.requireCall = (kind) => {
 };
 // For codecs, within a call: lets the receiver call a function of the runtime. -> its index in the message
 exports.exportFunction = (fn) => encodeExotic(fn)[1];
+// For codecs, within a call: passes on a live object that came with a call. (handle) -> its index in the message
+exports.setHandleEncoder = (encoder) => {
+  exports.attachHandle = encoder;
+};
 
 const standIns = new primordials.SafeWeakMap();
 
@@ -122,6 +126,19 @@ exports.encodeHost = (object) => {
   const descriptor = encodeInstance(object);
   if (descriptor !== undefined) return descriptor;
   throw unsupported(typeName(object));
+};
+
+// A value was refused half-way. What it had up to there still goes the way of what is sent in a call, into a message that
+// is dropped: streams have moved, and targets are let go of.
+exports.encodeRefused = (objects) => {
+  if (!inCall()) return;
+  for (let i = 0; i < objects.length; i++) {
+    try {
+      exports.encodeHost(objects[i]);
+    } catch {
+      return;
+    }
+  }
 };
 
 exports.decodeHost = (descriptor) => {

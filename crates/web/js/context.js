@@ -26,6 +26,9 @@ exports.hold = () => {
   };
 };
 
+// A call that was answered at once never took a hold.
+exports.isHeld = (context) => holds.has(context);
+
 // `dropper(context)` is called when a context has ended: scripts forget what they kept for it.
 exports.onDrop = (dropper) => ArrayPrototypePush(droppers, dropper);
 

@@ -224,7 +224,7 @@ class Request {
       kind: "Request",
       encode: (request) => {
         if (request.#body !== null) clones.requireCall("ReadableStream");
-        const body = bodies.detach(request.#body);
+        const body = bodies.send(request.#body);
         const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
           body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };
         if (request.#signal !== undefined && request.#signal !== null) payload.signal = request.#signal;
@@ -237,8 +237,9 @@ class Request {
         expectHeaderList(headers);
         clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
         const handle = body === null ? null : natives.adoptBody(body);
-        const request = exports.requestFromNative(method, url, headers, handle, cf, redirect);
+        const request = exports.requestFromNative(method, url, headers, null, cf, redirect);
         request.#headers = headersFromList(headers, "none");
+        request.#body = bodies.fromHandle(handle, true);
         request.#signal = signal;
         request.#incoming = false;
         return request;

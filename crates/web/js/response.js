@@ -187,7 +187,7 @@ class Response {
       kind: "Response",
       encode: (response) => {
         if (response.#body !== null) clones.requireCall("ReadableStream");
-        const body = bodies.detach(response.#body);
+        const body = bodies.send(response.#body);
         return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url,
           encodeBody: response.#encodeBody };
@@ -200,7 +200,8 @@ class Response {
         clones.expect(encodeBody === "automatic" || encodeBody === "manual");
         expectHeaderList(headers);
         const handle = body === null ? null : natives.adoptBody(body);
-        const response = exports.responseFromNative(status, statusText, headers, handle, url, false, "none");
+        const response = exports.responseFromNative(status, statusText, headers, null, url, false, "none");
+        response.#body = bodies.fromHandle(handle, true);
         response.#cf = cf;
         response.#encodeBody = encodeBody;
         return response;

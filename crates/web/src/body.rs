@@ -27,6 +27,9 @@ const SHORT: usize = 16 * 1024;
 /// A read chunk is at most this large: a fast writer must not make one huge array of its whole stream.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// What readers of a stream that came with a call get where it is cut off.
+const CUT_OFF: &str = "ReadableStream received over RPC disconnected prematurely.";
+
 pub(crate) fn natives() -> Vec<atoll_isolate::Native> {
     natives![
         "bodyRead" => body_read,
@@ -161,7 +164,7 @@ fn cell_value<'s>(scope: &mut v8::PinScope<'s, '_>, cell: BodyCell) -> v8::Local
 fn exception<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Local<'s, v8::Value> {
     let error = match error {
         BodyError::Disconnected => RemoteError::error(CONNECTION_LOST),
-        BodyError::Failed(message) => RemoteError::error(message),
+        BodyError::Failed(message) | BodyError::Ended(message) => RemoteError::error(message),
         BodyError::Undecodable(message) => RemoteError::type_error(message),
         BodyError::Thrown { name, message } => {
             RemoteError { name, message, remote: true, ..RemoteError::default() }
@@ -169,6 +172,14 @@ fn exception<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Loca
         other => RemoteError::error(other.to_string()),
     };
     fetch::error_value(scope, error)
+}
+
+/// The same for a stream that came with a call: why its source failed does not cross, only a limit's reason does.
+fn exception_in_call<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Local<'s, v8::Value> {
+    match error {
+        BodyError::Ended(_) => exception(scope, error),
+        _ => fetch::error_value(scope, RemoteError::error(CUT_OFF)),
+    }
 }
 
 fn cell(scope: &mut v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>) -> Option<Arc<BodyCell>> {
@@ -187,6 +198,7 @@ fn finish<'s>(
     }
 }
 
+/// `bodyRead(handle, inCall)`: a promise of the next bytes, or of null at the end.
 fn body_read<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
@@ -194,6 +206,7 @@ fn body_read<'s>(
 ) {
     let cell = cell(scope, &args);
     let own = is_own(&cell);
+    let in_call = args.get(1).is_true();
     let next = poll_fn(move |context| match &cell {
         Some(cell) => cell.poll_chunk(context, CHUNK_BYTES),
         None => Poll::Ready(Next::Taken),
@@ -204,11 +217,13 @@ fn body_read<'s>(
             Ok(arguments::uint8_array(scope, &chunk))
         }
         Next::End | Next::Taken => Ok(v8::null(scope).into()),
+        Next::Failed(error) if in_call => Err(exception_in_call(scope, error)),
         Next::Failed(error) => Err(exception(scope, error)),
     });
     finish(scope, rv, promise);
 }
 
+/// `bodyReadAll(handle, inCall)`: a promise of all bytes.
 fn body_read_all<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
@@ -217,6 +232,7 @@ fn body_read_all<'s>(
     read_whole(scope, &args, rv, arguments::uint8_array);
 }
 
+/// `bodyReadText(handle, inCall)`: a promise of the text.
 fn body_read_text<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
@@ -240,12 +256,14 @@ fn read_whole<'s>(
 ) {
     let cell = cell(scope, args);
     let own = is_own(&cell);
+    let in_call = args.get(1).is_true();
     let budget = held::budget(scope);
     let promise = context::spawn(scope, collect(cell, budget), move |scope, bytes| match bytes {
         Ok(bytes) => {
             count_read(scope, own, &bytes);
             Ok(convert(scope, &bytes))
         }
+        Err(error) if in_call => Err(exception_in_call(scope, error)),
         Err(error) => Err(exception(scope, error)),
     });
     finish(scope, rv, promise);

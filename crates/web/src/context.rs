@@ -161,6 +161,15 @@ pub fn take_done(scope: &mut v8::PinScope<'_, '_>) -> Vec<ContextId> {
     std::mem::take(&mut contexts(scope).done)
 }
 
+/// Whether any context waits for anything but operations whose work (see [`keep`]) `known` recognises.
+pub fn others_wait(scope: &mut v8::PinScope<'_, '_>, known: impl Fn(&(dyn Any + Send)) -> bool) -> bool {
+    contexts(scope).table.values().any(|context| {
+        !context.timers.is_empty()
+            || context.signals > 0
+            || context.pending.values().any(|pending| !pending.work().is_some_and(&known))
+    })
+}
+
 pub(crate) fn contexts<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Contexts {
     layer::get(scope)
 }

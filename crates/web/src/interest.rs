@@ -12,6 +12,10 @@ pub struct Interest(Work);
 #[derive(Clone, Default)]
 pub struct Work(Arc<Mutex<State>>);
 
+/// Tells one question from others, as long as it has an end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Asker(*const Mutex<State>);
+
 enum State {
     Wanted(Option<Action>),
     Answered,
@@ -53,6 +57,11 @@ impl Work {
         drop(self.end(State::Answered));
     }
 
+    /// Which question it is the working end of.
+    pub fn asker(&self) -> Asker {
+        Asker(Arc::as_ptr(&self.0))
+    }
+
     fn end(&self, end: State) -> Option<Action> {
         let mut state = self.lock();
         match &mut *state {
@@ -67,6 +76,13 @@ impl Work {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Interest {
+    /// Which question it is the asking end of.
+    pub fn asker(&self) -> Asker {
+        self.0.asker()
     }
 }
 

@@ -126,7 +126,7 @@ fn write_pass<'s>(
                 true
             }
             None => {
-                scope.rethrow();
+                give_up(scope, state.hosts.take());
                 false
             }
         }
@@ -135,10 +135,34 @@ fn write_pass<'s>(
         return None;
     }
     let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
+    v8::tc_scope!(let scope, scope);
     let writer = Writer::new(instances);
     let state = writer.state.clone();
-    let bytes = serialize(scope, writer, prepared)?;
-    Some((bytes, state.hosts.take()))
+    match serialize(scope, writer, prepared) {
+        Some(bytes) => Some((bytes, state.hosts.take())),
+        None => {
+            give_up(scope, state.hosts.take());
+            None
+        }
+    }
+}
+
+/// The value was refused after these host objects: the script says what becomes of them. The exception stays pending.
+fn give_up(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>, hosts: Hosts) {
+    let Some(exception) = scope.exception().filter(|_| !scope.has_terminated()) else {
+        scope.rethrow();
+        return;
+    };
+    scope.reset();
+    if !hosts.is_empty() {
+        let hosts: Vec<_> = hosts.iter().map(|host| v8::Local::new(scope, host)).collect();
+        let hosts = v8::Array::new_with_elements(scope, &hosts);
+        realm::call(scope, SCRIPT, "encodeRefused", &[hosts.into()]);
+    }
+    if !scope.has_terminated() {
+        scope.throw_exception(exception);
+    }
+    scope.rethrow();
 }
 
 fn serialize(

@@ -8,7 +8,7 @@ use atoll_web::fetcher::RemoteError;
 use atoll_web::task::Task;
 use atoll_web::usage;
 
-use super::Invocation;
+use super::{Invocation, stalled};
 use crate::limits;
 use crate::usage::Outcome;
 use crate::worker::HOOKS_SCRIPT;
@@ -30,20 +30,28 @@ pub(super) fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
     for id in context::take_done(scope) {
         context::close(scope, id);
     }
-    match context::is_over(scope, current) {
-        Some(true) => context::close(scope, current),
-        Some(false) => end_if_settled(scope, current),
+    end_if_over(scope, current, true);
+    stalled::look_again(scope);
+}
+
+/// An invocation past its budget ends; so does one that waits for nothing and has not answered. `may_stall`: unless what
+/// others do may be what it waits for.
+pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
+    match context::is_over(scope, id) {
+        Some(true) => context::close(scope, id),
+        Some(false) => end_if_settled(scope, id, may_stall),
         None => {}
     }
 }
 
-/// An invocation that waits for nothing ends; one that has not answered by then never will.
-fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
     let is_waiting = context::is_waiting(scope, id);
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
     if is_waiting {
-        if invocation.answer.is_given() {
-            linger(scope, id);
+        match invocation.answer.is_given() && invocation.lingers.is_none() {
+            true if is_held(scope, id) => linger(scope, id),
+            true => context::close(scope, id),
+            false => {}
         }
         return;
     }
@@ -53,14 +61,23 @@ fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
         .is_some_and(|v| v.is_true());
     if !hosts {
+        if may_stall && !answer.is_given() && stalled::stall(scope, id) {
+            return;
+        }
         // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
-        let owes_body = body::fail_pipes(scope, id, HUNG);
+        let owes_body = body::fail_pipes(scope, id, &RemoteError::error(HUNG));
         if owes_body || !answer.is_given() {
             hung(scope, id);
         }
         answer.end(RemoteError::error(HUNG));
         context::close(scope, id);
     }
+}
+
+/// Whether anything keeps it open. A call that was answered at once never took a hold: what it began ends with it.
+fn is_held(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
+    let number = v8::Integer::new_from_unsigned(scope, id);
+    realm::call(scope, "web/context", "isHeld", &[number.into()]).is_some_and(|held| held.is_true())
 }
 
 fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {

@@ -138,6 +138,7 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
         answer.end(error.clone());
     }
     atoll_rpc::server::fail_calls(scope, id, &error);
+    body::fail_pipes(scope, id, &error);
     context::finish(scope, id);
 }
 

@@ -115,6 +115,7 @@ impl Worker {
                 atoll_web::basics::set_error_hook(scope, tail::on_exception);
             }
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
+            scope.set_slot(invocation::Stalled::default());
             scope.set_slot(Given {
                 date: code.date.clone(),
                 flags: code.given_flags.clone(),

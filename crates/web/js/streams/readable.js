@@ -309,6 +309,11 @@ exports.ReadableStream = ReadableStream;
 exports.isReadableStream = isReadableStream;
 exports.isLocked = (stream) => stateOf(stream).reader !== undefined;
 exports.isDisturbed = (stream) => stateOf(stream).disturbed;
+// Whether its bytes come from the runtime, not from a source of the guest's.
+exports.isNative = (stream) => {
+  const { control } = stateOf(stream);
+  return control.isBytes && control.argument === control;
+};
 exports.streamState = (stream) => stateOf(stream).state;
 exports.streamLength = (stream) => (stateOf(stream).disturbed ? undefined : stateOf(stream).length);
 exports.cancelStream = (stream, reason) => cancel(stateOf(stream), reason);
@@ -327,7 +332,7 @@ exports.spentStream = () => {
 exports.drainStream = (stream, onChunk) => require("web/streams/native").drainStream(stateOf(stream), onChunk);
 
 // For the other files of the streams. All take and give states.
-exports.startDrain = (stream, onChunk) => require("web/streams/native").startDrain(stateOf(stream), onChunk, true);
+exports.startDrain = (stream, onChunk) => require("web/streams/native").startDrain(stateOf(stream), onChunk);
 exports.ReadableState = ReadableState;
 exports.SourceControl = SourceControl;
 exports.acquireReader = acquireReader;

@@ -20,38 +20,51 @@ const {
   TypedArrayPrototypeGetByteLength,
   TypedArrayPrototypeGetByteOffset,
 } = primordials;
-const { exportFunction, requireCall, unsupported } = require("web/clone");
-const { CROSS_REQUEST, detachStream, streamFromHandle } = require("web/body");
+const clones = require("web/clone");
+const { exportFunction, requireCall, unsupported } = clones;
+const { CROSS_REQUEST, sendStream, streamFromHandle } = require("web/body");
 const { markHandled } = require("web/streams/promises");
 
 // Larger chunks cross in pieces: messages have a limit, streams have none.
 const MAX_PIECE = 1 << 20;
 
 exports.encodeReadable = (stream) => {
-  const { isLocked, isReadableStream } = require("web/streams/readable");
+  const { isReadableStream } = require("web/streams/readable");
   if (!isReadableStream(stream)) throw unsupported("ReadableStream");
   requireCall("ReadableStream");
-  if (isLocked(stream)) throw new TypeError("The ReadableStream has been locked to a reader.");
-  return natives.attachBody(detachStream(stream, released));
+  return natives.attachBody(sendStream(stream));
 };
 
-function released(cancel) {
-  cancel(new Error("ReadableStream sent over RPC was canceled or released by the remote execution context."));
-}
-
-exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), cutOff);
-
-function cutOff() {
-  throw new Error("ReadableStream received over RPC disconnected prematurely.");
-}
+exports.decodeReadable = (index) => streamFromHandle(natives.adoptBody(index), natives.currentContext(), true);
 
 exports.encodeWritable = (stream) => {
   const { isLocked, isWritableStream, stateOf } = require("web/streams/writable");
   if (!isWritableStream(stream)) throw unsupported("WritableStream");
   requireCall("WritableStream");
-  if (isLocked(stream)) throw new TypeError("The WritableStream has been locked to a writer.");
-  return exportFunction(sinkOf(stateOf(stream)));
+  if (isLocked(stream)) throw new TypeError("This WritableStream is currently locked to a writer.");
+  const state = stateOf(stream);
+  const remote = remoteSinks.get(stream);
+  if (remote !== undefined && remote.isHere() && isIdle(state)) return passOn(remote, state);
+  return exportFunction(sinkOf(state));
 };
+
+// Streams that came with a call -> their sinks.
+const remoteSinks = new primordials.SafeWeakMap();
+
+// Nothing that was written to it is still on its way.
+function isIdle(state) {
+  const { closeQueuedOrInFlight } = require("web/streams/writable");
+  return state.state === "writable" && state.inFlightWrite === undefined && state.control.queue.length === 0 &&
+    !closeQueuedOrInFlight(state);
+}
+
+// The next holder writes to the sink itself, and so does not need this context. The stream object stays behind, locked.
+function passOn(remote, state) {
+  const index = clones.attachHandle(remote.handle);
+  require("web/streams/writable").acquireWriter(state);
+  remote.release();
+  return index;
+}
 
 // Called with an ArrayBuffer for each chunk, and without an argument to close the stream. Let go of before that, as by an
 // abort or by the end of the receiver's context, it aborts the stream.
@@ -78,11 +91,13 @@ function sinkOf(state) {
 
 exports.decodeWritable = (index) => {
   const sink = new RemoteSink(natives.adoptObject(index));
-  return require("web/streams/writable").writableStreamFromNative(
+  const stream = require("web/streams/writable").writableStreamFromNative(
     (bytes) => sink.write(bytes),
     () => sink.call([]),
     () => sink.release(),
   );
+  remoteSinks.set(stream, sink);
+  return stream;
 };
 
 class RemoteSink {
@@ -92,9 +107,13 @@ class RemoteSink {
     this.handle = handle;
   }
 
+  isHere() {
+    return this.context === natives.currentContext();
+  }
+
   // The last call of a stream closes it or fails: the other side is let go of then.
   async call(args) {
-    if (this.context !== natives.currentContext()) throw new Error(CROSS_REQUEST("WritableStreamSink"));
+    if (!this.isHere()) throw new Error(CROSS_REQUEST("WritableStreamSink"));
     let open = false;
     try {
       await natives.rpcCall(this.handle, [], args);

@@ -1,25 +1,49 @@
 //! Pipes: what a script writes, somebody else reads as a body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use atoll_host::body::{BodyError, ByteSink, TrySendError};
-use atoll_isolate::{Envelope, arguments, realm, v8};
+use atoll_isolate::meter::Waiter;
+use atoll_isolate::{Envelope, Meter, arguments, realm, v8};
+use tokio::sync::Mutex;
 
 use super::{BodyCell, finish};
 use crate::context::{self, Counted};
 use crate::fetch;
 use crate::fetcher::RemoteError;
 use crate::held;
+use crate::inbox::Inbox;
 use crate::usage;
 
 /// Bytes between two isolates, or an isolate and a socket, before the writer has to wait.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// The writing end of a pipe in a resource table.
-struct SinkCell(
-    tokio::sync::Mutex<Option<ByteSink>>,
-    #[expect(dead_code, reason = "counts")] Option<Counted>,
-);
+/// The writing end of a pipe in a resource table. Where the runtime ends the invocation that writes, or its isolate, the
+/// reader is told why.
+struct SinkCell {
+    sink: Mutex<Option<ByteSink>>,
+    meter: Option<Arc<Meter>>,
+    inbox: Arc<Inbox>,
+    #[expect(dead_code, reason = "counts")]
+    counted: Option<Counted>,
+}
+
+impl Waiter for SinkCell {
+    fn ended(&self, reason: &str) {
+        if let Some(sink) = self.sink.try_lock().ok().and_then(|mut sink| sink.take()) {
+            sink.fail(BodyError::Ended(reason.to_owned()));
+        }
+    }
+}
+
+impl Drop for SinkCell {
+    fn drop(&mut self) {
+        let reason = self.meter.as_ref().and_then(|meter| meter.reason()).or_else(|| self.inbox.ended());
+        if let (Some(sink), Some(reason)) = (self.sink.get_mut().take(), reason) {
+            sink.fail(BodyError::Ended(reason.to_string()));
+        }
+    }
+}
 
 /// Whether a context still writes to somebody.
 pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
@@ -41,12 +65,15 @@ pub(super) fn pipe_new<'s>(
     let length = arguments::number(scope, &args, 0);
     let stream = if length >= 0.0 { stream.with_length(length as u64) } else { stream };
     let owner = context::current(scope);
-    let told = context::meter(scope, owner).map(|meter| (meter, context::environment(scope).isolate.clone()));
-    let cell = Arc::new(SinkCell(tokio::sync::Mutex::new(Some(sink)), counted));
+    let meter = context::meter(scope, owner);
+    let environment = context::environment(scope);
+    let (isolate, inbox) = (environment.isolate.clone(), environment.inbox.clone());
+    let cell = Arc::new(SinkCell { sink: Mutex::new(Some(sink)), meter: meter.clone(), inbox, counted });
     let sink = context::add_resource(scope, owner, cell.clone());
-    if let (Some((meter, isolate)), Ok(guard)) = (told, cell.0.try_lock())
+    if let (Some(meter), Ok(guard)) = (meter, cell.sink.try_lock())
         && let Some(end) = guard.as_ref()
     {
+        meter.tell_when_ended(Arc::downgrade(&cell) as Weak<dyn Waiter>);
         // Its source is told, also one that waits and would never write again.
         end.on_closed(move || {
             let Some(isolate) = isolate.upgrade() else { return };
@@ -81,7 +108,7 @@ pub(super) fn pipe_write<'s>(
         Err(error) => return error.throw(scope),
     };
     usage::sent(scope, bytes.len());
-    if let Ok(mut guard) = cell.0.try_lock() {
+    if let Ok(mut guard) = cell.sink.try_lock() {
         match guard.as_mut().map(|sink| sink.try_send(bytes)) {
             Some(Ok(())) => return,
             Some(Err(TrySendError::Full(back))) => bytes = back,
@@ -91,7 +118,7 @@ pub(super) fn pipe_write<'s>(
     let promise = context::spawn(
         scope,
         async move {
-            match cell.0.lock().await.as_mut() {
+            match cell.sink.lock().await.as_mut() {
                 Some(sink) => sink.send(bytes).await.is_ok(),
                 None => false,
             }
@@ -114,10 +141,10 @@ fn end_pipe(
         (Some(sink), Some(error)) => sink.fail(error),
         (None, _) => {}
     };
-    if let Ok(mut guard) = cell.0.try_lock() {
+    if let Ok(mut guard) = cell.sink.try_lock() {
         return end(guard.take());
     }
-    tokio::spawn(async move { end(cell.0.lock().await.take()) });
+    tokio::spawn(async move { end(cell.sink.lock().await.take()) });
 }
 
 pub(super) fn pipe_close<'s>(
@@ -136,22 +163,23 @@ pub(super) fn pipe_abort<'s>(
 ) {
     let error = match args.get(1) {
         error if error.is_undefined() => BodyError::Disconnected,
-        error => {
-            let RemoteError { name, message, .. } = fetch::error_of(scope, error);
-            BodyError::Thrown { name, message }
-        }
+        error => body_error(RemoteError { remote: true, ..fetch::error_of(scope, error) }),
     };
     end_pipe(scope, &args, Some(error));
 }
 
-/// Ends what a context still writes: its readers get an `Error` with this message. False: it writes nothing.
-pub fn fail_pipes(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId, message: &str) -> bool {
+fn body_error(RemoteError { name, message, remote, .. }: RemoteError) -> BodyError {
+    if remote { BodyError::Thrown { name, message } } else { BodyError::Failed(message) }
+}
+
+/// Ends what a context still writes: its readers get the error. False: it writes nothing.
+pub fn fail_pipes(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId, error: &RemoteError) -> bool {
     let pipes = context::owned::<SinkCell>(scope, id);
     let any = !pipes.is_empty();
     for (handle, sink) in pipes {
         context::release(scope, handle);
-        if let Some(sink) = sink.0.try_lock().ok().and_then(|mut sink| sink.take()) {
-            sink.fail(BodyError::Failed(message.to_owned()));
+        if let Some(sink) = sink.sink.try_lock().ok().and_then(|mut sink| sink.take()) {
+            sink.fail(body_error(error.clone()));
         }
     }
     any

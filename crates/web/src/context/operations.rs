@@ -17,6 +17,12 @@ pub(super) struct Pending {
     work: Option<Box<dyn Any + Send>>,
 }
 
+impl Pending {
+    pub(super) fn work(&self) -> Option<&(dyn Any + Send)> {
+        self.work.as_deref()
+    }
+}
+
 /// The numbers from here on are for operations that scripts number themselves.
 const NUMBERED: u32 = 1 << 31;
 

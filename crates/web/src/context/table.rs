@@ -41,6 +41,10 @@ impl<T> Table<T> {
         self.place(id).is_some()
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
     /// Adds an entry. The number must be free.
     pub(crate) fn insert(&mut self, id: ContextId, value: T) {
         let taken = self.places.insert(id, self.entries.len());
