@@ -189,3 +189,53 @@ export const errorsOfTheRuntimeNameTheLineThatCalledIt = {
     }
   },
 };
+
+export const framesAreNamed = {
+  async test(_controller, env) {
+    const source = `function outer() {\n  inner();\n}\nfunction inner() {\n  throw new Error("deep");\n}\nouter(); ${DEFAULT}`;
+    await failsToStart(
+      env,
+      worker({ "main.js": `import "./lib/dep.js"; ${DEFAULT}`, "lib/dep.js": source }),
+      /Error: deep\n {2}at lib\/dep\.js:5:9 in inner\n[^]*^ {2}at lib\/dep\.js:2:3 in outer\n {2}at lib\/dep\.js:7:1$/m,
+    );
+  },
+};
+
+export const stacksThatGuestsWroteAreNotUsed = {
+  async test(_controller, env) {
+    for (const source of [
+      "const e = new Error('boo'); e.stack = 'fake'; throw e;",
+      "Error.prepareStackTrace = () => 'fake'; throw new Error('boo');",
+    ]) {
+      await failsToStart(env, worker(`${source} ${DEFAULT}`), /Uncaught Error: boo\n {2}at main\.js:1:\d+/);
+    }
+  },
+};
+
+export const domExceptionsSayWhatTheyAre = {
+  async test(_controller, env) {
+    const source = `throw new DOMException("no more", "AbortError"); ${DEFAULT}`;
+    await failsToStart(env, worker(source), /Uncaught DOMException\(AbortError\): no more\n {2}at main\.js:1:7/);
+  },
+};
+
+export const whatIsNoErrorBecomesOne = {
+  async test(_controller, env) {
+    const thrown = [
+      ["'a string'", "a string"],
+      ["'TypeError: of its own'", "TypeError: of its own"],
+      ["null", "null"],
+      ["undefined", "undefined"],
+      ["Symbol('s')", "Symbol\\(s\\)"],
+      ["{ name: 'TypeError', message: 'm' }", "#<Object>"],
+      ["new (class Custom extends TypeError { name = 'Custom'; })('m')", "Custom: m"],
+    ];
+    for (const [value, text] of thrown) {
+      await failsToStart(env, worker(`throw ${value}; ${DEFAULT}`), new RegExp(`^Failed to start Worker:\nUncaught Error: ${text}`));
+    }
+    for (const name of ["Error", "TypeError", "URIError", "EvalError", "WebAssembly.CompileError"]) {
+      const source = `throw new ${name}("m"); ${DEFAULT}`;
+      await failsToStart(env, worker(source), new RegExp(`^Failed to start Worker:\nUncaught ${name.replace(/.*\./, "")}: m\n`));
+    }
+  },
+};

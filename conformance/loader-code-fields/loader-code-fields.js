@@ -52,6 +52,10 @@ export const compatibilityFlags = {
     await check([1], "No such compatibility flag: 1");
     await check(["rpc", "rpc"], "Compatibility flag specified multiple times: rpc");
     await check(["rpc", "no_rpc"], "Compatibility flags are mutually contradictory: rpc vs no_rpc");
+    await check(["none", "rpc", "rpc"], "Compatibility flag specified multiple times: rpc");
+    await check(["none", "none"], "Compatibility flag specified multiple times: none");
+    await check(["none", "rpc", "no_rpc"], "Compatibility flags are mutually contradictory: rpc vs no_rpc");
+    await check(["none", "nothing"], "No such compatibility flag: none");
     await check(["no_rpc", "rpc"], "Compatibility flags are mutually contradictory: rpc vs no_rpc");
     await accepted(env, code({ compatibilityFlags: ["rpc"] }));
   },
@@ -115,11 +119,11 @@ export const limits = {
 export const mainModule = {
   async test(_controller, env) {
     await refused(env, code({ mainModule: Symbol("s") }), "TypeError", "Cannot convert a Symbol value to a string");
-    for (const value of [undefined, null, 5]) {
+    for (const value of [undefined, null, 5, ""]) {
       const stub = env.LOADER.load(code({ mainModule: value }));
       await assert.rejects(stub.getEntrypoint().ask(0), {
         name: "Error",
-        message: `Failed to start Worker:\nUncaught Error: No such module: ${value}`,
+        message: `Failed to start Worker:\nUncaught Error: No such module: ${value === "" ? "." : value}`,
       });
     }
   },

@@ -226,3 +226,49 @@ export const classWithoutExtendsAsEntrypoint = {
     });
   },
 };
+
+export const failuresThatAreNotOfTheCodeAreNotRemote = {
+  async test(_controller, env) {
+    const stub = load(env).getEntrypoint("Missing");
+    for (const call of [() => stub.anything(1), () => stub.fetch("http://c.example/"), async () => await stub.property]) {
+      const error = await call().catch((reason) => reason);
+      assert.strictEqual(error.message, "Worker has no such entrypoint: Missing");
+      assert.strictEqual(error.remote, undefined);
+    }
+  },
+};
+
+export const endsOfTheContextAreRemoteOverFetch = {
+  async test(_controller, env) {
+    const source = `
+      import { WorkerEntrypoint } from "cloudflare:workers";
+      export default class extends WorkerEntrypoint {
+        async abort() { this.ctx.abort(new RangeError("aborted")); await scheduler.wait(10); }
+        hang() { return new Promise(() => {}); }
+        fetch(request) { return this[new URL(request.url).pathname.slice(1)](); }
+      }`;
+    const code = { compatibilityDate: "2026-03-01", mainModule: "main.js", modules: { "main.js": source } };
+    for (const [method, message] of [
+      ["abort", /^aborted$/],
+      ["hang", /your Worker's code had hung/],
+    ]) {
+      const stub = env.LOADER.load(code).getEntrypoint();
+      const overFetch = await stub.fetch(`http://c.example/${method}`).catch((reason) => reason);
+      assert.match(overFetch.message, message);
+      assert.strictEqual(overFetch.remote, true);
+      const overRpc = await env.LOADER.load(code).getEntrypoint()[method]().catch((reason) => reason);
+      assert.match(overRpc.message, message);
+      assert.strictEqual(overRpc.remote, undefined);
+    }
+  },
+};
+
+export const uncalledLoopbackAsRpcArgumentIsRefused = {
+  async test(_controller, env, ctx) {
+    const stub = load(env).getEntrypoint("ClassEntrypoint");
+    await assert.rejects(stub.add(ctx.exports.Parent, 1), {
+      name: "DataCloneError",
+      message: 'Could not serialize object of type "LoopbackServiceStub". This type does not support serialization.',
+    });
+  },
+};

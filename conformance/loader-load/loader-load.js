@@ -251,3 +251,20 @@ export const loaderAndStubCannotBeSent = {
     await assert.rejects(stub.getEntrypoint().echo(stub), { name: "DataCloneError" });
   },
 };
+
+export const methodsCheckTheirReceiver = {
+  async test(_controller, env) {
+    const { get, load } = env.LOADER;
+    const stub = env.LOADER.load(worker(ECHO));
+    const { getEntrypoint } = stub;
+    for (const call of [
+      () => load(worker(ECHO)),
+      () => get.call({}, "id", () => worker(ECHO)),
+      () => load.call(stub, worker(ECHO)),
+      () => getEntrypoint(),
+      () => getEntrypoint.call(env.LOADER),
+    ]) {
+      assert.throws(call, { name: "TypeError", message: /^Illegal invocation: function called with incorrect `this` reference\./ });
+    }
+  },
+};

@@ -408,3 +408,16 @@ export const sameCodeAgainAndAgain = {
     }
   },
 };
+
+export const cjsRequiresWhatImportsIt = {
+  async test(_controller, env) {
+    const body = "try { require('./e.js'); } catch (e) { module.exports = [e.name, e.message]; }";
+    for (const [importer, more] of [
+      ["import c from './c.cjs'; export default c;", {}],
+      ["import './f.js';", { "lib/f.js": "import c from './c.cjs'; export default c;" }],
+    ]) {
+      const modules = cjs(body, { "lib/e.js": importer, ...more });
+      assert.deepStrictEqual(await ask(env, modules), ["Error", "Circular dependency when resolving module: ./c.cjs"]);
+    }
+  },
+};

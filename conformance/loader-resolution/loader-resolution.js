@@ -312,3 +312,30 @@ export const sourceImportOfAnotherKind = {
     await assert.rejects(ask(env, modules), /SyntaxError: Source phase import not available for module: m\.js/);
   },
 };
+
+export const dynamicImportOfAModuleThatDoesNotSettle = {
+  async test(_controller, env) {
+    const modules = {
+      "main.js": answer("await Promise.all(['./d.js', './e.js'].map((d) => import(d).catch((e) => [e.name, e.message])))"),
+      "d.js": "await new Promise(() => {});",
+      "e.js": "import './d.js';",
+    };
+    const refused = ["Error", "Top-level await in module is unsettled."];
+    assert.deepStrictEqual(await ask(env, modules), [refused, refused]);
+  },
+};
+
+export const pathsOutOfTheBundle = {
+  async test(_controller, env) {
+    const dynamic = answer("await import('../x.js').catch((e) => [e.name, e.message])");
+    assert.deepStrictEqual(await ask(env, { "main.js": dynamic }), ["Error", 'No such module "../x.js"']);
+    const modules = { "main.js": answer("c", `import c from "./c";`), c: { cjs: CATCH_REQUIRE("../x.js") } };
+    assert.deepStrictEqual(await ask(env, modules), ["TypeError", 'Invalid module specifier "../x.js".']);
+    for (const root of ["", ".", "./"]) {
+      await assert.rejects(
+        ask(env, { "main.js": answer("1", `import "${root}";`) }),
+        /Error: No such module "\."\.\n {2}imported from "main\.js"/,
+      );
+    }
+  },
+};

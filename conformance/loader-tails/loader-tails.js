@@ -391,3 +391,76 @@ export class Echo extends WorkerEntrypoint {
     return text;
   }
 }
+
+export const unknownEntrypointsAreNotTraced = {
+  async test(_controller, env, ctx) {
+    const worker = env.LOADER.load({
+      compatibilityDate: "2026-03-01",
+      mainModule: "main.js",
+      modules: { "main.js": CHILD },
+      tails: [ctx.exports.Tail({ props: { key: "unknown" } })],
+    });
+    await assert.rejects(worker.getEntrypoint("Missing").method(1), { message: "Worker has no such entrypoint: Missing" });
+    await worker.getEntrypoint().method(2);
+    const [[item]] = await tailEvents("unknown");
+    assert.deepStrictEqual(item.logs[0].message, ["in method", 2]);
+    assert.strictEqual(received.get("unknown").length, 1);
+  },
+};
+
+export const whatIsTooMuchIsLeftOut = {
+  async test(_controller, env, ctx) {
+    for (const [key, source, most] of [
+      ["log-long", `console.log("x".repeat(300000)); console.log("after");`, 1],
+      ["log-many", "for (let i = 0; i < 20000; i++) console.log(i);", 3100],
+    ]) {
+      const stub = env.LOADER.load({
+        compatibilityDate: "2026-03-01",
+        mainModule: "main.js",
+        modules: { "main.js": `export default { method() { ${source} } };` },
+        tails: [ctx.exports.Tail({ props: { key } })],
+      });
+      await stub.getEntrypoint().method(1);
+      const [[{ logs, truncated }]] = await tailEvents(key);
+      assert.strictEqual(truncated, true);
+      assert.ok(logs.length <= most && logs.length > most - 100, `${key}: ${logs.length} lines`);
+      assert.strictEqual(logs.at(-1).level, "warn");
+      assert.match(logs.at(-1).message[0], /^Log size limit exceeded: More than 256KB of data/);
+    }
+  },
+};
+
+export const anyTextCanBeLogged = {
+  async test(_controller, env, ctx) {
+    const stub = env.LOADER.load({
+      compatibilityDate: "2026-03-01",
+      mainModule: "main.js",
+      modules: { "main.js": String.raw`export default { method() { console.log("a\u0000\ud800b", { "\udfff": "\u2028" }); } };` },
+      tails: [ctx.exports.Tail({ props: { key: "texts" } })],
+    });
+    await stub.getEntrypoint().method(1);
+    const [[{ logs }]] = await tailEvents("texts");
+    assert.deepStrictEqual(logs[0].message, ["a\u0000\ud800b", { "\udfff": "\u2028" }]);
+  },
+};
+
+export const failuresOfTheRuntimeShowNoneOfItsSource = {
+  async test(_controller, env, ctx) {
+    for (const [key, source] of [
+      ["text", "throw 'a text'"],
+      ["answer", "return 5"],
+    ]) {
+      const stub = env.LOADER.load({
+        compatibilityDate: "2026-03-01",
+        mainModule: "main.js",
+        modules: { "main.js": `export default { async fetch() { ${source}; } };` },
+        tails: [ctx.exports.Tail({ props: { key } })],
+      });
+      await assert.rejects(stub.getEntrypoint().fetch("http://c.example/"));
+      const [[item]] = await tailEvents(key);
+      assert.strictEqual(item.exceptions.length, 1);
+      assert.strictEqual(item.exceptions[0].sourceLine, undefined);
+      assert.strictEqual(item.exceptions[0].stack, undefined);
+    }
+  },
+};

@@ -64,6 +64,8 @@ export class Target extends WorkerEntrypoint {
       text: "plain",
       notRpc: new NotRpc(),
       nullProto: Object.assign(Object.create(null), { f: () => "unreachable" }),
+      fetch: () => "reserved",
+      inner: { alarm: () => "reserved", connect: { f: () => "reserved" } },
     };
   }
   get plainObject() {
@@ -235,6 +237,20 @@ export const reservedMethodNames = {
     for (const name of ["dup", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"]) {
       await assert.rejects(async () => await env.TARGET[name](), reserved(name), name);
     }
+  },
+};
+
+export const reservedNamesWithinAPath = {
+  async test(_controller, env) {
+    const { objectProperty } = env.TARGET;
+    await assert.rejects(objectProperty.fetch("http://x.example/"), reserved("fetch"));
+    await assert.rejects(objectProperty.inner.alarm(), reserved("alarm"));
+    await assert.rejects(async () => await objectProperty.inner.alarm, reserved("alarm"));
+    await assert.rejects(objectProperty.inner.connect.f(), reserved("connect"));
+    await assert.rejects(objectProperty.counter.fetch(), reserved("fetch"));
+    // Of a result they are ordinary names.
+    const object = await objectProperty.inner;
+    assert.strictEqual(await object.alarm(), "reserved");
   },
 };
 

@@ -61,6 +61,13 @@ export class Target extends WorkerEntrypoint {
   async map() {
     return new Map([["size2", 1]]);
   }
+  unsendable() {
+    return { text: "t", counter: new Counter(1), f: () => 1, deep: { text: "d" }, unsendable: new WeakMap() };
+  }
+  async unsendableLater() {
+    await scheduler.wait(1);
+    return this.unsendable();
+  }
   async failing() {
     throw new RangeError("nothing to pipeline on");
   }
@@ -308,6 +315,19 @@ export const stubsHaveNoItems = {
       assert.strictEqual(object[0], undefined);
       assert.strictEqual(0 in object, false);
       assert.notStrictEqual(object["01"], undefined);
+    }
+  },
+};
+
+export const onAResultThatCannotBeSent = {
+  async test(_controller, env) {
+    const refused = { name: "DataCloneError" };
+    for (const method of ["unsendable", "unsendableLater"]) {
+      const promise = env.TARGET[method]();
+      const calls = [promise.text, promise.counter.increment(), promise.f(), promise.deep.text];
+      await assert.rejects(async () => await promise, refused);
+      for (const call of calls) await assert.rejects(async () => await call, refused);
+      await assert.rejects(async () => await env.TARGET[method]().counter.increment(), refused);
     }
   },
 };

@@ -141,3 +141,24 @@ export const objectsOfTheRuntimeAreRefused = {
     }
   },
 };
+
+export const longSourcesOfFunctionsAreCut = {
+  test() {
+    const functions = {
+      short: (a) => a,
+      long: (a) => [a, "about a hundred and thirty characters of source are enough for the text in the middle to be left out, so that it has an end"],
+    };
+    const messageOf = (value) => {
+      try {
+        structuredClone(value);
+      } catch (error) {
+        return error.message;
+      }
+    };
+    assert.strictEqual(messageOf(functions.short), "(a) => a could not be cloned.");
+    const source = String(functions.long);
+    const expected = `${source.slice(0, 111)}...<omitted>...${source.slice(-2)} could not be cloned.`;
+    assert.strictEqual(messageOf(functions.long), expected);
+    assert.strictEqual(messageOf({ nested: [functions.long] }), expected);
+  },
+};

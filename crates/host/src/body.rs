@@ -45,6 +45,9 @@ pub enum BodyError {
         /// What had come when the mistake was noticed, in bytes.
         received: u64,
     },
+    /// The body is not in the coding that it claims.
+    #[error("{0}")]
+    Undecodable(String),
     /// The sender of the body gave up, for the reason that it states.
     #[error("the sender of the body failed: {0}")]
     Failed(String),

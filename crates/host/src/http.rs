@@ -1,6 +1,5 @@
-//! Requests and responses as plain values, and the mapping of header bytes to strings that `fetch`
-//! prescribes: byte n is the character U+00nn (Latin-1, "isomorphic decoding" in the Infra standard), both
-//! ways and without loss.
+//! Requests and responses as plain values, and the mapping of header bytes to strings. `fetch` prescribes Latin-1 for
+//! it; Workers have UTF-8, so that a value may hold any text.
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -18,7 +17,7 @@ pub struct Request {
     pub method: String,
     /// Where to. Its fragment, user name and password are never sent.
     pub url: Url,
-    /// Names and values in order; a name can come more than once. Values hold no character above U+00FF.
+    /// Names and values in order; a name can come more than once.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
@@ -49,8 +48,8 @@ pub enum InvalidHeader {
     },
     /// The value has characters that no header value can have.
     #[error(
-        "the value of the header {name} has a control character or one above U+00FF: only tab, U+0020 to U+007E and \
-         U+0080 to U+00FF can be sent"
+        "the value of the header {name} has a control character: only tab, U+0020 to U+007E and those from U+0080 on \
+         can be sent"
     )]
     Value {
         /// The header's name.
@@ -64,19 +63,14 @@ pub enum InvalidHeader {
     TooLarge,
 }
 
-/// The text of header bytes: byte n becomes the character U+00nn.
-pub fn text_from_latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
-}
-
-/// The header bytes of a text: the opposite of [`text_from_latin1`]; `None` if a character is above U+00FF.
-pub fn latin1_from_text(text: &str) -> Option<Vec<u8>> {
-    text.chars().map(|character| u8::try_from(character).ok()).collect()
+/// The text of header bytes: UTF-8; what is none of it becomes U+FFFD.
+pub fn header_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A header map as this crate's list of strings.
 pub fn list_from_header_map(map: &HeaderMap) -> Vec<(String, String)> {
-    map.iter().map(|(name, value)| (name.as_str().to_owned(), text_from_latin1(value.as_bytes()))).collect()
+    map.iter().map(|(name, value)| (name.as_str().to_owned(), header_text(value.as_bytes()))).collect()
 }
 
 /// A list of strings as a header map.
@@ -91,9 +85,8 @@ pub fn header_map_from_list(list: &[(String, String)]) -> Result<HeaderMap, Inva
         room = room.checked_sub(size).ok_or(InvalidHeader::TooLarge)?;
         let parsed = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| InvalidHeader::Name { name: name.chars().take(100).collect() })?;
-        let value = latin1_from_text(value)
-            .and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
-            .ok_or_else(|| InvalidHeader::Value { name: name.clone() })?;
+        let value = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| InvalidHeader::Value { name: name.clone() })?;
         map.try_append(parsed, value).map_err(|_| InvalidHeader::TooLarge)?;
     }
     Ok(map)
@@ -108,17 +101,16 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_survives_the_way_through_text() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        assert_eq!(latin1_from_text(&text_from_latin1(&bytes)), Some(bytes));
-        assert_eq!(latin1_from_text("\u{100}"), None);
+    fn bytes_that_are_no_text_are_replaced() {
+        assert_eq!(header_text("gr\u{fc}n \u{20ac}".as_bytes()), "gr\u{fc}n \u{20ac}");
+        assert_eq!(header_text(b"gr\xfcn"), "gr\u{fffd}n");
     }
 
     #[test]
-    fn lists_and_maps_keep_repeated_headers_and_latin1_values() {
+    fn lists_and_maps_keep_repeated_headers_and_utf8_values() {
         let map = header_map_from_list(&[pair("X-A", "1"), pair("x-a", "gr\u{fc}n"), pair("x-b", "")])
             .expect("valid headers");
-        assert_eq!(map.get_all("x-a").iter().nth(1).map(HeaderValue::as_bytes), Some(&b"gr\xfcn"[..]));
+        assert_eq!(map.get_all("x-a").iter().nth(1).map(HeaderValue::as_bytes), Some(&b"gr\xc3\xbcn"[..]));
         assert_eq!(list_from_header_map(&map), [pair("x-a", "1"), pair("x-a", "gr\u{fc}n"), pair("x-b", "")]);
     }
 
@@ -129,7 +121,7 @@ mod tests {
         }
         assert_eq!(error("a b", ""), InvalidHeader::Name { name: "a b".into() });
         assert_eq!(error("", ""), InvalidHeader::Name { name: String::new() });
-        for value in ["a\r\nb: c", "\0", "\u{20ac}", "\u{7f}"] {
+        for value in ["a\r\nb: c", "\0", "\u{7f}"] {
             assert_eq!(error("a", value), InvalidHeader::Value { name: "a".into() });
         }
         assert_eq!(error("a", &"x".repeat(MAX_HEADER_BYTES)), InvalidHeader::TooLarge);

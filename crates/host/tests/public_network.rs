@@ -325,11 +325,14 @@ async fn head_has_a_length_and_no_body() {
 
 #[tokio::test]
 async fn cut_off_answer_ends_in_an_error() {
-    let address =
-        serve_raw(b"HTTP/1.1 200 Fine\r\nContent-Length: 10\r\nKeep-Alive: 5\r\nX-A: \xe9\r\n\r\nabc").await;
+    let address = serve_raw(
+        b"HTTP/1.1 200 Fine\r\nContent-Length: 10\r\nKeep-Alive: 5\r\nX-A: \xc3\xa9\r\nX-B: \xe9\r\n\r\nabc",
+    )
+    .await;
     let response = local_network().fetch(get(format!("http://{address}/"))).await.expect("a head");
     assert_eq!(response.status_text, "Fine");
     assert_eq!(header(&response, "x-a"), Some("\u{e9}"));
+    assert_eq!(header(&response, "x-b"), Some("\u{fffd}"));
     assert_eq!(header(&response, "keep-alive"), None);
     let Body::Stream(mut body) = response.body else { panic!("a streamed answer") };
     assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"abc"))));

@@ -1,8 +1,8 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::allowance::{Allowance, TASK_CPU};
@@ -10,7 +10,8 @@ use crate::heap::{self, Heap, HeapState, MemoryEnd};
 use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
-use crate::scheduler::{Scheduler, Watched};
+use crate::residence::Residence;
+use crate::scheduler::{Finished, Scheduler, Watched};
 use crate::{engine, error::ExceptionReport};
 
 /// Messages for one turn: after this much time the isolate goes to the end of its queue.
@@ -87,6 +88,8 @@ struct Inner {
     pool: Arc<Pool>,
     on_end: OnceLock<Box<dyn Fn(End) + Send + Sync>>,
     tasks: Mutex<Allowance>,
+    /// Nanoseconds that messages of invocations took since the last of those tasks; written in turns only.
+    earned: AtomicU64,
 }
 
 /// A handle to an isolate; cheap to clone. The isolate lives until [`Isolate::close`].
@@ -123,6 +126,7 @@ impl Isolate {
             pool,
             on_end: OnceLock::new(),
             tasks: Mutex::new(Allowance::new(Instant::now())),
+            earned: AtomicU64::new(0),
         }));
         isolate.0.state.adopted_by(isolate.downgrade());
         engine::adopt(id, isolate.downgrade());
@@ -233,22 +237,42 @@ impl Isolate {
     pub(crate) fn run_turn(&self, thread: &Watched, now: &mut Instant) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
+        self.0.state.forget_stop();
         heap.enter(|scope| {
             let started = *now;
             loop {
+                if self.0.state.is_over_memory() {
+                    break Turn::OverMemory;
+                }
                 match self.next_message() {
                     Next::Message(envelope) => *now = self.deliver(scope, thread, envelope, *now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
-                }
-                if self.0.state.is_over_memory() {
-                    break Turn::OverMemory;
                 }
                 if now.saturating_duration_since(started) > TURN_SLICE {
                     break Turn::Yield;
                 }
             }
         })
+    }
+
+    /// The calling thread resides in the heap from now on, unless that is gone or in use.
+    pub(crate) fn reside(&self) -> Option<Residence> {
+        let heap = self.0.heap.try_lock().ok()?;
+        heap.as_ref().map(Residence::begin)
+    }
+
+    /// It no longer does. Given back while another thread is in the heap; without a heap there is nothing to leave.
+    pub(crate) fn leave(&self, residence: Residence) -> Option<Residence> {
+        let heap = match self.0.heap.try_lock() {
+            Ok(heap) => heap,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(residence),
+        };
+        if let Some(heap) = heap.as_ref() {
+            residence.end(heap);
+        }
+        None
     }
 
     /// What comes of a turn, once the thread is no longer watched for it.
@@ -314,7 +338,7 @@ impl Isolate {
         }
         v8::scope!(let scope, scope);
         let used = meter.as_ref().map_or(Duration::ZERO, |m| m.used());
-        thread.begin(self, meter.clone(), now);
+        thread.begin(self, meter, now);
         let uncaught = {
             v8::tc_scope!(let scope, scope);
             deliver(scope);
@@ -331,10 +355,12 @@ impl Isolate {
             self.drop_microtasks(scope);
         } else {
             scope.perform_microtask_checkpoint();
+            crate::modules::refuse_unsettled(scope);
         }
         // What the guest left is looked at on its own account: that can run its code.
         let rejections = take_rejections(scope);
-        if !self.is_stopped(scope) {
+        let is_silent = rejections.is_empty() && !matches!(uncaught, Outcome::Threw(_));
+        if !is_silent && !self.is_stopped(scope) {
             v8::tc_scope!(let scope, scope);
             if let Outcome::Threw(report) = uncaught {
                 (self.0.hooks.uncaught)(scope, report);
@@ -342,7 +368,8 @@ impl Isolate {
             (self.0.hooks.rejected)(scope, rejections);
         }
         let now = Instant::now();
-        let stopped = thread.finish(meter.as_deref(), now) || scope.is_execution_terminating();
+        let Finished { meter, stopped, .. } = thread.finish(now);
+        let stopped = stopped || scope.is_execution_terminating();
         if let Some(meter) = &meter {
             self.account(is_task, meter.used().saturating_sub(used), now);
         }
@@ -358,11 +385,15 @@ impl Isolate {
 
     /// A message took this much, at `now`. Callbacks that take more than they may, a little in each task, end the isolate.
     fn account(&self, is_task: bool, spent: Duration, now: Instant) {
-        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = is_task && !tasks.take(spent, now);
+        let earned = self.0.earned.load(Ordering::Relaxed);
         if !is_task {
-            tasks.earn(spent);
+            self.0.earned.store(earned.saturating_add(spent.as_nanos() as u64), Ordering::Relaxed);
+            return;
         }
+        self.0.earned.store(0, Ordering::Relaxed);
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.earn(Duration::from_nanos(earned));
+        let over = !tasks.take(spent, now);
         drop(tasks);
         if over {
             self.end(End::Tasks);
@@ -398,6 +429,13 @@ pub(crate) enum Turn {
     Yield,
     Closed,
     OverMemory,
+}
+
+impl Turn {
+    /// Whether the heap goes with it.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::Closed | Self::OverMemory)
+    }
 }
 
 /// Promises that were rejected during a message while nobody handled them.

@@ -24,10 +24,10 @@ impl Allowance {
         Self { left: TASK_CPU, looked: now }
     }
 
-    /// A message of an invocation took this much.
+    /// Messages of invocations took this much.
     pub(crate) fn earn(&mut self, spent: Duration) {
         if self.left < TASK_CPU {
-            self.left = TASK_CPU.min(self.left + spent * EARNED);
+            self.left = TASK_CPU.min(self.left + spent.min(TASK_CPU) * EARNED);
         }
     }
 

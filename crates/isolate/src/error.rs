@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::realm;
+
 /// The JavaScript class that an error becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -104,6 +106,30 @@ pub struct ExceptionReport {
     pub source_line: Option<String>,
     /// The `stack` property, where it is a string.
     pub stack: Option<String>,
+    /// The innermost frames, without those of the runtime's own scripts.
+    frames: Vec<Frame>,
+    /// Whether the message begins with the name of a class of the language or the platform.
+    names_class: bool,
+}
+
+/// One frame of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Frame {
+    /// Empty: code at top level, or a function without a name.
+    function: String,
+    script: String,
+    line: u32,
+    column: u32,
+}
+
+impl Frame {
+    fn is_own(&self) -> bool {
+        self.script.is_empty() || self.script.starts_with(OWN_SCRIPTS)
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}:{}", self.script, self.line, self.column)
+    }
 }
 
 impl ExceptionReport {
@@ -115,7 +141,14 @@ impl ExceptionReport {
     ) -> Self {
         let message = message.unwrap_or_else(|| v8::Exception::create_message(scope, exception));
         let text = message.get(scope).to_rust_string_lossy(scope);
-        let text = text.strip_prefix("Uncaught ").unwrap_or(&text).to_owned();
+        let (text, names_class) = match realm::describe_dom_exception(scope, exception) {
+            // V8 takes name and message from data properties only.
+            Some(described) => (described, true),
+            None => {
+                let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
+                (text.to_owned(), exception.is_native_error() && names_class(text))
+            }
+        };
         let name = message
             .get_script_resource_name(scope)
             .filter(|n| n.is_string())
@@ -127,81 +160,116 @@ impl ExceptionReport {
             _ => None,
         };
         let source_line = message.get_source_line(scope).map(|l| l.to_rust_string_lossy(scope));
-        // Thrown by the runtime's own scripts: what counts is the guest's line that called them.
+        let all = frames_of(scope, exception);
+        let stack = all.as_ref().map(|frames| stack_text(&text, frames));
+        let mut frames = all.unwrap_or_default();
+        frames.retain(|frame| !frame.is_own());
+        // Thrown by the runtime's own scripts: what counts is the guest's line that called them, if any did.
         let inner = location.as_ref().is_some_and(|(name, ..)| name.starts_with(OWN_SCRIPTS));
-        let (location, source_line) = match guest_frame(scope, exception).filter(|_| inner) {
-            Some(frame) => (Some(frame), None),
-            None => (location, source_line),
+        let (location, source_line) = if inner {
+            let caller = frames.first();
+            (caller.map(|frame| (frame.script.clone(), frame.line, frame.column)), None)
+        } else {
+            (location, source_line)
         };
-        let stack = stack_of(scope, exception, &text);
-        Self { message: text, location, source_line, stack }
+        Self { message: text, location, source_line, stack, frames, names_class }
     }
 
-    /// Message, place, source line with a caret: several lines for people.
+    /// Like [`Self::to_text`], always with a class: as in the reference, what is none of the known errors is an `Error`.
+    pub fn to_text_with_class(&self) -> String {
+        let class = if self.names_class { "" } else { "Error: " };
+        format!("{class}{}", self.to_text())
+    }
+
+    /// Message, frames, of the innermost the source line with a caret: several lines for people.
     pub fn to_text(&self) -> String {
         let mut text = self.message.clone();
-        if let Some((name, line, column)) = &self.location {
-            text.push_str(&format!("\n  at {name}:{line}:{column}"));
-            if let Some(source) =
-                self.source_line.as_deref().filter(|l| !l.trim().is_empty() && l.len() <= 400)
-            {
-                let indent: String = source
-                    .chars()
-                    .take(*column as usize - 1)
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
-                text.push_str(&format!("\n    {source}\n    {indent}^"));
-            }
+        let mut frames =
+            self.frames.iter().take(MAX_FRAMES_IN_TEXT).map(|frame| match frame.function.as_str() {
+                "" => format!("\n  at {}", frame.place()),
+                function => format!("\n  at {} in {function}", frame.place()),
+            });
+        let thrown = self.location.as_ref().map(|(name, line, column)| format!("{name}:{line}:{column}"));
+        let innermost = self.frames.first().map(Frame::place);
+        match (frames.next(), &thrown) {
+            (Some(frame), _) => text.push_str(&frame),
+            (None, Some(place)) => text.push_str(&format!("\n  at {place}")),
+            (None, None) => {}
         }
+        if innermost.is_none() || innermost == thrown {
+            text.push_str(&self.excerpt());
+        }
+        text.extend(frames);
         text
     }
+
+    /// The line of source with a caret below the place, where both are known and the line is not too long.
+    fn excerpt(&self) -> String {
+        let source = self.source_line.as_deref().filter(|line| !line.trim().is_empty() && line.len() <= 400);
+        let (Some(source), Some((.., column))) = (source, &self.location) else { return String::new() };
+        let before = source.chars().take(*column as usize - 1);
+        let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        format!("\n    {source}\n    {indent}^")
+    }
+}
+
+/// The classes of errors that the language has.
+const CLASSES: [&str; 12] = [
+    "Error",
+    "AggregateError",
+    "CompileError",
+    "EvalError",
+    "LinkError",
+    "RangeError",
+    "ReferenceError",
+    "RuntimeError",
+    "SuppressedError",
+    "SyntaxError",
+    "TypeError",
+    "URIError",
+];
+
+/// Whether the description of an error begins with the name of a class of the language.
+fn names_class(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    CLASSES.contains(&name) && (rest.is_empty() || rest.starts_with(": "))
 }
 
 /// How the names of the runtime's own scripts begin.
 const OWN_SCRIPTS: &str = "atoll:";
 
-/// Script name, 1-based line and column of the innermost frame that is not the runtime's own.
-fn guest_frame(
-    scope: &mut v8::PinScope<'_, '_>,
-    exception: v8::Local<v8::Value>,
-) -> Option<(String, u32, u32)> {
-    if !exception.is_native_error() {
-        return None;
-    }
-    let trace = v8::Exception::get_stack_trace(scope, exception)?;
-    (0..trace.get_frame_count()).find_map(|index| {
-        let frame = trace.get_frame(scope, index)?;
-        let name = frame.get_script_name(scope)?.to_rust_string_lossy(scope);
-        let place = (frame.get_line_number() as u32, frame.get_column() as u32);
-        (!name.is_empty() && !name.starts_with(OWN_SCRIPTS)).then_some((name, place.0, place.1))
-    })
-}
-
-/// Message and frames. Never reads the `stack` property: that can be a getter of the guest's, or run its
+/// The frames that V8 captured. Never reads the `stack` property: that can be a getter of the guest's, or run its
 /// `Error.prepareStackTrace`.
-fn stack_of(
-    scope: &mut v8::PinScope<'_, '_>,
-    exception: v8::Local<v8::Value>,
-    message: &str,
-) -> Option<String> {
+fn frames_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) -> Option<Vec<Frame>> {
     if !exception.is_native_error() {
         return None;
     }
     let trace = v8::Exception::get_stack_trace(scope, exception)?;
-    let mut text = message.to_owned();
+    let mut frames = Vec::new();
     for index in 0..trace.get_frame_count().min(MAX_FRAMES) {
         let Some(frame) = trace.get_frame(scope, index) else { break };
         let part = |name: Option<v8::Local<v8::String>>| {
             name.map(|n| n.to_rust_string_lossy(scope)).unwrap_or_default()
         };
         let (function, script) = (part(frame.get_function_name(scope)), part(frame.get_script_name(scope)));
-        let place = format!("{script}:{}:{}", frame.get_line_number(), frame.get_column());
-        text.push_str(&match function.as_str() {
-            "" => format!("\n    at {place}"),
-            function => format!("\n    at {function} ({place})"),
+        let (line, column) = (frame.get_line_number() as u32, frame.get_column() as u32);
+        frames.push(Frame { function, script, line, column });
+    }
+    Some(frames)
+}
+
+/// Message and frames, as `stack` shows them.
+fn stack_text(message: &str, frames: &[Frame]) -> String {
+    let mut text = message.to_owned();
+    for frame in frames {
+        text.push_str(&match frame.function.as_str() {
+            "" => format!("\n    at {}", frame.place()),
+            function => format!("\n    at {function} ({})", frame.place()),
         });
     }
-    Some(text)
+    text
 }
 
 const MAX_FRAMES: usize = 20;
+const MAX_FRAMES_IN_TEXT: usize = 10;

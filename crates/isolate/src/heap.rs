@@ -33,6 +33,8 @@ pub struct HeapState {
     handle: v8::IsolateHandle,
     /// 0, or a [`MemoryEnd`].
     over_memory: AtomicU8,
+    /// V8 was told to stop what runs, at some time.
+    was_stopped: AtomicBool,
     limit: AtomicUsize,
     /// Bytes that V8 held for the heap when it was last looked at; large objects count twice, because each begins a new
     /// 256 KiB of the cage.
@@ -118,10 +120,19 @@ impl HeapState {
     /// Stops what runs in the heap, from any thread.
     pub(crate) fn terminate(&self) {
         self.handle.terminate_execution();
+        self.was_stopped.store(true, Ordering::Release);
     }
 
     pub(crate) fn resume(&self) {
         self.handle.cancel_terminate_execution();
+    }
+
+    /// A stop that came too late for its turn is not for the next. V8 keeps it with the state of the thread that ran
+    /// the turn, so whenever a thread comes back it may find one.
+    pub(crate) fn forget_stop(&self) {
+        if self.was_stopped.load(Ordering::Acquire) {
+            self.resume();
+        }
     }
 
     /// A turn takes long: what its heap holds is looked at again at its next stop, for much can be allocated between two
@@ -195,6 +206,7 @@ impl Heap {
         let state = Arc::new(HeapState {
             handle: isolate.thread_safe_handle(),
             over_memory: AtomicU8::new(0),
+            was_stopped: AtomicBool::new(false),
             limit: AtomicUsize::new(limits.heap_bytes),
             held: AtomicUsize::new(0),
             used: AtomicUsize::new(0),

@@ -27,6 +27,7 @@ pub mod engine;
 pub mod error;
 pub mod extension;
 pub mod heap;
+pub mod layer;
 mod mailbox;
 pub mod memory;
 pub mod meter;
@@ -34,6 +35,7 @@ pub mod metered;
 pub mod modules;
 pub mod pool;
 pub mod realm;
+mod residence;
 pub mod scheduler;
 #[cfg(test)]
 mod simulation;

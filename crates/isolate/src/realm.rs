@@ -333,6 +333,19 @@ pub(crate) fn dom_exception<'s>(
     class.new_instance(scope, &[message.into(), name.into()]).map(Into::into)
 }
 
+/// What an uncaught `DOMException` says; none: the value is something else. Runs no guest code.
+pub(crate) fn describe_dom_exception(
+    scope: &mut v8::PinScope<'_, '_>,
+    value: v8::Local<v8::Value>,
+) -> Option<String> {
+    if !value.is_object() || value.is_native_error() || value.is_proxy() {
+        return None;
+    }
+    v8::tc_scope!(let scope, scope);
+    let text = call(scope, DOM_EXCEPTION, "describe", &[value])?;
+    text.is_string().then(|| text.to_rust_string_lossy(scope))
+}
+
 /// `require(name)` inside runtime scripts.
 fn require(
     scope: &mut v8::PinScope<'_, '_>,

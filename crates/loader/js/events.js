@@ -1,7 +1,7 @@
 "use strict";
 // Events that the runtime delivers to a Worker beside calls: requests, tests, tail events.
 //
-// natives.respond(status, statusText, headers, body), natives.respondError(error), natives.testDone(failed, error)
+// natives.respond(status, statusText, headers, body, coded, headOnly), natives.respondError(error), natives.testDone(failed, error)
 // settle the current invocation
 
 const {
@@ -87,8 +87,7 @@ function answer(response, headOnly, request) {
     cancel(undefined);
     abortIncoming(request);
   });
-  if (headOnly && typeof parts[3] === "number") natives.bodyCancel(parts[3]);
-  natives.respond(parts[0], parts[1], parts[2], headOnly ? null : parts[3]);
+  natives.respond(parts[0], parts[1], parts[2], parts[3], parts[4], headOnly);
 }
 
 exports.test = (name, props) => {

@@ -13,7 +13,7 @@ const { encodeEnv } = require("rpc/values");
 const services = require("rpc/services");
 const stubs = require("rpc/stubs");
 const { CROSS_REQUEST } = require("web/context");
-const { defineInterface } = require("web/webidl");
+const { defineInterface, illegalInvocation } = require("web/webidl");
 
 const internal = {};
 
@@ -30,6 +30,7 @@ class WorkerLoader {
   }
 
   get(name, getCode) {
+    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
     natives.requireContext();
     if (arguments.length === 0) {
       throw new TypeError("Failed to execute 'get' on 'WorkerLoader': parameter 1 is not of type 'string'.");
@@ -45,11 +46,13 @@ class WorkerLoader {
 
   // Forgets a named child at once; an addition of ours. -> whether there was one
   evict(name) {
+    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
     natives.requireContext();
     return natives.loaderEvict(this.#handle, `${name}`);
   }
 
   load(code) {
+    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
     natives.requireContext();
     const spec = specify(code);
     return new WorkerStub(internal, encodeEnv(true, () => natives.loaderLoad(spec)));
@@ -87,6 +90,7 @@ class WorkerStub {
   }
 
   getEntrypoint(name = undefined, options = undefined) {
+    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
     if (this.#context !== natives.currentContext()) throw new Error(CROSS_REQUEST("WorkerStub"));
     if (this.#handle === 0) throw new Error("WorkerStub used after being disposed.");
     const entrypoint = name === null || name === undefined ? undefined : `${name}`;

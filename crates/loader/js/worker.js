@@ -129,12 +129,17 @@ function specialise(name, props) {
   return require("rpc/values").encodeEnv(false, () => natives.loopback(name, props));
 }
 
+function noEntrypoint(name) {
+  natives.misdirected();
+  return new Error(`Worker has no such entrypoint: ${name}`);
+}
+
 // -> { target, handler }: an instance, or the exported object with what its handlers get.
 function instantiate(name, props) {
   const value = namespace[name ?? "default"];
   if (value === undefined) {
     if (name === undefined) return { target: {}, handler: [env, undefined] };
-    throw new Error(`Worker has no such entrypoint: ${name}`);
+    throw noEntrypoint(name);
   }
   const ctx = new ExecutionContext(internal, props);
   if (typeof value === "function") {
@@ -142,13 +147,11 @@ function instantiate(name, props) {
       throw new Error(`Durable Objects are not supported yet: "${name ?? "default"}" cannot be used as an entrypoint.`);
     }
     if (!isEntrypointClass(value)) {
-      throw new Error(
-        `Worker has no such entrypoint: ${name ?? "default"} (it is a class or function that does not extend WorkerEntrypoint)`,
-      );
+      throw noEntrypoint(`${name ?? "default"} (it is a class or function that does not extend WorkerEntrypoint)`);
     }
     return { target: new value(ctx, env), handler: undefined };
   }
-  if (typeof value !== "object" || value === null) throw new Error(`Worker has no such entrypoint: ${name ?? "default"}`);
+  if (typeof value !== "object" || value === null) throw noEntrypoint(name ?? "default");
   return { target: value, handler: [env, ctx] };
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     waiting: Mutex<Option<Waiting>>,
     given: AtomicBool,
     verdict: Verdict,
+    /// It names an entrypoint that its Worker does not have.
+    misdirected: AtomicBool,
     /// Bytes that the isolate had when it was ended for its memory.
     memory: AtomicU64,
     /// Where it is worked on, once that has begun.
@@ -46,6 +48,7 @@ impl Answer {
             waiting: Mutex::new(Some(waiting)),
             given: AtomicBool::new(false),
             verdict: Verdict::default(),
+            misdirected: AtomicBool::new(false),
             memory: AtomicU64::new(0),
             place: OnceLock::new(),
         })
@@ -59,6 +62,16 @@ impl Answer {
     /// How the invocation ends, where somebody has said so.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.verdict.get()
+    }
+
+    /// There is no such entrypoint: the error that says so is not one that the Worker's code threw.
+    pub(crate) fn misdirected(&self) {
+        self.misdirected.store(true, Ordering::Relaxed);
+    }
+
+    /// The error as the caller gets it.
+    fn told(&self, error: RemoteError) -> RemoteError {
+        RemoteError { remote: error.remote && !self.misdirected.load(Ordering::Relaxed), ..error }
     }
 
     /// Its isolate is ended for its memory, of which it had so many bytes.
@@ -100,7 +113,17 @@ impl Answer {
         self.given.load(Ordering::Acquire)
     }
 
+    /// Fails with what ended the invocation from within. As in the reference that is remote over `fetch`, not over RPC.
+    pub(crate) fn end(&self, error: RemoteError) {
+        let remote = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            matches!(*waiting, Some(Waiting::Fetch(_)))
+        };
+        self.fail(RemoteError { remote, ..error });
+    }
+
     pub(crate) fn fail(&self, error: RemoteError) {
+        let error = self.told(error);
         match self.take() {
             Some(Waiting::Fetch(responder)) => responder.respond(Err(error)),
             Some(Waiting::Call(reply)) => reply.settle(Err(error)),
@@ -125,7 +148,7 @@ impl Answer {
 
     pub(crate) fn settle(&self, outcome: Result<Message, RemoteError>) {
         if let Some(Waiting::Call(reply)) = self.take() {
-            reply.settle(outcome);
+            reply.settle(outcome.map_err(|error| self.told(error)));
         }
     }
 

@@ -101,25 +101,29 @@ pub fn check_date(date: &str) -> Result<(), JsError> {
 /// # Errors
 /// The reference's texts, for the first problem.
 pub fn check_flags(flags: &[String], allow_experimental: bool) -> Result<(), JsError> {
-    for (index, name) in flags.iter().enumerate() {
-        let Some(known) = FLAGS.iter().find(|f| f.on == name || f.off == Some(name)) else {
-            return Err(JsError::error(format!("No such compatibility flag: {name}")));
-        };
-        if flags[..index].contains(name) {
-            return Err(JsError::error(format!("Compatibility flag specified multiple times: {name}")));
-        }
-        if let Some(off) = known.off.filter(|off| known.on == name && flags.iter().any(|f| f == off)) {
+    let mut seen = HashSet::new();
+    if let Some(name) = flags.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(JsError::error(format!("Compatibility flag specified multiple times: {name}")));
+    }
+    let given = |name: &str| seen.contains(name);
+    for known in FLAGS.iter().filter(|known| given(known.on)) {
+        if let Some(off) = known.off.filter(|off| given(off)) {
             return Err(JsError::error(format!(
                 "Compatibility flags are mutually contradictory: {} vs {off}",
                 known.on
             )));
         }
-        if known.experimental && known.on == name && !allow_experimental {
+        if known.experimental && !allow_experimental {
             return Err(JsError::error(format!(
-                "The compatibility flag {name} is experimental and may break or be removed in a future version of \
-                 workerd. To use this flag, you must pass --experimental on the command line."
+                "The compatibility flag {} is experimental and may break or be removed in a future version of \
+                 workerd. To use this flag, you must pass --experimental on the command line.",
+                known.on
             )));
         }
+    }
+    let is_known = |name: &str| FLAGS.iter().any(|known| known.on == name || known.off == Some(name));
+    if let Some(name) = flags.iter().find(|name| !is_known(name)) {
+        return Err(JsError::error(format!("No such compatibility flag: {name}")));
     }
     Ok(())
 }
@@ -197,8 +201,9 @@ mod tests {
         assert!(resolve("2022-02-30", &[], false).is_ok());
         assert_eq!(error("2026-01-01", &["nonsense"]), "No such compatibility flag: nonsense");
         assert_eq!(error("2026-01-01", &["rpc", "rpc"]), "Compatibility flag specified multiple times: rpc");
+        assert_eq!(error("2026-01-01", &["x", "rpc", "rpc"]), "Compatibility flag specified multiple times: rpc");
         assert_eq!(
-            error("2026-01-01", &["rpc", "no_rpc"]),
+            error("2026-01-01", &["x", "rpc", "no_rpc"]),
             "Compatibility flags are mutually contradictory: rpc vs no_rpc"
         );
         assert!(

@@ -162,7 +162,7 @@ pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, ca
         let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
         atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
     });
-    question.land(Landing { meter, inbox });
+    question.land(Arc::new(Landing { meter, inbox }));
 }
 
 /// Runs the `test` handler of an entrypoint.

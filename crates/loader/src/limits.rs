@@ -187,6 +187,12 @@ pub const TABLE: &[Limit] = &[
         "DataCloneError",
     ),
     row(
+        "empty array slots",
+        "8,388,608 in one message, and in one clone",
+        LoweredBy::Nobody,
+        "DataCloneError where it is read",
+    ),
+    row(
         "open stubs",
         "50,000 handles in one invocation: stubs, calls, bodies, objects that others hold",
         LoweredBy::Nobody,
@@ -218,9 +224,9 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "thrown errors",
-        "65,536 characters of name and of message, 1 MiB of other properties",
+        "65,536 characters of name and of message, 1 MiB of other properties; 1,000 errors within one, 32 deep",
         LoweredBy::Nobody,
-        "texts are cut when they cross, other properties left out",
+        "texts are cut when they cross, the rest is left out",
     ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),

@@ -17,6 +17,14 @@ use crate::usage::{Usage, milliseconds};
 /// A trace holds this much of logs and exceptions; what comes after is counted as truncated.
 const BUDGET: usize = 256 * 1024;
 
+/// What an entry of a trace counts for beside its text, in bytes; the reference's.
+const ENTRY: usize = 80;
+
+/// The last line of a trace whose budget is used up; the reference's text.
+const TOO_MUCH: &str = "Log size limit exceeded: More than 256KB of data (across console.log statements, exception, \
+    request metadata and headers) was logged during a single request. Subsequent data for this request will not be \
+    recorded in logs, appear when tailing this Worker's logs, or in Tail Workers.";
+
 /// The trace of one invocation; given to the tails when it has ended.
 pub(crate) struct Trace {
     tails: Vec<Arc<dyn Service>>,
@@ -28,10 +36,31 @@ pub(crate) struct Trace {
 #[derive(Default)]
 struct State {
     event: Value,
-    logs: Vec<Value>,
+    /// Entries as JSON texts: what guests log may have what `Value` cannot, lone surrogates.
+    logs: Vec<String>,
     exceptions: Vec<Value>,
     size: usize,
     truncated: bool,
+}
+
+impl State {
+    /// Takes the room for an entry. False: the budget is used up, and stays so; the last line of the logs says it.
+    fn take(&mut self, now: f64, size: usize) -> bool {
+        if self.truncated {
+            return false;
+        }
+        self.size += ENTRY + size;
+        self.truncated = self.size > BUDGET;
+        if self.truncated {
+            self.logs.push(log_entry(now, "warn", &json!([TOO_MUCH]).to_string(), None));
+        }
+        !self.truncated
+    }
+}
+
+fn log_entry(now: f64, level: &str, message: &str, errors: Option<&str>) -> String {
+    let errors = errors.map(|errors| format!(r#","errorInfo":{errors}"#)).unwrap_or_default();
+    format!(r#"{{"timestamp":{},"level":{},"message":{message}{errors}}}"#, now.floor(), json!(level))
 }
 
 impl Trace {
@@ -52,27 +81,18 @@ impl Trace {
 
     /// A console line; `message` is the list of its arguments as JSON, `errors` says what those are that are errors.
     pub(crate) fn log(&self, now: f64, level: &str, message: &str, errors: Option<Value>) {
+        let errors = errors.map(|errors| errors.to_string());
         let mut state = self.state();
-        state.size += message.len() + errors.as_ref().map_or(0, |errors| errors.to_string().len());
-        if state.size > BUDGET {
-            state.truncated = true;
-            return;
+        if state.take(now, message.len() + errors.as_ref().map_or(0, String::len)) {
+            state.logs.push(log_entry(now, level, message, errors.as_deref()));
         }
-        let message: Value = serde_json::from_str(message).unwrap_or_else(|_| json!([]));
-        let mut entry = json!({ "timestamp": now.floor(), "level": level, "message": message });
-        if let Some(errors) = errors {
-            entry["errorInfo"] = errors;
-        }
-        state.logs.push(entry);
     }
 
     /// An exception that nobody in the child caught.
     pub(crate) fn exception(&self, now: f64, name: &str, message: &str, report: &ExceptionReport) {
-        let mut state = self.state();
         let stack = frames(report);
-        state.size += message.len() + stack.as_ref().map_or(0, String::len);
-        if state.size > BUDGET {
-            state.truncated = true;
+        let mut state = self.state();
+        if !state.take(now, name.len() + message.len() + stack.as_ref().map_or(0, String::len)) {
             return;
         }
         let mut entry = json!({ "timestamp": now.floor(), "name": name, "message": message });
@@ -96,7 +116,6 @@ impl Trace {
         let mut item = json!({
             "event": state.event,
             "eventTimestamp": self.started_ms,
-            "logs": state.logs,
             "exceptions": state.exceptions,
             "diagnosticsChannelEvents": [],
             "scriptName": null,
@@ -114,7 +133,8 @@ impl Trace {
         if let Some(entrypoint) = entrypoint {
             item["entrypoint"] = entrypoint.into();
         }
-        let events: Arc<str> = Value::Array(vec![item]).to_string().into();
+        let (logs, item) = (state.logs.join(","), item.to_string());
+        let events: Arc<str> = format!(r#"[{{"logs":[{logs}],{}]"#, &item[1..]).into();
         // What a tail does is because of what it hears of: traced Workers that tails call do not go round for ever.
         let depth = Depth { invocations: self.depth.invocations + 1, calls: 0 };
         for tail in &self.tails {

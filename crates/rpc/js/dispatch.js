@@ -101,13 +101,14 @@ function perform(target, path, args, entrypoint) {
   let receiver = target;
   for (let i = 0; i < path.length; i++) {
     receiver = object;
-    object = member(object, path[i], i === 0 && entrypoint !== undefined);
+    object = member(object, path[i], entrypoint !== undefined);
     const last = i === path.length - 1;
     if (!last && !traversable(object)) throw missing(path[i]);
     if (!last && typeof object === "object" && object !== null && natives.valueKind(object) === "Promise") {
       // A property that is a promise is awaited on the way.
       const rest = ArrayPrototypeSlice(path, i + 1);
-      return PromisePrototypeThen(object, (value) => perform(value, rest, args, undefined));
+      const within = entrypoint === undefined ? undefined : { handler: undefined };
+      return PromisePrototypeThen(object, (value) => perform(value, rest, args, within));
     }
   }
   if (args === undefined) return object;
@@ -135,6 +136,8 @@ class Answer {
   // Lets go of what keeps the context open.
   release;
   kept = false;
+  // Why it could not be sent: [error]. Nothing of it can be asked for then, either.
+  refused;
   // It is an invocation's own.
   isEvent;
   constructor(context, promise, release, isEvent) {
@@ -172,10 +175,11 @@ function later(promise, question, params, isEvent, keeps = true) {
   const reply = natives.rpcTakeReply();
   const release = keeps ? hold() : () => {};
   // Should the caller let go before the call has ended, it no longer keeps its context open.
-  answers.set(question, new Answer(natives.currentContext(), promise, release, isEvent));
+  const own = new Answer(natives.currentContext(), promise, release, isEvent);
+  answers.set(question, own);
   PromisePrototypeThen(
     promise,
-    (value) => finish(sendResult(reply, value), question, params, release),
+    (value) => finish(sendResult(reply, value, own), question, params, release),
     (error) => finish({ kept: natives.rpcReject(reply, error), moves: [] }, question, params, release),
   );
   return LATER;
@@ -196,11 +200,12 @@ function unwrap(value) {
 }
 
 // -> { kept, moves }: whether calls on the result are under way, and stubs in it that moved to the caller.
-function sendResult(reply, value) {
+function sendResult(reply, value, own) {
   try {
     // A returned object's own disposer stays here and runs when the caller lets go.
     return values.encodeResult(value, (encoded) => natives.rpcReply(reply, encoded));
   } catch (error) {
+    own.refused = [error];
     return { kept: natives.rpcReject(reply, error), moves: [] };
   }
 }
@@ -260,8 +265,13 @@ exports.callExport = (id, path, args, question) => {
 };
 
 exports.callAnswer = (on, path, args, question) => {
-  const { promise } = answers.get(on);
-  return answer(PromisePrototypeThen(promise, (value) => performOnResult(value, path, args)), question);
+  const known = answers.get(on);
+  // The result is sent first: that was asked for before.
+  const result = PromisePrototypeThen(known.promise, (value) => {
+    if (known.refused !== undefined) throw known.refused[0];
+    return performOnResult(value, path, args);
+  });
+  return answer(result, question);
 };
 
 function performOnResult(value, path, args) {

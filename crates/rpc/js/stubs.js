@@ -3,8 +3,9 @@
 // RpcPromise (a call under way). All are proxies, over functions where they can be called; the handler of each is what
 // it stands for, which no guest reaches.
 //
-// natives.rpcCall(handle, path, arguments or undefined, context or 0) -> [promise, question], or false in another context
-// natives.rpcPipeline(question, path, arguments or undefined) -> the same, or undefined when the answer is on its way
+// natives.rpcCall(handle, path, arguments or undefined, context or 0, alone, question) -> promise, or false in another context
+// natives.rpcPipeline(asked, path, arguments or undefined, 0, alone, question) -> promise, or undefined when the answer of
+// question `asked` is on its way. `alone`: the only argument itself is given
 // natives.rpcPath(names) -> a number that stands for the path in calls, or the names
 // natives.fulfilledObject(promise) -> the object that it was fulfilled with, if it was
 
@@ -118,6 +119,15 @@ function checkContext(state) {
 let values;
 let dispatch;
 
+// The numbers of questions that may be named to natives.rpcPipeline, again and again.
+const MAX_QUESTION = 0x3fff_ffff;
+let lastQuestion = 0;
+
+function nextQuestion() {
+  lastQuestion = lastQuestion === MAX_QUESTION ? 1 : lastQuestion + 1;
+  return lastQuestion;
+}
+
 // Sends a call, or reads a property when `args` is undefined. `path`: names, or the number of a path. Gives a new promise
 // state; never throws.
 function send(root, path, args) {
@@ -136,9 +146,12 @@ function sendOnHandle(root, path, args, result) {
   if (root.disposed) throw new Error("RPC stub used after being disposed.");
   values ??= require("rpc/values");
   const handle = handleOf(root);
-  const sent = values.encodeArguments(args, natives.rpcCall, handle, path, root.context);
+  const question = nextQuestion();
+  const sent = values.encodeArguments(args, natives.rpcCall, handle, path, root.context, question);
   if (sent === false) throw crossRequest(root);
-  accept(sent, result);
+  // The runtime settles the promise with what the caller gets.
+  result.promise = sent;
+  result.question = question;
 }
 
 function handleOf(state) {
@@ -151,8 +164,13 @@ function sendOnPromise(root, path, args, result) {
   if (root.disposed) throw new Error("RPC promise used after being disposed.");
   if (root.question !== 0) {
     values ??= require("rpc/values");
-    const sent = values.encodeArguments(args, natives.rpcPipeline, root.question, path, 0);
-    if (sent !== undefined) return accept(sent, result);
+    const question = nextQuestion();
+    const sent = values.encodeArguments(args, natives.rpcPipeline, root.question, path, 0, question);
+    if (sent !== undefined) {
+      result.promise = sent;
+      result.question = question;
+      return;
+    }
   }
   // The answer is here, or about to be: the call goes on from the value itself, in the order of the calls on what it holds.
   const value = natives.fulfilledObject(root.promise);
@@ -170,16 +188,16 @@ function remoteError(error) {
   throw decodeError(parts[0], parts[1], parts[2], parts[3], true);
 }
 
-// The runtime settles the promise with what the caller gets.
-function accept(sent, result) {
-  result.question = sent[1];
-  result.promise = PromisePrototypeThen(sent[0], undefined, rejected);
-}
+// What a call's promise is resolved with when the call has failed. The error's stack becomes the caller's: V8 adds the
+// asynchronous frames that wait for the promise, which it can only once that waits for this one.
+exports.reject = (error) => {
+  const soon = PromisePrototypeThen(PromiseResolve(), () => {});
+  return PromisePrototypeThen(soon, () => stampAndThrow(error));
+};
 
-function rejected(error) {
-  // The stack is the caller's: V8 adds the asynchronous frames that wait for this promise.
+function stampAndThrow(error) {
   if (typeof error === "object" && error !== null && primordials.ObjectGetPrototypeOf(error) !== objectPrototype) {
-    ErrorCaptureStackTrace(error, rejected);
+    ErrorCaptureStackTrace(error, stampAndThrow);
   }
   throw error;
 }

@@ -191,7 +191,7 @@ clones.setExoticEncoder((value) => {
   const state = stubs.stateOf(value);
   if (state !== undefined) return stubDescriptor(value, state);
   if (typeof value === "function" && natives.valueKind(value) !== "Proxy") {
-    if (mode !== RPC && services.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
+    if (services.isLoopbackClass(value)) throw clones.unsupported("LoopbackDurableObjectClass");
     return targetDescriptor(value);
   }
   if (mode === CLONE || mode === ENV) return undefined;
@@ -236,9 +236,13 @@ function hasFunction(args) {
 // Whether stubs among arguments are duplicated (by compatibility flag), or move to the callee.
 let duplicates;
 
-// Sends an argument list, or none: `native(handle, path, arguments, context)`.
-exports.encodeArguments = (args, native, handle, path, context) => {
-  if (args === undefined) return native(handle, path, undefined, context);
+// Sends an argument list, or none: `native(handle, path, arguments, context, alone, question)`.
+exports.encodeArguments = (args, native, handle, path, context, question) => {
+  if (args === undefined) return native(handle, path, undefined, context, false, question);
+  if (args.length === 1) {
+    const only = args[0];
+    if (typeof only !== "object" && typeof only !== "function") return native(handle, path, only, context, true, question);
+  }
   duplicates ??= natives.hasFlag("rpc_params_dup_stubs");
   const modeBefore = mode;
   const movedBefore = moved;
@@ -247,7 +251,7 @@ exports.encodeArguments = (args, native, handle, path, context) => {
   moved = moves;
   let result;
   try {
-    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context);
+    result = native(handle, path, hasFunction(args) ? clones.prepare(args) : args, context, false, question);
   } finally {
     mode = modeBefore;
     moved = movedBefore;

@@ -10,7 +10,6 @@ use crate::call::Call;
 use crate::object::CONTEXT_GONE;
 
 /// The invocation that answers a call, and the Worker that it runs in.
-#[derive(Clone)]
 pub struct Landing {
     /// What the invocation's CPU time is charged to.
     pub meter: Arc<Meter>,

@@ -81,9 +81,9 @@ pub enum Route {
 
 impl Route {
     /// Sends work behind the call; with the place where that landed, where it is known.
-    fn follow(&self, landing: Option<&Landing>, work: Followup) {
+    fn follow(&self, landing: Option<&Arc<Landing>>, work: Followup) {
         match self {
-            Self::Service(service) => service.0.follow(landing, work),
+            Self::Service(service) => service.0.follow(landing.map(|landing| &**landing), work),
             Self::Object(object) => object.follow(work),
             Self::Answer(question) => question.follow(work),
             Self::Nowhere => work(None),
@@ -101,7 +101,7 @@ pub struct Question {
     id: u64,
     state: AtomicU8,
     route: Route,
-    landing: OnceLock<Landing>,
+    landing: OnceLock<Arc<Landing>>,
     /// Why the call itself failed, for calls on its result that find nobody.
     failure: OnceLock<RemoteError>,
 }
@@ -150,17 +150,17 @@ impl Question {
 
     /// What a call on the result gets when nobody has it: the call's own error, or else why nobody answers there.
     pub fn gone(&self) -> RemoteError {
-        let own = self.failure.get().cloned().or_else(|| self.landing.get().map(Landing::gone));
+        let own = self.failure.get().cloned().or_else(|| self.landing.get().map(|landing| landing.gone()));
         own.unwrap_or_else(|| RemoteError::error(CONTEXT_GONE))
     }
 
     /// Notes where the call landed.
-    pub fn land(&self, landing: Landing) {
+    pub fn land(&self, landing: Arc<Landing>) {
         let _ = self.landing.set(landing);
     }
 
     /// Where the call landed, where it did.
-    pub fn landing(&self) -> Option<&Landing> {
+    pub fn landing(&self) -> Option<&Arc<Landing>> {
         self.landing.get()
     }
 }

@@ -44,15 +44,22 @@ pub(crate) fn check_size(message: &Message) -> Result<(), JsError> {
     Ok(())
 }
 
-/// Writes an argument list; `undefined` reads a property. None: an exception is pending.
+/// Writes an argument list; `undefined` reads a property. `alone`: it is the only argument itself. None: an exception is
+/// pending.
 fn write_arguments<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
+    alone: bool,
 ) -> Option<Option<Message>> {
-    if value.is_undefined() {
-        return Some(None);
+    if alone && let Some(message) = values::write_single(scope, value) {
+        return Some(Some(message));
     }
-    let message = values::write_list(scope, value)?;
+    let list = match alone {
+        true => v8::Array::new_with_elements(scope, &[value]).into(),
+        false if value.is_undefined() => return Some(None),
+        false => value,
+    };
+    let message = values::write_list(scope, list)?;
     match check_size(&message) {
         Ok(()) => Some(Some(message)),
         Err(error) => {
@@ -62,8 +69,9 @@ fn write_arguments<'s>(
     }
 }
 
-/// `rpcCall(handle, path, arguments, context)` gives `[promise, question]`, and `false` when the running code is not of
-/// that context (0: of any). The path is a list of names, or the number of one that [`rpc_path`] knows.
+/// `rpcCall(handle, path, arguments, context, alone, question)` gives a promise, and `false` when the running code is not
+/// of that context (0: of any). The path is a list of names, or the number of one that [`rpc_path`] knows. `alone`: in place
+/// of the arguments stands the only one of them. `question`: a number for `rpcPipeline`, or 0.
 fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let expected = arguments::integer(scope, &args, 3);
@@ -79,14 +87,16 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
         return error.throw(scope);
     }
     let path = paths::argument(scope, args.get(1));
-    let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
+    let Some(arguments) = write_arguments(scope, args.get(2), args.get(4).is_true()) else { return };
+    let question = arguments::integer(scope, &args, 5);
     let depth =
         if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
     let sent = depth.and_then(|depth| {
-        send(scope, Path { names: path, depth }, arguments, |call| dispatch(&target, call), route(&target))
+        let ask = Ask { path, depth, arguments, number: question };
+        send(scope, ask, |call| dispatch(&target, call), route(&target))
     });
     match sent {
-        Ok(value) => rv.set(value),
+        Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }
 }
@@ -104,57 +114,56 @@ fn dispatch(target: &Capability, mut call: Call) {
     }
     match target.downcast_ref::<ObjectRef>() {
         Some(object) => {
-            let landing = object.landing().clone();
-            if let Err(error) = landing.charge(&mut call) {
+            if let Err(error) = object.landing().charge(&mut call) {
                 return call.reply.settle(Err(error));
             }
-            call.question.land(landing.clone());
+            call.question.land(object.landing().clone());
             let export = object.export();
             object.send(move |scope| match scope {
                 Some(scope) => server::call_export(scope, export, call),
-                None => call.reply.settle(Err(landing.gone())),
+                None => call.reply.settle(Err(call.question.gone())),
             });
         }
         None => call.reply.settle(Err(RemoteError::type_error("This object cannot be called over RPC."))),
     }
 }
 
-/// `rpcPipeline(question, path, arguments)` gives `[promise, question]`, or undefined when the answer is already on
-/// its way here.
+/// `rpcPipeline(asked, path, arguments, 0, alone, question)`, as `rpcCall` on the answer of question `asked`; undefined when
+/// that is already on its way here.
 fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let number = arguments::integer(scope, &args, 0);
-    let Some(question) = context::kept::<Asked>(scope, number).map(|asked| asked.0.clone()) else { return };
-    if !question.pipeline() {
+    let Some(asked) = context::kept::<Asked>(scope, number).map(|asked| asked.0.clone()) else { return };
+    if !asked.pipeline() {
         return;
     }
     let path = paths::argument(scope, args.get(1));
-    let Some(arguments) = write_arguments(scope, args.get(2)) else { return };
-    let onward = question.clone();
+    let Some(arguments) = write_arguments(scope, args.get(2), args.get(4).is_true()) else { return };
+    let number = arguments::integer(scope, &args, 5);
+    let onward = asked.clone();
     let depth = match depth_of_call(scope) {
         Ok(depth) => depth,
         Err(error) => return error.throw(scope),
     };
     let sent = send(
         scope,
-        Path { names: path, depth },
-        arguments,
+        Ask { path, depth, arguments, number },
         |mut call| {
-            if let Some(landing) = question.landing() {
+            if let Some(landing) = asked.landing() {
                 if let Err(error) = landing.charge(&mut call) {
                     return call.reply.settle(Err(error));
                 }
                 call.question.land(landing.clone());
             }
-            let asked = question.clone();
-            question.follow(Box::new(move |scope| match scope {
-                Some(scope) => server::call_answer(scope, &asked, call),
-                None => call.reply.settle(Err(asked.gone())),
+            let question = asked.clone();
+            asked.follow(Box::new(move |scope| match scope {
+                Some(scope) => server::call_answer(scope, &question, call),
+                None => call.reply.settle(Err(question.gone())),
             }));
         },
         Route::Answer(onward),
     );
     match sent {
-        Ok(value) => rv.set(value),
+        Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }
 }
@@ -169,24 +178,30 @@ fn depth_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Depth, JsError> {
     })
 }
 
-/// What a call is for, from its target on, and how deep it is.
-struct Path {
-    names: Arc<Names>,
+/// What a script asks for.
+struct Ask {
+    path: Arc<Names>,
     depth: Depth,
+    arguments: Option<Message>,
+    /// By which the script names the question; 0: it will not.
+    number: u32,
 }
 
 fn send<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    path: Path,
-    arguments: Option<Message>,
+    ask: Ask,
     dispatch: impl FnOnce(Call),
     route: Route,
-) -> Result<v8::Local<'s, v8::Value>, JsError> {
+) -> Result<v8::Local<'s, v8::Promise>, JsError> {
+    let Ask { path, depth, arguments, number } = ask;
     let owner = context::current(scope);
     context::check_handles(scope, owner)?;
     usage::called(scope, arguments.as_ref().map_or(0, Message::size));
     let inbox = context::environment(scope).inbox.clone();
-    let (promise, completion) = Completion::new(scope)?;
+    let (promise, completion) = match number {
+        0 => Completion::new(scope)?,
+        number => Completion::numbered(scope, number)?,
+    };
     let question = Question::new(route);
     let operation = completion.operation();
     context::keep(scope, operation, Asked(question.clone()));
@@ -198,10 +213,8 @@ fn send<'s>(
         let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
         settle(completion, outcome);
     });
-    let Path { names, depth } = path;
-    dispatch(Call { path: names, arguments, reply, question, depth, charge: None });
-    let handle = v8::Integer::new_from_unsigned(scope, operation.number());
-    Ok(v8::Array::new_with_elements(scope, &[promise.into(), handle.into()]).into())
+    dispatch(Call { path, arguments, reply, question, depth, charge: None });
+    Ok(promise)
 }
 
 fn settle(completion: Completion, outcome: Result<(Charge, Message), RemoteError>) {
@@ -216,7 +229,11 @@ fn settle(completion: Completion, outcome: Result<(Charge, Message), RemoteError
                 (None, None) => Err(v8::undefined(scope).into()),
             }
         }
-        Err(error) => Err(fetch::error_value(scope, error)),
+        Err(error) => {
+            let error = fetch::error_value(scope, error);
+            // A promise that is rejected a moment later, where V8 can see who waits.
+            realm::call(scope, "rpc/stubs", "reject", &[error]).ok_or(error)
+        }
     });
 }
 

@@ -14,7 +14,7 @@ use crate::service::ServiceCap;
 /// its disposer runs, in a later turn of its own isolate.
 pub struct ObjectRef {
     isolate: WeakIsolate,
-    landing: Landing,
+    landing: Arc<Landing>,
     context: ContextId,
     export: u32,
     #[expect(dead_code, reason = "counts while the object is held")]
@@ -46,7 +46,7 @@ impl ObjectRef {
     }
 
     /// Where calls on it land.
-    pub fn landing(&self) -> &Landing {
+    pub fn landing(&self) -> &Arc<Landing> {
         &self.landing
     }
 
@@ -102,7 +102,7 @@ fn new_object(
         Err(error) => (None, Err(error)),
     };
     let environment = context::environment(scope);
-    let landing = Landing { meter, inbox: environment.inbox.clone() };
+    let landing = Arc::new(Landing { meter, inbox: environment.inbox.clone() });
     let isolate = environment.isolate.clone();
     // Made in any case: dropping it releases the export.
     Some((Arc::new(ObjectRef { isolate, landing, context, export, counted }), refused))

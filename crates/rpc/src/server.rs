@@ -100,13 +100,11 @@ pub fn run_in<'s>(
     let id = v8::Number::new(scope, question.id() as f64);
     let inbox = context::environment(scope).inbox.clone();
     let pending = Arc::new(Pending(Mutex::new(Some(reply)), question, inbox));
-    if let Some(meter) = context::meter(scope, owner) {
-        meter.tell_when_ended(Arc::downgrade(&pending) as Weak<dyn Waiter>);
-    }
+    context::tell_when_ended(scope, owner, Arc::downgrade(&pending) as Weak<dyn Waiter>);
     let arguments = read_arguments(scope, arguments);
     drop(charge);
     let done = arguments.and_then(|arguments| {
-        scope.set_slot(Arrived(Some((owner, pending.clone()))));
+        set_arrived(scope, owner, pending.clone());
         let done = realm::call(scope, script, entry, &[target, path.into(), arguments, id.into()]);
         drop(take_arrived(scope));
         done
@@ -168,6 +166,14 @@ fn reply_now<'s>(scope: &mut v8::PinScope<'s, '_>, pending: &Pending, result: v8
 
 /// The call that arrived just now, in which context; lives in the isolate's slot.
 struct Arrived(Option<(ContextId, Arc<Pending>)>);
+
+fn set_arrived(scope: &mut v8::PinScope<'_, '_>, owner: ContextId, pending: Arc<Pending>) {
+    let arrived = Some((owner, pending));
+    match scope.get_slot_mut::<Arrived>() {
+        Some(slot) => slot.0 = arrived,
+        None => drop(scope.set_slot(Arrived(arrived))),
+    }
+}
 
 fn take_arrived(scope: &mut v8::PinScope<'_, '_>) -> Option<(ContextId, Arc<Pending>)> {
     scope.get_slot_mut::<Arrived>().and_then(|arrived| arrived.0.take())

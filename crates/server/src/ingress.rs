@@ -8,11 +8,14 @@ use std::time::Duration;
 use atoll_host::body::{Body, ByteStream};
 use atoll_host::http::{header_map_from_list, list_from_header_map};
 use atoll_loader::{Entrypoint, Worker};
+use atoll_web::coding::{Coding, encoded};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +23,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::ServeError;
 use crate::socket::Socket;
+
+/// What a `Request` can have as its method (`methods` in `web/js/request.js`); all others are answered here.
+const METHODS: &str = "GET HEAD POST PUT DELETE PATCH PURGE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH \
+                       SEARCH UNLOCK ACL REPORT MKACTIVITY CHECKOUT MERGE MSEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE \
+                       QUERY BAN";
 
 /// A connection that has sent no complete head after this long is closed.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -131,6 +139,10 @@ async fn answer(
     client: &Socket,
 ) -> Response<Body> {
     let (sender, receiver) = oneshot::channel();
+    if !METHODS.split(' ').any(|method| method == request.method().as_str()) {
+        return plain(StatusCode::NOT_IMPLEMENTED, "ERROR: Unrecognized request method.");
+    }
+    let head_only = request.method() == Method::HEAD;
     let request = match read_request(request, authority) {
         Ok(request) => request,
         Err(message) => return plain(StatusCode::BAD_REQUEST, &message),
@@ -151,7 +163,7 @@ async fn answer(
         },
     };
     let answer = answer.unwrap_or_else(|_| Err(RemoteError::error("The Worker gave no answer.")));
-    match answer.map(response) {
+    match answer.map(|answer| response(answer, head_only)) {
         Ok(Ok(response)) => response,
         Ok(Err(message)) => {
             tracing::error!(%message, "the Worker's response cannot be sent");
@@ -182,7 +194,11 @@ fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<Fet
     }
     let url = format!("http://{host}{path}");
     let body = if hyper::body::Body::is_end_stream(&body) {
-        Body::Empty
+        // One of no bytes is a body, too, where it is announced.
+        match head.headers.contains_key(CONTENT_LENGTH) {
+            true => Body::Bytes(Bytes::new()),
+            false => Body::Empty,
+        }
     } else {
         let length = hyper::body::Body::size_hint(&body).exact();
         let stream = ByteStream::from_http_body(body);
@@ -207,20 +223,33 @@ fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<Fet
     })
 }
 
-fn response(answer: FetchResponse) -> Result<Response<Body>, String> {
+fn response(answer: FetchResponse, head_only: bool) -> Result<Response<Body>, String> {
     let pairs: Vec<(String, String)> = answer
         .headers
         .chunks_exact(2)
-        // The body says how long it is, and the connection how it is sent.
-        .filter(|pair| {
-            !matches!(pair[0].as_str(), "content-length" | "transfer-encoding" | "connection" | "keep-alive")
+        // The body says how long it is, if it is sent, and the connection how.
+        .filter(|pair| match pair[0].as_str() {
+            "content-length" => head_only,
+            name => !matches!(name, "transfer-encoding" | "connection" | "keep-alive" | "upgrade"),
         })
         .map(|pair| (pair[0].clone(), pair[1].clone()))
         .collect();
-    let headers: HeaderMap = header_map_from_list(&pairs).map_err(|e| e.to_string())?;
-    let mut response = Response::new(answer.body);
+    let mut headers: HeaderMap = header_map_from_list(&pairs).map_err(|e| e.to_string())?;
+    if let Some(length) = answer.head_length.filter(|_| !headers.contains_key(CONTENT_LENGTH)) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    let body = match answer.coding {
+        Coding::Pending(format, payer) => encoded(answer.body, format, payer),
+        Coding::Applied => answer.body,
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|e| e.to_string())?;
     *response.headers_mut() = headers;
+    if response.status().canonical_reason() != Some(&answer.status_text)
+        && let Ok(phrase) = ReasonPhrase::try_from(answer.status_text.into_bytes())
+    {
+        response.extensions_mut().insert(phrase);
+    }
     Ok(response)
 }
 

@@ -262,7 +262,7 @@ function toLongLong(value) {
 exports.Blob = Blob;
 exports.File = File;
 // For the runtime. Both take over `bytes` (a Uint8Array that nobody else writes to) without a copy.
-exports.blobFromBytes = (bytes, type) => new Blob(adopt, normalizeType(type), bytes);
+exports.blobFromBytes = (bytes, type) => new Blob(adopt, type, bytes);
 exports.fileFromBytes = (bytes, name, type, lastModified = undefined) =>
   new File(adopt, name, { __proto__: null, type: normalizeType(type), lastModified }, bytes);
 exports.concatenate = concatenate;

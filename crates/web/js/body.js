@@ -78,7 +78,7 @@ function extractObject(init, body) {
   const tag = ObjectPrototypeToString(init);
   if (tag === "[object ReadableStream]" && streams().isReadableStream(init)) {
     if (streams().isDisturbed(init)) throw new TypeError("This ReadableStream is disturbed (has already been read from), and cannot be used as a body.");
-    if (streams().isLocked(init)) throw new TypeError("This ReadableStream is currently locked to a reader.");
+    if (streams().isLocked(init)) throw new TypeError("This ReadableStream is locked to a reader, and cannot be used as a body.");
     body.stream = init;
   } else if (tag === "[object Blob]" || tag === "[object File]") {
     const { blobBytes, blobType } = require("web/blob");
@@ -115,6 +115,24 @@ function isUsed(body) {
   return body !== null && (body.used || (body.stream !== undefined && streams().isDisturbed(body.stream)));
 }
 
+function isLocked(body) {
+  return body !== null && body.stream !== undefined && streams().isLocked(body.stream);
+}
+
+// Whether it is known to have no bytes.
+function isEmpty(body) {
+  const { source } = body;
+  return source !== undefined && (typeof source === "string" ? source.length : TypedArrayPrototypeGetByteLength(source)) === 0;
+}
+
+// `cf` of an initialiser: data only, and the runtime's own from now on.
+function copyCf(cf, dictionary) {
+  if ((typeof cf !== "object" && typeof cf !== "function") || cf === null) {
+    throw new TypeError(`Incorrect type for the 'cf' field on '${dictionary}': the provided value is not of type 'Object'.`);
+  }
+  return JSONParse(primordials.JSONStringify(cf));
+}
+
 function checkContext(body) {
   if (body.context !== 0 && body.context !== natives.currentContext()) {
     throw new primordials.Error(CROSS_REQUEST("ReadableStreamSource"));
@@ -129,9 +147,7 @@ function checkAborted({ guard }) {
 // Marks the body as read and says what it is; throws where it cannot be read any more.
 function consume(body) {
   if (isUsed(body)) throw new TypeError(USED);
-  if (body.stream !== undefined && streams().isLocked(body.stream)) {
-    throw new TypeError("This ReadableStream is currently locked to a reader.");
-  }
+  if (isLocked(body)) throw new TypeError("This ReadableStream is currently locked to a reader.");
   checkContext(body);
   body.used = true;
 }
@@ -254,10 +270,10 @@ function streamOf(body) {
     body.stream = guardedTextStream(natives.utf8Encode(body.source), body);
     body.source = undefined;
   } else {
+    // The source stays: a request whose stream nobody has read can be sent again.
     body.stream = streams().readableStreamFromBytes(
       typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source),
     );
-    body.source = undefined;
   }
   return body.stream;
 }
@@ -314,7 +330,10 @@ function guardedRead(guard) {
 function detach(body, whenGone) {
   if (body === null) return null;
   consume(body);
-  if (body.stream !== undefined) return detachStream(body.stream, whenGone);
+  if (body.stream !== undefined) {
+    if (body.source === undefined) return detachStream(body.stream, whenGone);
+    leaveLocked(body);
+  }
   body.guard?.done();
   return body.handle !== 0 ? body.handle : body.source;
 }
@@ -406,13 +425,22 @@ exports.readerGone = (sink) => {
   else whenGone(cancel);
 };
 
+// The stream object of a body that is taken from its source stays behind, locked for good.
+function leaveLocked(body) {
+  streams().acquireReader(streams().stateOf(body.stream), false);
+}
+
 // https://fetch.spec.whatwg.org/#concept-body-clone
 function clone(body) {
   if (body === null) return null;
-  if (isUsed(body)) throw new TypeError(USED);
+  if (body.used || isLocked(body)) throw new TypeError("This ReadableStream is currently locked to a reader,");
   const copy = new BodyState();
   copy.contentType = body.contentType;
-  if (body.stream === undefined && body.handle === 0) {
+  if (body.handle === 0 && (body.stream === undefined || (body.source !== undefined && !streams().isDisturbed(body.stream)))) {
+    if (body.stream !== undefined) {
+      leaveLocked(body);
+      body.stream = undefined;
+    }
     copy.source = body.source;
     copy.context = body.context;
     copy.guard = body.guard;
@@ -421,6 +449,7 @@ function clone(body) {
   const branches = streams().teeForClone(streamOf(body));
   body.stream = branches[0];
   body.handle = 0;
+  body.source = undefined;
   copy.stream = branches[1];
   return copy;
 }
@@ -449,14 +478,17 @@ function mixin(Class, stateOf, typeOf) {
       return settle((o) => readText(stateOf(o)), this, (text) => JSONParse(text));
     },
     blob() {
-      const type = typeOf(this) ?? "";
+      const header = typeOf(this);
+      const type = header === null ? "" : require("web/mime-type").extract(header);
       return settle((o) => readBytes(stateOf(o)), this, (bytes) => require("web/blob").blobFromBytes(bytes, type));
     },
     formData() {
       const type = typeOf(this);
       return settle(
         (o) => {
-          if (type === null || !(StringPrototypeIncludes(type, "multipart/form-data") || StringPrototypeIncludes(type, "application/x-www-form-urlencoded"))) {
+          if (isUsed(stateOf(o))) throw new TypeError(USED);
+          if (type === null) throw new TypeError("Parsing a Body as FormData requires a Content-Type header.");
+          if (!(StringPrototypeIncludes(type, "multipart/form-data") || StringPrototypeIncludes(type, "application/x-www-form-urlencoded"))) {
             throw new TypeError(
               `Unrecognized Content-Type header value. FormData can only parse the following MIME types: multipart/form-data, application/x-www-form-urlencoded`,
             );
@@ -473,10 +505,13 @@ function mixin(Class, stateOf, typeOf) {
 }
 
 exports.clone = clone;
+exports.copyCf = copyCf;
 exports.detach = detach;
 exports.detachStream = detachStream;
 exports.extract = extract;
 exports.fromHandle = fromHandle;
+exports.isEmpty = isEmpty;
+exports.isLocked = isLocked;
 exports.isUsed = isUsed;
 exports.send = send;
 exports.sendStream = sendStream;

@@ -6,6 +6,7 @@
 const {
   Array, ArrayIsArray, ArrayPrototypePush, FunctionPrototypeToString, MapPrototypeForEach, ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectKeys, SafeMap, SetPrototypeForEach, Map, Set,
+  StringPrototypeSlice,
 } = primordials;
 const objectPrototype = ObjectGetPrototypeOf({});
 
@@ -201,8 +202,14 @@ function encodeStandIn(value) {
   const descriptor = encodeExotic(value);
   if (descriptor !== undefined) return descriptor;
   throw dataCloneError(
-    typeof value === "function" ? `${FunctionPrototypeToString(value)} could not be cloned.` : "#<Object> could not be cloned.",
+    typeof value === "function" ? `${excerpt(FunctionPrototypeToString(value))} could not be cloned.` : "#<Object> could not be cloned.",
   );
+}
+
+// The source of a function as V8 shows it in errors.
+function excerpt(text) {
+  if (text.length <= 128) return text;
+  return `${StringPrototypeSlice(text, 0, 111)}...<omitted>...${StringPrototypeSlice(text, -2)}`;
 }
 
 function copyObject(value, seen) {

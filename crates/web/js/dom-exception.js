@@ -91,6 +91,8 @@ class DOMException {
 
   static {
     exports.isDOMException = (value) => typeof value === "object" && value !== null && #name in value;
+    // For logs: without the getters, which guests can patch.
+    exports.describe = (value) => (#name in value ? `DOMException(${value.#name}): ${value.#message}` : undefined);
     clones.register(DOMException.prototype, {
       __proto__: null,
       kind: "DOMException",

@@ -5,12 +5,14 @@
 // natives.fetch(method, url, headers, body, cf, redirect, canceller) -> Promise<[status, statusText, headers, body handle or
 // null]>; natives.newCanceller() -> handle or undefined, to be released
 
-const { ArrayPrototypePush, ObjectDefineProperty, Promise, PromisePrototypeThen } = primordials;
-const { PromiseReject, TypeError } = primordials;
+const { ArrayPrototypeJoin, ArrayPrototypePush, Promise, PromisePrototypeThen } = primordials;
+const { PromiseReject, RegExpPrototypeExec, TypeError } = primordials;
 const { Request, detachRequest, signalOf } = require("web/request");
-const { abortBody, responseFromNative } = require("web/response");
+const { argumentError } = require("web/webidl");
+const { abortBody, isNullBodyStatus, responseFromNative } = require("web/response");
 
 const MAX_REDIRECTS = 20;
+const hasAuthority = /^[^:]+:\/\//;
 
 // Sends a Request through `hop`, a function with the signature of natives.fetch.
 async function send(hop, request) {
@@ -49,12 +51,14 @@ async function abortable(signal, hop, request) {
 
 async function follow(hop, request) {
   let { 0: method, 1: url, 2: headers, 3: body, 4: cf, 5: redirect } = detachRequest(request);
+  if (!isHttp(url)) return require("web/data-url").load(method, url);
   url = withoutFragment(url);
+  let visited;
   for (let count = 0; ; count++) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
     try {
-      answer = await hop(method, url, headers, body, cf, redirect);
+      answer = await hop(method, withoutCredentials(url), headers, body, cf, redirect);
     } catch (error) {
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this function.
       if (typeof error === "object" && error !== null) primordials.ErrorCaptureStackTrace(error, follow);
@@ -62,18 +66,27 @@ async function follow(hop, request) {
     }
     const status = answer[0];
     const location = redirect === "follow" && isRedirect(status) ? find(answer[2], "location") : undefined;
-    if (location === undefined) return responseFromNative(status, answer[1], answer[2], answer[3], url, count > 0);
+    if (location === undefined || location === "") {
+      // Only an answer that cannot have a body has none.
+      const body = answer[3] ?? (method === "HEAD" || isNullBodyStatus(status) ? null : "");
+      return responseFromNative(status, answer[1], answer[2], body, url, count > 0, "immutable");
+    }
     if (answer[3] !== null) natives.bodyCancel(answer[3]);
     const next = natives.urlParse(location, url);
-    if (next === undefined) throw new TypeError("Invalid Location header; unable to follow redirect.");
-    if (count === MAX_REDIRECTS) throw new TypeError("Too many redirects.");
-    const drop = (status === 303 && method !== "GET" && method !== "HEAD") || ((status === 301 || status === 302) && method === "POST");
-    if (drop) {
-      method = "GET";
+    if (next === undefined || RegExpPrototypeExec(hasAuthority, next) === null) {
+      throw new TypeError("Invalid Location header; unable to follow redirect.");
+    }
+    ArrayPrototypePush(visited ??= [], url);
+    if (count === MAX_REDIRECTS) throw new TypeError(`Too many redirects.${ArrayPrototypeJoin(visited, ", ")}`);
+    if (status === 303) {
+      if (method !== "HEAD") method = "GET";
       body = null;
-      headers = without(headers, "content-");
     } else if (typeof body === "number") {
       throw new TypeError("A request with a one-time-use body (it was initialized from a stream, not a buffer) encountered a redirect requiring the body to be retransmitted. To avoid this error in the future, construct this request from a buffer-like body initializer.");
+    }
+    if ((status === 301 || status === 302) && method === "POST") {
+      method = "GET";
+      body = null;
     }
     if (origin(next) !== origin(url)) headers = without(headers, "authorization");
     url = withoutFragment(next);
@@ -86,6 +99,20 @@ function withoutFragment(href) {
   return end < 0 ? href : primordials.StringPrototypeSlice(href, 0, end);
 }
 
+// User name and password, too: whoever wants them sent writes a header.
+function withoutCredentials(href) {
+  if (primordials.StringPrototypeIndexOf(href, "@") < 0) return href;
+  const start = origin(href);
+  const at = primordials.StringPrototypeLastIndexOf(start, "@");
+  if (at < 0) return href;
+  const scheme = primordials.StringPrototypeSlice(href, 0, primordials.StringPrototypeIndexOf(href, "//") + 2);
+  return scheme + primordials.StringPrototypeSlice(href, at + 1);
+}
+
+function isHttp(href) {
+  return primordials.StringPrototypeStartsWith(href, "http:") || primordials.StringPrototypeStartsWith(href, "https:");
+}
+
 function isRedirect(status) {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
@@ -95,10 +122,10 @@ function find(list, name) {
   return undefined;
 }
 
-function without(list, prefix) {
+function without(list, name) {
   const kept = [];
   for (let i = 0; i < list.length; i += 2) {
-    if (!primordials.StringPrototypeStartsWith(list[i], prefix)) ArrayPrototypePush(kept, list[i], list[i + 1]);
+    if (list[i] !== name) ArrayPrototypePush(kept, list[i], list[i + 1]);
   }
   return kept;
 }
@@ -111,8 +138,9 @@ function origin(href) {
   return primordials.StringPrototypeSlice(href, 0, end);
 }
 
-function fetch(input, init = undefined) {
+function fetch(input = undefined, init = undefined) {
   try {
+    if (arguments.length === 0) throw argumentError("ServiceWorkerGlobalScope", "fetch", 1, "Request or string");
     natives.requireContext();
     const request = new Request(input, init);
     return send(natives.fetch, request);
@@ -120,7 +148,6 @@ function fetch(input, init = undefined) {
     return PromiseReject(error);
   }
 }
-ObjectDefineProperty(fetch, "length", { __proto__: null, value: 1, configurable: true });
 
 exports.send = send;
 exports.fetch = fetch;

@@ -57,14 +57,14 @@ class FormData {
     if (!(#list in this)) throw illegalInvocation();
     if (arguments.length < 2) throw missingArgument("append", arguments.length);
     name = StringPrototypeToWellFormed(`${name}`);
-    ArrayPrototypePush(this.#list, name, entryValue(value, filename));
+    ArrayPrototypePush(this.#list, name, entryValue(name, value, filename));
   }
 
   set(name, value, filename = undefined) {
     if (!(#list in this)) throw illegalInvocation();
     if (arguments.length < 2) throw missingArgument("set", arguments.length);
     name = StringPrototypeToWellFormed(`${name}`);
-    setPair(this.#list, name, entryValue(value, filename));
+    setPair(this.#list, name, entryValue(name, value, filename));
   }
 
   delete(name) {
@@ -117,11 +117,11 @@ function missingArgument(operation, given) {
 }
 
 // https://xhr.spec.whatwg.org/#create-an-entry. Like Workers, a file name beside a string is ignored.
-function entryValue(value, filename) {
+function entryValue(name, value, filename) {
   if (!isBlob(value)) return StringPrototypeToWellFormed(`${value}`);
   if (isFile(value) && filename === undefined) return value;
-  const name = filename === undefined ? "blob" : `${filename}`;
-  return fileFromBytes(blobBytes(value), name, blobType(value), isFile(value) ? fileLastModified(value) : undefined);
+  const file = filename === undefined ? name : `${filename}`;
+  return fileFromBytes(blobBytes(value), file, blobType(value), isFile(value) ? fileLastModified(value) : undefined);
 }
 
 // Parses "; name=value; name="quoted value"" from `position` on. The first of two equal names counts.
@@ -176,6 +176,10 @@ function viewOf(bytes, start, end) {
 function parseFormData(bytes, contentType) {
   const { first: essence, parameters } = parseHeaderValue(contentType ?? "");
   if (essence === "application/x-www-form-urlencoded") {
+    const { charset } = parameters;
+    if (charset !== undefined && StringPrototypeToLowerCase(charset) !== "utf-8") {
+      throw new TypeError("Non-utf-8 application/x-www-form-urlencoded body.");
+    }
     const text = decode(bytes, 0, TypedArrayPrototypeGetByteLength(bytes));
     return exports.formDataFromList(natives.formParse(text));
   }
@@ -217,7 +221,7 @@ function parseMultipart(bytes, delimiter) {
     if (end > part.bodyStart && bytes[end - 1] === cr) end--;
     if (end < part.bodyStart) end = part.bodyStart;
     const value =
-      part.filename === undefined
+      part.filename === undefined || part.filename === ""
         ? decode(bytes, part.bodyStart, end)
         : fileFromBytes(viewOf(bytes, part.bodyStart, end), part.filename, part.contentType);
     ArrayPrototypePush(list, part.name, value);
@@ -252,7 +256,7 @@ function skipLineEnd(bytes, position) {
 function parsePartHeaders(bytes, length, position) {
   const start = position;
   let disposition;
-  let contentType = "text/plain";
+  let contentType = "";
   for (;;) {
     const lineEnd = position >= length ? -1 : TypedArrayPrototypeIndexOf(bytes, lf, position);
     if (lineEnd === -1) throw new TypeError("No multipart message header termination found.");
@@ -340,14 +344,14 @@ function serializeFormData(formData) {
     const name = escapeName(crlfLineEnds(list[i]));
     let text = `--${boundary}\r\nContent-Disposition: form-data; name="${name}"`;
     if (typeof value === "string") {
-      ArrayPrototypePush(chunks, natives.utf8Encode(`${text}\r\n\r\n${crlfLineEnds(value)}\r\n`));
+      ArrayPrototypePush(chunks, natives.utf8Encode(`${text}\r\n\r\n${value}\r\n`));
       continue;
     }
     const type = blobType(value) === "" ? "application/octet-stream" : blobType(value);
     text += `; filename="${escapeName(fileName(value))}"\r\nContent-Type: ${type}\r\n\r\n`;
     ArrayPrototypePush(chunks, natives.utf8Encode(text), blobBytes(value), natives.utf8Encode("\r\n"));
   }
-  ArrayPrototypePush(chunks, natives.utf8Encode(`--${boundary}--\r\n`));
+  ArrayPrototypePush(chunks, natives.utf8Encode(`--${boundary}--`));
   return { __proto__: null, bytes: concatenate(chunks), contentType: `multipart/form-data; boundary=${boundary}` };
 }
 

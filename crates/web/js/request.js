@@ -1,23 +1,26 @@
 "use strict";
 // Request of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#request-class
 
-const { JSONParse, JSONStringify, RegExpPrototypeExec, StringPrototypeToUpperCase, TypeError } = primordials;
+const { JSONParse, JSONStringify, StringPrototypeToUpperCase, TypeError } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
+const { Headers, cloneHeaders, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const redirects = { __proto__: null, follow: 1, manual: 1, error: 1 };
-const upper = { __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, DELETE: 1, OPTIONS: 1, PATCH: 1 };
+const redirects = { __proto__: null, follow: 1, manual: 1 };
+const methods = {
+  __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, DELETE: 1, PATCH: 1, PURGE: 1, OPTIONS: 1, TRACE: 1, COPY: 1, LOCK: 1,
+  MKCOL: 1, MOVE: 1, PROPFIND: 1, PROPPATCH: 1, SEARCH: 1, UNLOCK: 1, ACL: 1, REPORT: 1, MKACTIVITY: 1, CHECKOUT: 1,
+  MERGE: 1, MSEARCH: 1, NOTIFY: 1, SUBSCRIBE: 1, UNSUBSCRIBE: 1, QUERY: 1, BAN: 1,
+};
 const internal = {};
 let stateOf;
 
 function normalizeMethod(method) {
   method = `${method}`;
-  if (RegExpPrototypeExec(token, method) === null) throw new TypeError(`Invalid HTTP method string: ${method}`);
   const canonical = StringPrototypeToUpperCase(method);
-  return canonical in upper ? canonical : method;
+  if (!(canonical in methods)) throw new TypeError(`Invalid HTTP method string: ${method}`);
+  return canonical;
 }
 
 function parseUrl(input) {
@@ -44,9 +47,7 @@ class Request {
   constructor(input, init = undefined) {
     if (input === internal) return;
     if (arguments.length === 0) {
-      throw new TypeError(
-        "Failed to construct 'Request': 1 argument required, but only 0 present.",
-      );
+      throw new TypeError("Failed to construct 'Request': constructor parameter 1 is not of type 'Request or string'.");
     }
     let source;
     if (typeof input === "object" && input !== null && #url in input) {
@@ -65,7 +66,7 @@ class Request {
     let body;
     if (init !== undefined && init !== null) {
       if (typeof init !== "object" && typeof init !== "function") {
-        throw new TypeError("Failed to construct 'Request': parameter 2 is not of type 'RequestInit or Request'.");
+        throw new TypeError("Failed to construct 'Request': constructor parameter 2 is not of type 'RequestInitializerDict or Request'.");
       }
       if (init.method !== undefined) this.#method = normalizeMethod(init.method);
       headers = init.headers;
@@ -77,7 +78,8 @@ class Request {
         }
       }
       if (init.signal !== undefined) this.#signal = checkSignal(init.signal);
-      if (init.cf !== undefined && init.cf !== null) this.#cf = init.cf;
+      if (init.cf !== undefined) this.#cf = bodies.copyCf(init.cf, "RequestInitializerDict");
+      checkIntegrity(init.integrity);
       if (init.cache !== undefined) {
         if (!natives.hasFlag("cache_option_enabled")) {
           throw new primordials.Error("The 'cache' field on 'RequestInitializerDict' is not implemented.");
@@ -122,6 +124,7 @@ class Request {
   // The new request takes the body over: the old one is used from now on.
   #takeBody(source) {
     if (bodies.isUsed(source.#body)) throw new TypeError("Cannot reconstruct a Request with a used body.");
+    if (bodies.isLocked(source.#body)) throw new TypeError("The ReadableStream has been locked to a reader.");
     const taken = source.#body;
     const left = new bodies.BodyState();
     left.used = true;
@@ -173,7 +176,7 @@ class Request {
     const copy = new Request(internal);
     copy.#method = this.#method;
     copy.#url = this.#url;
-    copy.#headers = headersFromList(this.#headerListCopy(), "request");
+    copy.#headers = cloneHeaders(this.#headers);
     copy.#redirect = this.#redirect;
     copy.#signal = this.#signal;
     copy.#cf = this.#cf;
@@ -235,6 +238,7 @@ class Request {
         clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
         const handle = body === null ? null : natives.adoptBody(body);
         const request = exports.requestFromNative(method, url, headers, null, cf, redirect);
+        request.#headers = headersFromList(headers, "none");
         request.#body = bodies.fromHandle(handle, true);
         request.#signal = signal;
         request.#incoming = false;
@@ -246,6 +250,13 @@ class Request {
 
 function connectionLost(cancel) {
   cancel(new primordials.Error("Network connection lost."));
+}
+
+function checkIntegrity(integrity) {
+  if (integrity === undefined || `${integrity}` === "") return;
+  throw new TypeError(
+    "Subrequest integrity checking is not implemented. The integrity option must be either undefined or an empty string.",
+  );
 }
 
 function checkSignal(signal) {

@@ -2,9 +2,9 @@
 // Response of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#response-class
 
 const { JSONStringify, RangeError, RegExpPrototypeExec, TypeError } = primordials;
-const { defineInterface } = require("web/webidl");
+const { argumentError, defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
+const { Headers, cloneHeaders, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const phrases = {
@@ -24,13 +24,15 @@ const phrases = {
   506: "Variant Also Negotiates", 507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended",
   511: "Network Authentication Required",
 };
-const reasonPhrase = /^[\t\x20-\x7e\x80-\xff]*$/;
+// What W3C's and others' lists do not name is called by its class.
+const classes = ["", "", "Successful", "Redirection", "Client Error", "Server Error"];
+const reasonPhrase = /^[^\0-\x1f]*$/;
 const internal = {};
 let stateOf;
 
 function checkStatus(status) {
   status = +status;
-  if (!(status >= 200 && status <= 599) && status !== 101) {
+  if (!(status >= 200 && status <= 599)) {
     throw new RangeError("Responses may only be constructed with status codes in the range 200 to 599, inclusive.");
   }
   return primordials.MathTrunc(status);
@@ -46,27 +48,30 @@ class Response {
   #redirected = false;
   #cf = undefined;
   #type = "default";
+  // "manual": the body is in the coding that Content-Encoding says already.
+  #encodeBody = "automatic";
 
   constructor(body = undefined, init = undefined) {
     if (body === internal) return;
     let headers;
     if (init !== undefined && init !== null) {
       if (typeof init !== "object" && typeof init !== "function") {
-        throw new TypeError("Failed to construct 'Response': parameter 2 is not of type 'ResponseInit or Response'.");
+        throw new TypeError("Failed to construct 'Response': constructor parameter 2 is not of type 'InitializerDict or Response'.");
       }
       if (init.status !== undefined) this.#status = checkStatus(init.status);
       headers = init.headers;
       const text = init.statusText;
       this.#statusText = text === undefined ? "" : `${text}`;
       if (RegExpPrototypeExec(reasonPhrase, this.#statusText) === null) throw new TypeError("Invalid statusText");
-      if (init.cf !== undefined) this.#cf = init.cf;
+      if (init.cf !== undefined) this.#cf = bodies.copyCf(init.cf, "InitializerDict");
+      if (init.encodeBody !== undefined) this.#encodeBody = checkEncodeBody(init.encodeBody);
     }
     this.#headers = headers === undefined ? new Headers() : new Headers(headers);
-    if (body !== undefined && body !== null) {
-      if (isNullBodyStatus(this.#status)) {
-        throw new TypeError(`Response with null body status (101, 204, 205, or 304) cannot have a body.`);
-      }
-      this.#setBody(bodies.extract(body));
+    if (body === undefined || body === null) return;
+    const extracted = bodies.extract(body);
+    if (!isNullBodyStatus(this.#status)) this.#setBody(extracted);
+    else if (!bodies.isEmpty(extracted)) {
+      throw new TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.");
     }
   }
 
@@ -110,11 +115,12 @@ class Response {
     const copy = new Response(internal);
     copy.#status = this.#status;
     copy.#statusText = this.#statusText;
-    copy.#headers = headersFromList(primordials.ArrayPrototypeSlice(headerList(this.#headers)), "none");
+    copy.#headers = cloneHeaders(this.#headers);
     copy.#url = this.#url;
     copy.#redirected = this.#redirected;
     copy.#cf = this.#cf;
     copy.#type = this.#type;
+    copy.#encodeBody = this.#encodeBody;
     copy.#body = bodies.clone(this.#body);
     return copy;
   }
@@ -129,11 +135,12 @@ class Response {
   }
 
   static redirect(url, status = 302) {
+    if (arguments.length === 0) throw argumentError("Response", "redirect", 1, "string");
     const href = natives.urlParse(`${url}`, undefined);
     if (href === undefined) throw new TypeError(`Unable to parse URL: ${url}`);
-    status = +status;
+    status |= 0;
     if (status !== 301 && status !== 302 && status !== 303 && status !== 307 && status !== 308) {
-      throw new RangeError(`${status} is not a redirect status code.`);
+      throw new RangeError(`${status} is not a redirect status code. It must be one of: 301, 302, 303, 307, or 308.`);
     }
     const response = new Response(null, { status });
     response.#headers = headersFromList(["location", href], "immutable");
@@ -141,9 +148,8 @@ class Response {
   }
 
   static json(data, init = undefined) {
-    const text = JSONStringify(data);
-    if (text === undefined) throw new TypeError("The data is not JSON serializable");
-    const response = new Response(text, init);
+    if (arguments.length === 0) throw argumentError("Response", "json", 1, "Value");
+    const response = new Response(`${JSONStringify(data)}`, init);
     if (init === undefined || init === null || init.headers === undefined || getHeader(new Headers(init.headers), "content-type") === null) {
       response.#headers.set("content-type", "application/json");
     }
@@ -159,22 +165,22 @@ class Response {
     };
     exports.abortBody = (response, signal) => bodies.abortWith(response.#body, signal);
     exports.isResponse = (value) => typeof value === "object" && value !== null && #status in value;
-    exports.responseFromNative = (status, statusText, list, handle, url = "", redirected = false) => {
+    exports.responseFromNative = (status, statusText, list, handle, url, redirected, guard) => {
       const response = new Response(internal);
       response.#status = status;
       response.#statusText = statusText;
-      response.#headers = headersFromList(list, "none");
+      response.#headers = headersFromList(list, guard);
       response.#body = bodies.fromHandle(handle);
       response.#url = url;
       response.#redirected = redirected;
       return response;
     };
-    // -> [status, statusText, headers, body for natives]; consumes the body. `whenGone` as for detachStream.
+    // -> [status, statusText, headers, body for natives, whether it is coded already]; consumes the body. `whenGone` as for detachStream.
     exports.detachResponse = (response, whenGone) => {
       if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
       const body = bodies.detach(response.#body, whenGone);
-      const text = response.#statusText === "" ? phrases[response.#status] ?? "" : response.#statusText;
-      return [response.#status, text, headerList(response.#headers), body];
+      const text = response.#statusText === "" ? phrases[response.#status] ?? classes[primordials.MathTrunc(response.#status / 100)] : response.#statusText;
+      return [response.#status, text, headerList(response.#headers), body, response.#encodeBody === "manual"];
     };
     clones.register(Response.prototype, {
       __proto__: null,
@@ -183,22 +189,31 @@ class Response {
         if (response.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.send(response.#body);
         return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
-          body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url };
+          body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url,
+          encodeBody: response.#encodeBody };
       },
       decode: (payload) => {
         clones.expect(typeof payload === "object" && payload !== null);
-        const { status, statusText, headers, body, cf, url } = payload;
+        const { status, statusText, headers, body, cf, url, encodeBody } = payload;
         clones.expect(status >>> 0 === status && status <= 999);
         clones.expectTexts([statusText, url]);
+        clones.expect(encodeBody === "automatic" || encodeBody === "manual");
         expectHeaderList(headers);
         const handle = body === null ? null : natives.adoptBody(body);
-        const response = exports.responseFromNative(status, statusText, headers, null, url);
+        const response = exports.responseFromNative(status, statusText, headers, null, url, false, "none");
         response.#body = bodies.fromHandle(handle, true);
         response.#cf = cf;
+        response.#encodeBody = encodeBody;
         return response;
       },
     });
   }
+}
+
+function checkEncodeBody(value) {
+  value = `${value}`;
+  if (value !== "automatic" && value !== "manual") throw new TypeError(`encodeBody: unexpected value: ${value}`);
+  return value;
 }
 
 function isNullBodyStatus(status) {
@@ -208,3 +223,4 @@ function isNullBodyStatus(status) {
 bodies.mixin(Response, stateOf, (response) => getHeader(response.headers, "content-type"));
 defineInterface(Response, "Response");
 exports.Response = Response;
+exports.isNullBodyStatus = isNullBodyStatus;

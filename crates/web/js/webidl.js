@@ -26,7 +26,10 @@ const {
 } = primordials;
 
 function illegalInvocation() {
-  return new TypeError("Illegal invocation: function called with incorrect `this` reference.");
+  return new TypeError(
+    "Illegal invocation: function called with incorrect `this` reference. See " +
+      "https://developers.cloudflare.com/workers/observability/errors/#illegal-invocation-errors for details.",
+  );
 }
 
 // `operation` is empty for a constructor; `position` counts from 1.

@@ -10,6 +10,7 @@ use std::task::Poll;
 use atoll_host::body::{Body, BodyError};
 use atoll_isolate::{JsError, arguments, natives, v8};
 
+use crate::coding::{self, Format, Payer};
 use crate::context::{self, Handle};
 use crate::fetch;
 use crate::fetcher::{CONNECTION_LOST, RemoteError};
@@ -64,10 +65,39 @@ pub fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -
     Ok(Body::Bytes(bytes))
 }
 
+/// The same for the body of a response: what came in a coding and was not read stays in it, which is given, too.
+///
+/// # Errors
+/// When too many bytes of bodies are under way from this Worker.
+pub fn response_argument(
+    scope: &mut v8::PinScope<'_, '_>,
+    value: v8::Local<v8::Value>,
+) -> Result<(Body, Option<Format>), JsError> {
+    let handle = if value.is_uint32() { value.uint32_value(scope).unwrap_or(0) } else { 0 };
+    let Some(cell) = context::resource_as::<BodyCell>(scope, handle).filter(|cell| !cell.own) else {
+        return Ok((argument(scope, value)?, None));
+    };
+    context::release(scope, handle);
+    let (body, format) = match cell.take_coded() {
+        Ok((body, format)) => (Some(body), Some(format)),
+        Err(body) => (body, None),
+    };
+    Ok((relayed(scope, body, false), format))
+}
+
 /// Takes the body behind a handle to send it on: nobody here reads it, so its bytes count here.
 fn pass_on(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Body {
-    let own = context::resource_as::<BodyCell>(scope, handle).is_some_and(|cell| cell.own);
-    match take(scope, handle) {
+    let Some(cell) = context::resource_as::<BodyCell>(scope, handle) else { return Body::Empty };
+    context::release(scope, handle);
+    let body = match cell.take_coded() {
+        Ok((body, format)) => Some(coding::decoded(body, format, Payer::current(scope))),
+        Err(body) => body,
+    };
+    relayed(scope, body, cell.own)
+}
+
+fn relayed(scope: &mut v8::PinScope<'_, '_>, body: Option<Body>, own: bool) -> Body {
+    match body {
         Some(Body::Stream(stream)) if !own => Body::Stream(usage::relay(scope, stream)),
         Some(Body::Bytes(bytes)) => {
             usage::received(scope, bytes.len());
@@ -107,12 +137,27 @@ pub fn to_value<'s>(scope: &mut v8::PinScope<'s, '_>, body: Body) -> v8::Local<'
                 None => v8::null(scope).into(),
             }
         }
-        body => {
-            let owner = context::current(scope);
-            let handle = context::add_resource(scope, owner, Arc::new(BodyCell::new(body)));
-            v8::Integer::new_from_unsigned(scope, handle).into()
-        }
+        body => cell_value(scope, BodyCell::new(body)),
     }
+}
+
+/// The same for a body in a coding, which is decoded when it is read.
+pub fn coded_to_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    body: Body,
+    format: Format,
+) -> v8::Local<'s, v8::Value> {
+    if matches!(body, Body::Empty) {
+        return v8::null(scope).into();
+    }
+    let payer = Payer::reader(scope);
+    cell_value(scope, BodyCell::new_coded(body, format, payer))
+}
+
+fn cell_value<'s>(scope: &mut v8::PinScope<'s, '_>, cell: BodyCell) -> v8::Local<'s, v8::Value> {
+    let owner = context::current(scope);
+    let handle = context::add_resource(scope, owner, Arc::new(cell));
+    v8::Integer::new_from_unsigned(scope, handle).into()
 }
 
 /// What a reader gets for a body that ended early.
@@ -120,6 +165,7 @@ fn exception<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Loca
     let error = match error {
         BodyError::Disconnected => RemoteError::error(CONNECTION_LOST),
         BodyError::Failed(message) | BodyError::Ended(message) => RemoteError::error(message),
+        BodyError::Undecodable(message) => RemoteError::type_error(message),
         BodyError::Thrown { name, message } => {
             RemoteError { name, message, remote: true, ..RemoteError::default() }
         }

@@ -4,17 +4,19 @@
 mod carried;
 mod operations;
 mod resources;
+mod table;
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
 
 use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
 use atoll_host::random::Random;
-use atoll_isolate::{JsError, Meter, Native, WeakIsolate, arguments, heap, natives, realm, v8};
+use atoll_isolate::meter::Waiter;
+use atoll_isolate::{JsError, Meter, Native, WeakIsolate, arguments, heap, layer, natives, realm, v8};
 
 use crate::depth::Depth;
 use crate::fetcher::Fetcher;
@@ -33,6 +35,7 @@ pub use resources::{
     Counted, Handle, add_heavy_resource, add_resource, check_handles, count_object, count_stream, owned,
     owns, release, resource, resource_as,
 };
+use table::Table;
 
 /// Number of an I/O context in its isolate; 0 is none (module top level).
 pub type ContextId = u32;
@@ -111,7 +114,7 @@ pub struct SubRequests {
     pub made: u32,
 }
 
-/// The isolate's contexts and resources; lives in the isolate's slot.
+/// The isolate's contexts and resources: what this layer keeps in an isolate.
 #[derive(Default)]
 pub(crate) struct Contexts {
     environment: Option<Environment>,
@@ -120,7 +123,7 @@ pub(crate) struct Contexts {
     next_context: ContextId,
     next_operation: u32,
     next_handle: Handle,
-    pub(crate) table: FxHashMap<ContextId, Context>,
+    pub(crate) table: Table<Context>,
     pub(crate) memory: Seen,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
@@ -168,7 +171,7 @@ pub fn others_wait(scope: &mut v8::PinScope<'_, '_>, known: impl Fn(&(dyn Any + 
 }
 
 pub(crate) fn contexts<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Contexts {
-    scope.get_slot_mut::<Contexts>().expect("each isolate gets its contexts when it is made")
+    layer::get(scope)
 }
 
 /// Sets what the Worker knows of the outside.
@@ -206,7 +209,7 @@ pub fn open(
     let contexts = contexts(scope);
     let id = loop {
         contexts.next_context = contexts.next_context.wrapping_add(1).max(1);
-        if !contexts.table.contains_key(&contexts.next_context) {
+        if !contexts.table.contains(contexts.next_context) {
             break contexts.next_context;
         }
     };
@@ -239,7 +242,7 @@ pub fn enter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
 /// As [`enter`], for code that is at least this deep.
 pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -> bool {
     let contexts = contexts(scope);
-    let own = match contexts.table.get(&id) {
+    let own = match contexts.table.get(id) {
         Some(context) => context.depth,
         None if id == 0 => Depth::default(),
         None => return false,
@@ -270,9 +273,21 @@ pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) 
     }
 }
 
+/// Whether a context's meter is over; none: the context is closed.
+pub fn is_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<bool> {
+    contexts(scope).table.get(id).map(|context| context.meter.is_over())
+}
+
+/// Tells somebody when a context's meter ends its work.
+pub fn tell_when_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId, waiter: Weak<dyn Waiter>) {
+    if let Some(context) = contexts(scope).table.get(id) {
+        context.meter.tell_when_ended(waiter);
+    }
+}
+
 /// Whether a context is still open.
 pub fn is_open(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    contexts(scope).table.contains_key(&id)
+    contexts(scope).table.contains(id)
 }
 
 /// Counts a subrequest of the current context: a `fetch()`, or a call or request to a service.
@@ -283,7 +298,7 @@ pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError
     let id = require(scope)?;
     let contexts = contexts(scope);
     let name = contexts.environment.as_ref().map_or("", |e| &e.name);
-    let Some(context) = contexts.table.get_mut(&id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
+    let Some(context) = contexts.table.get_mut(id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
     let counted = &mut context.sub_requests;
     match counted.limit {
         Some(limit) if counted.made >= limit => Err(JsError::error(format!(
@@ -300,7 +315,7 @@ pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError
 pub(crate) fn written<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Written {
     let id = current(scope);
     let contexts = contexts(scope);
-    match contexts.table.get_mut(&id) {
+    match contexts.table.get_mut(id) {
         Some(context) => &mut context.written,
         None => &mut contexts.own_written,
     }
@@ -308,39 +323,39 @@ pub(crate) fn written<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Writte
 
 /// The data given to [`open`], where it is of this type.
 pub fn data<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut T> {
-    let data: &mut dyn Any = contexts(scope).table.get_mut(&id)?.data.as_deref_mut()?;
+    let data: &mut dyn Any = contexts(scope).table.get_mut(id)?.data.as_deref_mut()?;
     data.downcast_mut()
 }
 
 /// The meter that a context's work is charged to.
 pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Meter>> {
-    contexts(scope).table.get(&id).map(|c| c.meter.clone())
+    contexts(scope).table.get(id).map(|c| c.meter.clone())
 }
 
 /// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.
 pub fn is_waiting(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     contexts(scope)
         .table
-        .get(&id)
+        .get(id)
         .is_some_and(|c| !c.pending.is_empty() || !c.timers.is_empty() || c.signals > 0)
 }
 
 /// A context listens to one signal more, or to one less.
 pub(crate) fn listen(scope: &mut v8::PinScope<'_, '_>, id: ContextId, change: i32) {
-    if let Some(context) = contexts(scope).table.get_mut(&id) {
+    if let Some(context) = contexts(scope).table.get_mut(id) {
         context.signals = context.signals.saturating_add_signed(change);
     }
 }
 
 /// The timers of a context, where it is still open.
 pub(crate) fn timers<'a>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) -> Option<&'a mut Timers> {
-    contexts(scope).table.get_mut(&id).map(|context| &mut context.timers)
+    contexts(scope).table.get_mut(id).map(|context| &mut context.timers)
 }
 
 /// Ends a context: its timers and operations stop, its promises never settle, its resources are dropped.
 pub fn close(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let contexts = contexts(scope);
-    let Some(context) = contexts.table.remove(&id) else { return };
+    let Some(context) = contexts.table.remove(id) else { return };
     let resources: Vec<_> = context.resources.iter().filter_map(|h| contexts.resources.remove(h)).collect();
     // Dropped without a borrow of the table: a resource's drop may send messages.
     let weight: i64 = resources.iter().map(|resource| resource.weight).sum();

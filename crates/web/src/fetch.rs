@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use atoll_host::body::Body;
 use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v8};
 
 use crate::body;
+use crate::coding::{Coding, format_of};
 use crate::context::{self, Completion};
 use crate::depth::Depth;
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
@@ -34,15 +36,30 @@ pub fn request_argument(
     args: &v8::FunctionCallbackArguments<'_>,
     first: i32,
 ) -> Result<FetchRequest, JsError> {
+    let body = body::argument(scope, args.get(first + 3))?;
+    let mut headers = arguments::texts(scope, args.get(first + 2));
+    announce_body(&mut headers, &body);
     Ok(FetchRequest {
         method: arguments::text(scope, args, first),
         url: arguments::text(scope, args, first + 1),
-        headers: arguments::texts(scope, args.get(first + 2)),
-        body: body::argument(scope, args.get(first + 3))?,
+        headers,
+        body,
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
         depth: Depth::of_invocation(scope),
     })
+}
+
+/// Whoever gets a request sees how long its body is, or that nobody knows, as on a wire.
+fn announce_body(headers: &mut Vec<String>, body: &Body) {
+    let announced = |pair: &[String]| matches!(pair[0].as_str(), "content-length" | "transfer-encoding");
+    if matches!(body, Body::Empty) || headers.chunks_exact(2).any(announced) {
+        return;
+    }
+    headers.extend(match body.length() {
+        Some(length) => ["content-length".to_owned(), length.to_string()],
+        None => ["transfer-encoding".to_owned(), "chunked".to_owned()],
+    });
 }
 
 /// In a resource table: releasing it cancels the request that it was given with.
@@ -99,7 +116,14 @@ fn response_value<'s>(scope: &mut v8::PinScope<'s, '_>, response: FetchResponse)
     let headers = v8::Array::new_with_elements(scope, &headers);
     let status = v8::Integer::new_from_unsigned(scope, u32::from(response.status));
     let status_text = string(scope, &response.status_text);
-    let body = body::to_value(scope, response.body);
+    let format = match response.coding {
+        Coding::Applied => format_of(scope, &response.headers),
+        Coding::Pending(..) => None,
+    };
+    let body = match format {
+        Some(format) => body::coded_to_value(scope, response.body, format),
+        None => body::to_value(scope, response.body),
+    };
     v8::Array::new_with_elements(scope, &[status.into(), status_text.into(), headers.into(), body]).into()
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use atoll_host::body::Body;
+use atoll_host::http::Response;
 use atoll_host::network::Network;
 use atoll_isolate::values::Message;
 
+use crate::coding::Coding;
 use crate::depth::Depth;
 use crate::interest::{Interest, Work};
 use crate::task::Task;
@@ -54,6 +56,10 @@ pub struct FetchResponse {
     pub headers: Vec<String>,
     /// The body.
     pub body: Body,
+    /// Whether the body is in the coding that the headers say.
+    pub coding: Coding,
+    /// Length in bytes of the body that a request with another method than HEAD had got, where that is known.
+    pub head_length: Option<u64>,
 }
 
 impl FetchResponse {
@@ -174,17 +180,18 @@ impl Fetcher for Internet {
         let work = respond.work();
         let exchange = Task::spawn(async move {
             respond.respond(match answer.await {
-                Ok(response) => Ok(FetchResponse {
-                    status: response.status,
-                    status_text: response.status_text,
-                    headers: response.headers.into_iter().flat_map(|(name, value)| [name, value]).collect(),
-                    body: response.body,
-                }),
+                Ok(response) => Ok(received(response)),
                 Err(error) => Err(RemoteError::error(error.to_string())),
             });
         });
         work.on_given_up(move || drop(exchange));
     }
+}
+
+fn received(response: Response) -> FetchResponse {
+    let headers: Vec<String> = response.headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
+    let Response { status, status_text, body, .. } = response;
+    FetchResponse { status, status_text, headers, body, coding: Coding::Applied, head_length: None }
 }
 
 /// No network: what `globalOutbound: null` gives.

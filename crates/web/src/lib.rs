@@ -22,6 +22,7 @@
 pub mod basics;
 pub mod body;
 pub mod clone;
+pub mod coding;
 pub mod compression;
 pub mod context;
 pub mod depth;

@@ -1,7 +1,7 @@
 //! The layer's manifest: natives, scripts, lazy globals.
 
 use atoll_isolate::extension::LazyGlobal;
-use atoll_isolate::{Extension, Native, Script, modules, script, v8};
+use atoll_isolate::{Extension, Native, Script, layer, modules, script, v8};
 
 use crate::{
     basics, body, clone, compression, context, encoding, fetch, inspection, resizable, signal, timers, url,
@@ -30,7 +30,7 @@ fn natives() -> Vec<Native> {
 }
 
 fn bind(scope: &mut v8::PinScope<'_, '_>) {
-    scope.set_slot(context::Contexts::default());
+    layer::set(scope, context::Contexts::default());
     modules::set_around_evaluation(scope, context::around_evaluation);
 }
 
@@ -47,6 +47,8 @@ const SCRIPTS: &[Script] = &[
     script!("web", "request"),
     script!("web", "response"),
     script!("web", "fetch"),
+    script!("web", "data-url"),
+    script!("web", "mime-type"),
     script!("web", "abort"),
     script!("web", "blob"),
     script!("web", "console"),

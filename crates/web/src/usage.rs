@@ -64,7 +64,7 @@ const LOOK: Duration = Duration::from_micros(500);
 
 /// The memory of context `id` is looked at after each of its messages, not only after [`LOOK`].
 pub fn look_always(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
-    if let Some(context) = contexts(scope).table.get_mut(&id) {
+    if let Some(context) = contexts(scope).table.get_mut(id) {
         context.counter.look_always = true;
     }
 }
@@ -72,7 +72,7 @@ pub fn look_always(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
 /// A message for context `id` has ended: notes the isolate's memory.
 pub fn message_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let all = contexts(scope);
-    let Some(context) = all.table.get_mut(&id) else { return };
+    let Some(context) = all.table.get_mut(id) else { return };
     let charged = context.meter.used();
     let spent = charged.saturating_sub(std::mem::replace(&mut context.counter.charged, charged));
     all.memory.since += spent;
@@ -82,14 +82,14 @@ pub fn message_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let bytes = heap::footprint(scope) as u64;
     let all = contexts(scope);
     all.memory = Seen { bytes, since: Duration::ZERO };
-    if let Some(context) = all.table.get_mut(&id) {
+    if let Some(context) = all.table.get_mut(id) {
         context.counter.saw(bytes);
     }
 }
 
 fn count(scope: &mut v8::PinScope<'_, '_>, add: impl FnOnce(&mut Counts)) {
     let id = current(scope);
-    if let Some(context) = contexts(scope).table.get_mut(&id) {
+    if let Some(context) = contexts(scope).table.get_mut(id) {
         add(&mut context.counter.counts);
     }
 }
@@ -97,7 +97,7 @@ fn count(scope: &mut v8::PinScope<'_, '_>, add: impl FnOnce(&mut Counts)) {
 /// The context that this message is for was given `bytes`.
 pub fn received(scope: &mut v8::PinScope<'_, '_>, bytes: usize) {
     let contexts = contexts(scope);
-    if let Some(context) = contexts.table.get_mut(&contexts.current) {
+    if let Some(context) = contexts.table.get_mut(contexts.current) {
         context.counter.counts.bytes_in += bytes as u64;
     }
 }
@@ -118,7 +118,7 @@ pub fn called(scope: &mut v8::PinScope<'_, '_>, bytes: usize) {
 /// A stream that the current context passes on unread: what flows counts as its bytes, in and out, until it ends.
 pub(crate) fn relay(scope: &mut v8::PinScope<'_, '_>, stream: ByteStream) -> ByteStream {
     let id = current(scope);
-    let Some(context) = contexts(scope).table.get_mut(&id) else { return stream };
+    let Some(context) = contexts(scope).table.get_mut(id) else { return stream };
     let relayed = context.counter.relayed.get_or_insert_default().clone();
     ByteStream::from_http_body(Relayed { stream, relayed })
 }

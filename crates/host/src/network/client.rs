@@ -22,7 +22,7 @@ use super::tls::{TlsRoots, TlsSetupError};
 use super::{AddressPolicy, Network, NetworkError};
 use crate::BoxFuture;
 use crate::body::{Body, BodyError, ByteStream};
-use crate::http::{Request, Response, header_map_from_list, list_from_header_map, text_from_latin1};
+use crate::http::{Request, Response, header_map_from_list, header_text, list_from_header_map};
 use crate::runtime::run_on;
 
 /// Largest head of a response, in bytes; for HTTP/1.1 also the read buffer.
@@ -168,13 +168,13 @@ fn outgoing(request: Request) -> Result<http::Request<Body>, NetworkError> {
     };
     let mut headers = header_map_from_list(&headers)?;
     if let Some(protocol) = headers.get(header::UPGRADE) {
-        return Err(NetworkError::UpgradeUnsupported { protocol: text_from_latin1(protocol.as_bytes()) });
+        return Err(NetworkError::UpgradeUnsupported { protocol: header_text(protocol.as_bytes()) });
     }
     drop_hop_by_hop(&mut headers);
     headers.remove(header::HOST);
     headers.remove(header::CONTENT_LENGTH);
-    if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
-        // Fetch standard, HTTP-network-or-cache fetch: these say that they are empty, as servers ask for it.
+    if body.is_end_stream() && ![Method::GET, Method::HEAD].contains(&method) {
+        // These say that they are empty, as servers ask for it.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let mut outgoing = http::Request::new(body);
@@ -221,7 +221,7 @@ fn incoming(response: http::Response<Incoming>, head_only: bool) -> Response {
     let (mut head, body) = response.into_parts();
     drop_hop_by_hop(&mut head.headers);
     let status_text = match head.extensions.get::<ReasonPhrase>() {
-        Some(reason) => text_from_latin1(reason.as_bytes()),
+        Some(reason) => header_text(reason.as_bytes()),
         None => head.status.canonical_reason().unwrap_or_default().to_owned(),
     };
     // These have no body whatever their Content-Length says (RFC 9110, section 6.4.1).

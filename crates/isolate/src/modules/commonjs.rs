@@ -100,6 +100,7 @@ fn run<'s>(
         }
         let data = v8::Integer::new(scope, index as i32);
         let require = v8::Function::builder(require).data(data.into()).build(scope)?;
+        require.set_name(string(scope, "require"));
         let (file, folder) = (string(scope, &file), string(scope, folder));
         let arguments = [exports.into(), require.into(), module.into(), file.into(), folder.into()];
         // `this` is the global object, as in the reference.
@@ -148,6 +149,9 @@ fn load<'s>(scope: &mut v8::PinScope<'s, '_>, index: usize) -> Option<v8::Local<
     module.instantiate_module2(scope, link::resolve, link::resolve_source)?;
     if module.get_status() == v8::ModuleStatus::Evaluating {
         return refuse(scope, &JsError::error(format!("Circular dependency when resolving module: {name}")));
+    }
+    if let Some(specifier) = link::import_of_running(scope, index) {
+        return refuse(scope, &registry.circular(&name, &specifier));
     }
     let promise = super::evaluate(scope, module)?;
     match promise.state() {

@@ -1,8 +1,8 @@
 //! `import()` and `import.source()` while a Worker runs. Module code is evaluated outside of any I/O context, also
 //! when a request's handler imports it.
 
-use super::registry::Way;
-use super::{evaluate, link, map};
+use super::registry::{Registry, Way, no_source};
+use super::{evaluate, link, map, refuse};
 
 /// V8's callback for `import(specifier)`.
 pub(super) fn import<'s>(
@@ -30,9 +30,7 @@ fn evaluate_later<'s>(
 ) {
     let Ok(data) = v8::Local::<v8::Array>::try_from(args.data()) else { return };
     let (Some(resolver), Some(index)) = (data.get_index(scope, 0), data.get_index(scope, 1)) else { return };
-    // SAFETY: the array was made by `import` with a resolver in front; V8's resolvers are promises, and the cast is
-    // the one that V8's own `PromiseResolver::Cast` makes.
-    let resolver = unsafe { v8::Local::<v8::PromiseResolver>::cast_unchecked(resolver) };
+    let resolver = resolver_of(resolver);
     let index = index.uint32_value(scope).unwrap_or(0) as usize;
     settle_with(scope, resolver, |scope, resolver| {
         let module = map(scope).records[index].module.clone();
@@ -68,7 +66,10 @@ pub(super) fn import_phase<'s>(
     }
     settle(scope, |scope, resolver| {
         let index = find(scope, resource, specifier, attributes)?;
-        let object = link::source_object(scope, index)?;
+        let Some(object) = link::source_object(scope, index) else {
+            let name = map(scope).records[index].name.clone();
+            return refuse(scope, &no_source(name));
+        };
         resolver.resolve(scope, object.into());
         Some(())
     })
@@ -118,7 +119,8 @@ fn settle_with<'s>(
     true
 }
 
-/// A module with top-level `await`: the import settles when its evaluation does.
+/// A module with top-level `await`: the import settles when its evaluation does. In the registry of paths that must be
+/// before the turn's microtasks are done ([`refuse_unsettled`]).
 fn when_evaluated<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     resolver: v8::Local<'s, v8::PromiseResolver>,
@@ -127,8 +129,52 @@ fn when_evaluated<'s>(
 ) -> Option<()> {
     let give_namespace = v8::Function::builder(give_data).data(namespace).build(scope)?;
     let settled = evaluated.then(scope, give_namespace)?;
-    resolver.resolve(scope, settled.into());
+    if matches!(map(scope).registry, Registry::Urls) {
+        resolver.resolve(scope, settled.into());
+        return Some(());
+    }
+    let resolve = v8::Function::builder(resolve_import).data(resolver.into()).build(scope)?;
+    let reject = v8::Function::builder(reject_import).data(resolver.into()).build(scope)?;
+    settled.then2(scope, resolve, reject)?;
+    let (resolver, settled) = (v8::Global::new(scope, resolver), v8::Global::new(scope, settled));
+    map(scope).unsettled.push((resolver, settled));
     Some(())
+}
+
+/// Rejects the imports of modules whose top-level `await` did not settle in the microtasks that have just run.
+pub(crate) fn refuse_unsettled(scope: &mut v8::PinScope<'_, '_>) {
+    while !map(scope).unsettled.is_empty() {
+        for (resolver, settled) in std::mem::take(&mut map(scope).unsettled) {
+            if v8::Local::new(scope, settled).state() == v8::PromiseState::Pending {
+                let error = map(scope).registry.unsettled("").to_value(scope);
+                v8::Local::new(scope, resolver).reject(scope, error);
+            }
+        }
+        scope.perform_microtask_checkpoint();
+    }
+}
+
+fn resolve_import<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    resolver_of(args.data()).resolve(scope, args.get(0));
+}
+
+fn reject_import<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
+    _rv: v8::ReturnValue<'_, v8::Value>,
+) {
+    resolver_of(args.data()).reject(scope, args.get(0));
+}
+
+/// The resolver that a callback of this file was given as its data.
+fn resolver_of(data: v8::Local<'_, v8::Value>) -> v8::Local<'_, v8::PromiseResolver> {
+    // SAFETY: V8's resolvers are promises, and the cast is the one that V8's own `PromiseResolver::Cast` makes. Guests
+    // cannot reach the data of a function; what this file puts there is a resolver.
+    unsafe { v8::Local::<v8::PromiseResolver>::cast_unchecked(data) }
 }
 
 fn give_data<'s>(

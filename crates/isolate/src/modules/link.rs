@@ -34,7 +34,7 @@ pub(super) fn find(
     let name = if map(scope).bare_node_names && builtins::find(scope, &node).is_some() {
         node
     } else {
-        match registry.resolve(specifier, importer) {
+        match registry.resolve(way, specifier, importer) {
             Ok(name) => name,
             Err(error) => return refuse(scope, &error),
         }
@@ -96,10 +96,50 @@ fn import<'s>(
     attributes: v8::Local<'s, v8::FixedArray>,
     referrer: v8::Local<'s, v8::Module>,
 ) -> Option<usize> {
-    let importer = record_of(scope, referrer).map(|i| map(scope).records[i].name.clone()).unwrap_or_default();
+    let importer = name_of(scope, referrer);
     let specifier = specifier.to_rust_string_lossy(scope);
     let attributes = attributes_of(scope, attributes, 3);
     find_with(scope, Way::Static, &specifier, &importer, &attributes)
+}
+
+/// Whether the linked module imports, directly or through others that were not evaluated yet, a CommonJS module that is
+/// being evaluated: V8 aborts the process if it is to evaluate that once more. Gives the specifier of the import.
+pub(super) fn import_of_running(scope: &mut v8::PinScope<'_, '_>, index: usize) -> Option<String> {
+    let mut seen = std::collections::HashSet::from([index]);
+    let mut waiting = vec![index];
+    while let Some(importer) = waiting.pop() {
+        for (specifier, imported) in imports_of(scope, importer) {
+            let record = &map(scope).records[imported];
+            let (module, is_commonjs) = (record.module.clone(), matches!(record.kind, Kind::CommonJs(_)));
+            match v8::Local::new(scope, module).get_status() {
+                v8::ModuleStatus::Evaluating if is_commonjs => return Some(specifier),
+                v8::ModuleStatus::Instantiated if seen.insert(imported) => waiting.push(imported),
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+/// The imports of a linked module: specifiers, and the modules that they mean.
+fn imports_of(scope: &mut v8::PinScope<'_, '_>, index: usize) -> Vec<(String, usize)> {
+    let (module, importer) =
+        (map(scope).records[index].module.clone(), map(scope).records[index].name.clone());
+    let requests = v8::Local::new(scope, module).get_module_requests();
+    let mut imports = Vec::with_capacity(requests.length());
+    for request in 0..requests.length() {
+        let Some(request) = requests.get(scope, request) else { continue };
+        let Ok(request) = v8::Local::<v8::ModuleRequest>::try_from(request) else { continue };
+        let specifier = request.get_specifier().to_rust_string_lossy(scope);
+        if let Some(imported) = find(scope, Way::Static, &specifier, &importer) {
+            imports.push((specifier, imported));
+        }
+    }
+    imports
+}
+
+fn name_of(scope: &mut v8::PinScope<'_, '_>, module: v8::Local<v8::Module>) -> String {
+    record_of(scope, module).map(|i| map(scope).records[i].name.clone()).unwrap_or_default()
 }
 
 pub(super) fn record_of(scope: &mut v8::PinScope<'_, '_>, module: v8::Local<v8::Module>) -> Option<usize> {
@@ -134,30 +174,24 @@ pub(super) fn resolve_source<'s>(
     // SAFETY: V8 calls this inside the isolate that the context belongs to.
     v8::callback_scope!(unsafe let scope, context);
     let index = import(scope, specifier, attributes, referrer)?;
-    source_object(scope, index)
+    if let Some(object) = source_object(scope, index) {
+        return Some(object);
+    }
+    let (registry, name) = (map(scope).registry, map(scope).records[index].name.clone());
+    let specifier = specifier.to_rust_string_lossy(scope);
+    let importer = name_of(scope, referrer);
+    refuse(scope, &registry.no_source(&name, &specifier, &importer))
 }
 
+/// The module object of a Wasm module.
 pub(super) fn source_object<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     index: usize,
 ) -> Option<v8::Local<'s, v8::Object>> {
-    let record = &map(scope).records[index];
-    let name = record.name.clone();
-    let value = match &record.kind {
-        Kind::Value { value, .. } => Some(value.clone()),
-        _ => None,
-    };
-    let value = value.map(|v| v8::Local::new(scope, v)).filter(|v| v.is_wasm_module_object());
-    match value.and_then(|v| v8::Local::<v8::Object>::try_from(v).ok()) {
-        Some(object) => Some(object),
-        None => refuse(
-            scope,
-            &JsError {
-                class: crate::ErrorClass::Syntax,
-                message: format!("Source phase import not available for module: {name}"),
-            },
-        ),
-    }
+    let Kind::Value { value, .. } = &map(scope).records[index].kind else { return None };
+    let value = value.clone();
+    let value = Some(v8::Local::new(scope, value)).filter(|v| v.is_wasm_module_object())?;
+    v8::Local::<v8::Object>::try_from(value).ok()
 }
 
 /// V8 evaluates a synthetic module: its exports get their values.

@@ -22,6 +22,7 @@ use crate::error::{ExceptionReport, JsError, string};
 
 pub use builtins::Builtin;
 pub use compile::{has_code_to_keep, keep_code};
+pub(crate) use dynamic::refuse_unsettled;
 pub use paths::normalise;
 pub use registry::Registry;
 
@@ -79,7 +80,7 @@ pub enum StartError {
     #[error("{}: {}", .0.class.name(), .0.message)]
     Refused(JsError),
     /// A module does not compile or link, or its top level threw.
-    #[error("{}", .0.to_text())]
+    #[error("{}", .0.to_text_with_class())]
     Exception(ExceptionReport),
     /// The heap or CPU limit of start-up was reached.
     #[error("Worker exceeded a limit during start-up.")]
@@ -118,6 +119,8 @@ pub(crate) struct ModuleMap {
     main: String,
     /// Compiled code whose cache entries are to be made.
     to_keep: Vec<(cache::Claim, compile::Compiled)>,
+    /// Imports of modules with top-level `await`, until the microtasks of the turn are done.
+    unsettled: Vec<(v8::Global<v8::PromiseResolver>, v8::Global<v8::Promise>)>,
     started: bool,
     around: Option<Around>,
 }
@@ -135,6 +138,7 @@ impl Default for ModuleMap {
             registry: Registry::Paths { refuse_attributes: true },
             main: String::new(),
             to_keep: Vec::new(),
+            unsettled: Vec::new(),
             started: false,
             around: None,
         }
@@ -233,6 +237,7 @@ pub fn start<'s>(
     }
     let Some(promise) = evaluate(scope, module) else { return Err(caught(scope)) };
     scope.perform_microtask_checkpoint();
+    refuse_unsettled(scope);
     if scope.is_execution_terminating() || scope.has_terminated() {
         return Err(StartError::Terminated);
     }

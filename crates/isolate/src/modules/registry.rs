@@ -38,9 +38,14 @@ impl Registry {
     }
 
     /// What `specifier` means in the module `importer`.
-    pub(super) fn resolve(self, specifier: &str, importer: &str) -> Result<String, JsError> {
+    ///
+    /// # Errors
+    /// A path that leaves the bundle, a URL that is none.
+    pub(super) fn resolve(self, way: Way, specifier: &str, importer: &str) -> Result<String, JsError> {
         match self {
-            Self::Paths { .. } => paths::resolve(specifier, importer),
+            Self::Paths { .. } => {
+                paths::resolve(specifier, importer).ok_or_else(|| outside(way, specifier, importer))
+            }
             Self::Urls => urls::resolve(specifier, importer),
         }
     }
@@ -92,6 +97,7 @@ impl Registry {
 
     /// There is no such module.
     pub(super) fn missing(self, way: Way, name: &str, specifier: &str, importer: &str) -> JsError {
+        let name = shown(name);
         JsError::error(match (self, way) {
             (Self::Paths { .. }, Way::Static) => {
                 format!("No such module \"{name}\".\n  imported from \"{importer}\"")
@@ -102,10 +108,18 @@ impl Registry {
         })
     }
 
+    /// An `import source` declaration names the module `name`, which is not Wasm.
+    pub(super) fn no_source(self, name: &str, specifier: &str, importer: &str) -> JsError {
+        no_source(match self {
+            Self::Paths { .. } => format!("{name}.\n  imported from \"{importer}\""),
+            Self::Urls => specifier.to_owned(),
+        })
+    }
+
     /// The bundle has no main module of this name.
     pub(super) fn missing_main(self, name: &str) -> JsError {
         match self {
-            Self::Paths { .. } => JsError::error(format!("No such module: {name}")),
+            Self::Paths { .. } => JsError::error(format!("No such module: {}", shown(name))),
             Self::Urls => JsError::type_error("Main module name is not present in bundle."),
         }
     }
@@ -122,12 +136,42 @@ impl Registry {
         })
     }
 
+    /// `require()` of the module `name`, of which some module imports, as `specifier`, what is being evaluated.
+    pub(super) fn circular(self, name: &str, specifier: &str) -> JsError {
+        JsError::error(match self {
+            Self::Paths { .. } => format!("Circular dependency when resolving module: {specifier}"),
+            Self::Urls => format!("Failed to instantiate module: {name}"),
+        })
+    }
+
     /// `require()` of a module that waits.
     pub(super) fn unsettled_in_require(self, name: &str) -> JsError {
         JsError::error(match self {
             Self::Paths { .. } => "Top-level await in module is not permitted at this time.".to_owned(),
             Self::Urls => format!("Top-level await is not supported in this context for module: {name}"),
         })
+    }
+}
+
+/// A name as errors show it. The bundle's root is the reference's `.`.
+fn shown(name: &str) -> &str {
+    if name.is_empty() { "." } else { name }
+}
+
+/// The module is not Wasm, so that there is no source of it.
+pub(super) fn no_source(module: String) -> JsError {
+    let message = format!("Source phase import not available for module: {module}");
+    JsError { class: crate::ErrorClass::Syntax, message }
+}
+
+/// A path leaves the bundle.
+fn outside(way: Way, specifier: &str, importer: &str) -> JsError {
+    match way {
+        Way::Static => JsError::type_error(format!(
+            "Invalid module specifier \"{specifier}\".\n  imported from \"{importer}\"."
+        )),
+        Way::Dynamic => JsError::error(format!("No such module \"{specifier}\"")),
+        Way::Require => JsError::type_error(format!("Invalid module specifier \"{specifier}\".")),
     }
 }
 

@@ -6,6 +6,7 @@
 //! the lowest scheduling priority on the thread that it has, which ends with it.
 
 pub(crate) mod lane;
+mod residents;
 pub(crate) mod watch;
 mod watchdog;
 
@@ -14,10 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use watch::Finished;
 pub(crate) use watchdog::{Watched, give_up};
 
-use crate::actor::Isolate;
+use crate::actor::{Isolate, Turn};
 use lane::Lane;
+use residents::Residents;
 use watchdog::Watchdog;
 
 thread_local! {
@@ -149,6 +152,7 @@ impl Scheduler {
         let (lane, runtime) = (&self.lanes[index], &self.runtimes[index]);
         CURRENT.set(Some(index));
         let watched = self.watchdog.register(index);
+        let mut residents = Residents::default();
         while let Some(isolate) = runtime.block_on(lane.next(&self.lanes, &self.stopped)) {
             let _entered = runtime.enter();
             let mut next = Some(isolate);
@@ -156,7 +160,9 @@ impl Scheduler {
             let mut now = since;
             // One turn after the other, without a look at the I/O in between, for a while.
             while let Some(isolate) = next {
-                if self.turn(index, isolate, &watched, &mut now) {
+                residents.arrives(&isolate);
+                if self.turn(index, isolate, &watched, &mut residents, &mut now) {
+                    residents.clear();
                     self.watchdog.unregister(&watched);
                     return;
                 }
@@ -166,16 +172,27 @@ impl Scheduler {
                 }
                 next = lane.another(&self.lanes);
             }
+            residents.clear();
         }
         self.watchdog.unregister(&watched);
     }
 
     /// Runs one turn, from `now` on, which it moves. True: it took so long that another thread serves the lane.
-    fn turn(&self, index: usize, isolate: Isolate, watched: &Watched, now: &mut Instant) -> bool {
+    fn turn(
+        &self,
+        index: usize,
+        isolate: Isolate,
+        watched: &Watched,
+        residents: &mut Residents,
+        now: &mut Instant,
+    ) -> bool {
         isolate.set_home(index);
         // A defect of ours in one turn must not take the lane, and with it every other isolate, along.
         let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| isolate.run_turn(watched, now)));
         let lost_lane = watched.rest();
+        if turn.as_ref().map_or(true, Turn::is_last) {
+            residents.ends(&isolate);
+        }
         if turn.is_err() {
             isolate.abandon();
         }

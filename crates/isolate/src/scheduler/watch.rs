@@ -29,6 +29,16 @@ pub(crate) struct Watch {
     stuck: bool,
 }
 
+/// What became of a message that is over.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// What it is charged to.
+    pub(crate) meter: Option<Arc<Meter>>,
+    pub(crate) stopped: bool,
+    /// It was counted as stuck.
+    pub(crate) stuck: bool,
+}
+
 /// What is to be done about a message.
 #[derive(Default)]
 pub(crate) struct Verdict {
@@ -67,11 +77,13 @@ impl Watch {
         Verdict { stop, detach, stuck }
     }
 
-    /// The message is over. What is left remembers until the end of the turn that the lane was lost. Gives whether it was
-    /// stopped, and whether it was counted as stuck.
-    pub(crate) fn finish(&mut self) -> (bool, bool) {
-        self.meter = None;
-        (self.stopped.take().is_some(), std::mem::take(&mut self.stuck))
+    /// The message is over. What is left remembers until the end of the turn that the lane was lost.
+    pub(crate) fn finish(&mut self) -> Finished {
+        Finished {
+            meter: self.meter.take(),
+            stopped: self.stopped.take().is_some(),
+            stuck: std::mem::take(&mut self.stuck),
+        }
     }
 
     /// The thread will never come back: its lane needs another. False: it has one.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Isolate;
 use crate::meter::Meter;
-use crate::scheduler::watch::{self, PERIOD, Watch};
+use crate::scheduler::watch::{self, Finished, PERIOD, Watch};
 
 thread_local! {
     /// This thread, while it serves a lane.
@@ -89,24 +89,24 @@ impl Watched {
         }
     }
 
-    /// The message is over, at `now`: charges its meter. True: it was stopped.
-    pub(crate) fn finish(&self, meter: Option<&Meter>, now: Instant) -> bool {
+    /// The message is over, at `now`: charges its meter.
+    pub(crate) fn finish(&self, now: Instant) -> Finished {
         let mut slot = self.thread.running();
-        let Some(running) = slot.as_mut() else { return false };
+        let Some(running) = slot.as_mut() else { return Finished::default() };
         let wall = now.saturating_duration_since(running.started);
-        let (stopped, stuck) = running.watch.finish();
+        let finished = running.watch.finish();
         drop(slot);
-        if stuck {
+        if finished.stuck {
             // SAFETY: as in `begin`.
             unsafe { &*self.watchdog }.written_off.stuck.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(meter) = meter {
+        if let Some(meter) = &finished.meter {
             meter.charge(watch::spent(wall, || {
                 let now = cpu_time(self.thread.clock);
                 now.saturating_sub(self.last_cpu.replace(now))
             }));
         }
-        stopped
+        finished
     }
 
     /// The turn is over. True: it lost its lane, another thread serves that now or will soon.

@@ -67,6 +67,12 @@ pub fn write_list<'s>(scope: &mut v8::PinScope<'s, '_>, list: v8::Local<'s, v8::
     write(scope, list)
 }
 
+/// As [`write_list`], for a list of this one value. None: it is no primitive, and nothing has happened.
+pub fn write_single(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<'_, v8::Value>) -> Option<Message> {
+    let value = Primitive::of(scope, value)?;
+    Some(Message { body: Body::List(vec![value]), caps: Vec::new() })
+}
+
 /// Longest list that is looked at for primitives.
 const MAX_LIST: u32 = 8;
 

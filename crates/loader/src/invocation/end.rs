@@ -30,28 +30,28 @@ pub(super) fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
     for id in context::take_done(scope) {
         context::close(scope, id);
     }
-    if current != 0 && context::is_open(scope, current) {
-        end_if_over(scope, current, true);
+    match context::is_over(scope, current) {
+        Some(true) => context::close(scope, current),
+        Some(false) => end_if_settled(scope, current, true),
+        None => {}
     }
     stalled::look_again(scope);
 }
 
-/// An invocation past its budget ends; so does one that waits for nothing and has not answered. `may_stall`: unless what
-/// others do may be what it waits for.
-pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
-    if context::meter(scope, id).is_some_and(|m| m.is_over()) {
-        return context::close(scope, id);
-    }
+/// An invocation that waits for nothing ends; one that has not answered by then never will. `may_stall`: unless what others
+/// do may be what it waits for.
+pub(super) fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
+    let is_waiting = context::is_waiting(scope, id);
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
-    let (answer, lingers) = (invocation.answer.clone(), invocation.lingers.is_some());
-    if context::is_waiting(scope, id) {
-        match answer.is_given() && !lingers {
+    if is_waiting {
+        match invocation.answer.is_given() && invocation.lingers.is_none() {
             true if is_held(scope, id) => linger(scope, id),
             true => context::close(scope, id),
             false => {}
         }
         return;
     }
+    let answer = invocation.answer.clone();
     let answered = v8::Boolean::new(scope, answer.is_given());
     let number = v8::Integer::new_from_unsigned(scope, id);
     let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
@@ -65,7 +65,7 @@ pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_s
         if owes_body || !answer.is_given() {
             hung(scope, id);
         }
-        answer.fail(RemoteError::error(HUNG));
+        answer.end(RemoteError::error(HUNG));
         context::close(scope, id);
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use atoll_host::body::Body;
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
 use atoll_web::body;
+use atoll_web::coding::{Coding, Format, Payer, decoded, format_of};
 use atoll_web::context;
 use atoll_web::fetch;
-use atoll_web::fetcher::{FetchResponse, RemoteError};
+use atoll_web::fetcher::FetchResponse;
 
 use super::{Failure, Invocation, cancellation, uncaught};
 use crate::answer::Answer;
@@ -19,6 +21,7 @@ pub(crate) fn natives() -> Vec<Native> {
     natives![
         "respond" => respond,
         "respondError" => respond_error,
+        "misdirected" => misdirected,
         "testDone" => test_done,
         "abortContext" => abort_context,
         "callerGone" => caller_gone,
@@ -33,21 +36,52 @@ fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
     context::data::<Invocation>(scope, id).map(|invocation| invocation.answer.clone())
 }
 
-/// `respond(status, statusText, headers, body)` answers the current invocation's request.
+/// `respond(status, statusText, headers, body, manual, headOnly)` answers the current invocation's request. `manual`: the
+/// body is in the coding that the headers say.
 fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let status = arguments::integer(scope, &args, 0) as u16;
     let status_text = arguments::text(scope, &args, 1);
     let headers = arguments::texts(scope, args.get(2));
-    let body = match body::argument(scope, args.get(3)) {
+    let (body, came_in) = match body::response_argument(scope, args.get(3)) {
         Ok(body) => body,
         Err(error) => return error.throw(scope),
     };
+    let says = format_of(scope, &headers);
+    let (mut body, coding) = coded_as(scope, body, came_in, says, args.get(4).is_true());
+    let mut head_length = None;
+    if args.get(5).is_true() {
+        let known = if matches!(coding, Coding::Applied) { body.length() } else { None };
+        head_length = known.filter(|&length| length > 0);
+        body = Body::Empty;
+    }
     let id = context::current(scope);
     if let Some(invocation) = context::data::<Invocation>(scope, id) {
         invocation.traced(|trace| trace.responded(status));
     }
     if let Some(answer) = answer(scope) {
-        answer.respond(FetchResponse { status, status_text, headers, body });
+        answer.respond(FetchResponse { status, status_text, headers, body, coding, head_length });
+    }
+}
+
+/// What came in the coding that the headers say goes on as it is. Where they were changed it is plain, and `manual` says
+/// whether it stays so.
+fn coded_as(
+    scope: &mut v8::PinScope<'_, '_>,
+    body: Body,
+    came_in: Option<Format>,
+    says: Option<Format>,
+    manual: bool,
+) -> (Body, Coding) {
+    if came_in.is_some() && came_in == says {
+        return (body, Coding::Applied);
+    }
+    let body = match came_in {
+        Some(format) => decoded(body, format, Payer::current(scope)),
+        None => body,
+    };
+    match says {
+        Some(format) if !manual => (body, Coding::Pending(format, Payer::current(scope))),
+        _ => (body, Coding::Applied),
     }
 }
 
@@ -64,6 +98,15 @@ fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
     }
     let error = fetch::error_of(scope, args.get(0));
     answer.fail(error);
+}
+
+/// `misdirected()`: the current invocation names an entrypoint that is not there. Nothing of it runs, so there is nothing
+/// to trace.
+fn misdirected<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, _rv: Return<'_>) {
+    let id = context::current(scope);
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.answer.misdirected();
+    invocation.trace = None;
 }
 
 /// `testDone(failed, exception)` reports the current test.
@@ -92,7 +135,7 @@ fn abort_context<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retu
             answer.conclude(Outcome::Exception);
             tail::on_exception(scope, args.get(0));
         }
-        answer.fail(RemoteError { remote: false, ..error.clone() });
+        answer.end(error.clone());
     }
     atoll_rpc::server::fail_calls(scope, id, &error);
     body::fail_pipes(scope, id, &error);

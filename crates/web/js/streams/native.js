@@ -24,6 +24,9 @@ const NOT_BYTES =
   "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type " +
   "on its writable side.";
 
+const NOT_READ_AS_BYTES = "This ReadableStream did not return bytes.";
+const NOT_SENT_AS_BYTES = "Draining read encountered a value that cannot be converted to bytes";
+
 // A chunk that was written, as bytes that no guest can change any more.
 function ownBytes(chunk, owned) {
   if (typeof chunk === "string") return natives.utf8Encode(chunk);
@@ -105,15 +108,15 @@ class Drain {
   stream;
   onChunk;
   reader;
-  bytesOf;
   outcome = new Deferred();
   reading = false;
   again = false;
+  sends;
 
-  constructor(stream, onChunk, bytesOf) {
+  constructor(stream, onChunk, sends) {
+    this.sends = sends;
     this.stream = stream;
     this.onChunk = onChunk;
-    this.bytesOf = bytesOf;
     this.reader = streams.acquireReader(stream, false);
   }
 
@@ -132,8 +135,10 @@ class Drain {
   chunk(value) {
     let result;
     try {
-      const { bytesOf, onChunk } = this;
-      result = onChunk(bytesOf(value));
+      const bytes = typeof value === "string" && this.sends ? natives.utf8Encode(value) : bytesOfBufferSource(value);
+      if (bytes === undefined) throw new TypeError(this.sends ? NOT_SENT_AS_BYTES : NOT_READ_AS_BYTES);
+      const { onChunk } = this;
+      result = onChunk(bytes);
     } catch (error) {
       this.fail(error);
       return;
@@ -169,39 +174,22 @@ class Drain {
   }
 }
 
-function bytesOnly(chunk) {
-  const bytes = bytesOfBufferSource(chunk);
-  if (bytes === undefined) throw new TypeError("This ReadableStream did not return bytes.");
-  return bytes;
-}
-
-function bytesOrText(chunk) {
-  const bytes = typeof chunk === "string" ? natives.utf8Encode(chunk) : bytesOfBufferSource(chunk);
-  if (bytes === undefined) throw new TypeError("Draining read encountered a value that cannot be converted to bytes");
-  return bytes;
-}
-
 // Takes a state. Calls `onChunk(Uint8Array)` for each chunk, one at a time, and waits for the promise that it may give.
 // Rejects with the stream's error, with what `onChunk` throws, or with a TypeError for a chunk that is not bytes; in the last
 // two cases the stream is cancelled.
 function drainStream(stream, onChunk) {
   try {
-    return drain(stream, onChunk, bytesOnly).outcome.promise;
+    return startDrain(stream, onChunk, false).outcome.promise;
   } catch (error) {
     return PromiseReject(error);
   }
 }
 
-// The same for a stream that leaves the isolate, where a string stands for its UTF-8 bytes. Gives the drain, which may have
-// to be stopped. Throws where the stream is locked.
-function startDrain(stream, onChunk) {
-  return drain(stream, onChunk, bytesOrText);
-}
-
-function drain(stream, onChunk, bytesOf) {
-  const started = new Drain(stream, onChunk, bytesOf);
-  started.next();
-  return started;
+// The same, for who may have to stop it. Throws where the stream is locked. What `sends` the chunks takes text as UTF-8.
+function startDrain(stream, onChunk, sends) {
+  const drain = new Drain(stream, onChunk, sends);
+  drain.next();
+  return drain;
 }
 
 exports.NOT_BYTES = NOT_BYTES;

@@ -5,7 +5,7 @@
 //
 // natives.attachBody(body) -> index in the message that is being written; natives.adoptBody(index), natives.adoptObject(index)
 // -> handle of what is there; they throw where it is something else
-// natives.rpcCall(handle, [], arguments) -> [promise of the result, number]; natives.release(handle)
+// natives.rpcCall(handle, [], arguments) -> promise of the result; natives.release(handle)
 
 const {
   ArrayBufferPrototypeGetByteLength,
@@ -116,7 +116,7 @@ class RemoteSink {
     if (!this.isHere()) throw new Error(CROSS_REQUEST("WritableStreamSink"));
     let open = false;
     try {
-      await natives.rpcCall(this.handle, [], args)[0];
+      await natives.rpcCall(this.handle, [], args);
       open = args.length > 0;
     } finally {
       if (!open) this.release();

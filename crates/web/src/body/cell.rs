@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use atoll_host::body::{Body, BodyError, ByteStream};
 use bytes::Bytes;
 
+use crate::coding::{Format, Payer, decoded};
 use crate::inbox::{Charge, Inbox};
 
 /// A body in a resource table. Taken once: by whoever sends it on, or by a cancel, which also ends a read under way.
@@ -18,6 +19,12 @@ pub struct BodyCell {
 
 enum Slot {
     Body(Body),
+    /// A body that is decoded when it is read.
+    Coded {
+        body: Body,
+        format: Format,
+        payer: Payer,
+    },
     Reading(Reading),
     Taken,
 }
@@ -37,6 +44,24 @@ impl BodyCell {
         Self { slot: Mutex::new(Slot::Body(body)), own: false }
     }
 
+    /// A cell that holds a body in a coding: who reads it gets what is in it.
+    pub(super) fn new_coded(body: Body, format: Format, payer: Payer) -> Self {
+        Self { slot: Mutex::new(Slot::Coded { body, format, payer }), own: false }
+    }
+
+    /// Takes a body out that nobody has read, with its coding; `Err` is what [`take`](Self::take) gives otherwise.
+    pub(super) fn take_coded(&self) -> Result<(Body, Format), Option<Body>> {
+        let mut slot = self.slot();
+        match std::mem::replace(&mut *slot, Slot::Taken) {
+            Slot::Coded { body, format, .. } => Ok((body, format)),
+            other => {
+                *slot = other;
+                drop(slot);
+                Err(self.take())
+            }
+        }
+    }
+
     /// A cell for the reading end of a pipe of this isolate's own.
     pub(super) fn of_pipe(stream: ByteStream) -> Self {
         Self { slot: Mutex::new(Slot::Body(Body::Stream(stream))), own: true }
@@ -51,6 +76,7 @@ impl BodyCell {
         let taken = std::mem::replace(&mut *self.slot(), Slot::Taken);
         match taken {
             Slot::Body(body) => Some(body),
+            Slot::Coded { body, format, payer } => Some(decoded(body, format, payer)),
             Slot::Reading(Reading { stream, rest, waker }) => {
                 if let Some(waker) = waker {
                     waker.wake();
@@ -80,8 +106,15 @@ impl BodyCell {
     /// The next chunk, at most this large. The stream stays in the cell meanwhile, so that a cancel reaches it.
     pub(super) fn poll_chunk(&self, context: &mut Context<'_>, most: usize) -> Poll<Next> {
         let mut slot = self.slot();
-        if let Slot::Body(body) = &mut *slot {
-            let stream = match std::mem::take(body) {
+        let unread = match &mut *slot {
+            Slot::Body(body) => Some(std::mem::take(body)),
+            Slot::Coded { body, format, payer } => {
+                Some(decoded(std::mem::take(body), *format, std::mem::take(payer)))
+            }
+            Slot::Reading(_) | Slot::Taken => None,
+        };
+        if let Some(unread) = unread {
+            let stream = match unread {
                 Body::Stream(stream) => stream,
                 body => ByteStream::from_http_body(body),
             };
@@ -110,7 +143,7 @@ impl BodyCell {
             Slot::Reading(reading) => {
                 reading.stream.length().map(|length| length + reading.rest.len() as u64)
             }
-            Slot::Taken => None,
+            Slot::Coded { .. } | Slot::Taken => None,
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn set_overrides<'s>(
     if args.get(0).is_undefined() {
         return carry(scope, carried);
     }
-    let carried = v8::Number::new(scope, carried as f64);
+    let carried = v8::Number::new(scope, to_number(carried));
     let pair = v8::Array::new_with_elements(scope, &[carried.into(), args.get(0)]);
     scope.set_continuation_preserved_embedder_data(pair.into());
 }
@@ -45,18 +45,59 @@ pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
     Depth::unpack(carried(scope) >> 32)
 }
 
-/// The context's number in the low half, the depth in the high one.
+/// The context's number in the low half, the depth in the high one, as numbers of scripts hold them: see [`to_number`].
 fn carried(scope: &mut v8::PinScope<'_, '_>) -> u64 {
     let carried = scope.get_continuation_preserved_embedder_data();
     if let Ok(data) = v8::Local::<v8::Number>::try_from(carried) {
-        return data.value() as u64;
+        return from_number(data.value());
     }
     // Inside `withEnv()` and its like: the number, and what they put in place.
     let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return 0 };
-    pair.get_index(scope, 0).and_then(|data| data.number_value(scope)).map_or(0, |data| data as u64)
+    pair.get_index(scope, 0).and_then(|data| data.number_value(scope)).map_or(0, from_number)
 }
 
 pub(super) fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
-    let data = v8::Number::new(scope, data as f64);
+    let data = v8::Number::new(scope, to_number(data));
     scope.set_continuation_preserved_embedder_data(data.into());
+}
+
+/// Bits of a small number: a context's number, calls, invocations.
+const SMALL_ID: u32 = 20;
+const SMALL_DEPTH: u32 = 5;
+
+/// V8 makes no object for integers of 31 bits, and most contexts and depths fit there. Others are below zero.
+fn to_number(carried: u64) -> f64 {
+    let (id, depth) = (carried & u64::from(u32::MAX), Depth::unpack(carried >> 32));
+    let is_small = id < 1 << SMALL_ID && depth.invocations.max(depth.calls) < 1 << SMALL_DEPTH;
+    if !is_small {
+        return -(carried as f64);
+    }
+    f64::from((depth.invocations << SMALL_DEPTH | depth.calls) << SMALL_ID | id as u32)
+}
+
+fn from_number(number: f64) -> u64 {
+    if number < 0.0 {
+        return -number as u64;
+    }
+    let number = number as u64;
+    let depth = (number >> SMALL_ID) as u32;
+    let depth = Depth { invocations: depth >> SMALL_DEPTH, calls: depth & ((1 << SMALL_DEPTH) - 1) };
+    depth.pack() << 32 | number & ((1 << SMALL_ID) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_carried_survives_as_a_number() {
+        let depths = [0, 1, 31, 32, 127]
+            .map(|invocations| [0, 1, 31, 32, 10_000].map(|calls| Depth { invocations, calls }));
+        for depth in depths.into_iter().flatten() {
+            for id in [0, 1, (1 << SMALL_ID) - 1, 1 << SMALL_ID, u64::from(u32::MAX)] {
+                let carried = depth.pack() << 32 | id;
+                assert_eq!(from_number(to_number(carried)), carried);
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Operations: promises of a context that something outside settles.
 
 use std::any::Any;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use atoll_isolate::metered::metered;
@@ -16,6 +17,9 @@ pub(super) struct Pending {
     work: Option<Box<dyn Any + Send>>,
 }
 
+/// The numbers from here on are for operations that scripts number themselves.
+const NUMBERED: u32 = 1 << 31;
+
 impl Pending {
     pub(super) fn work(&self) -> Option<&(dyn Any + Send)> {
         self.work.as_deref()
@@ -25,7 +29,7 @@ impl Pending {
 /// A number for a new operation or timer.
 pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
     let contexts = contexts(scope);
-    contexts.next_operation = contexts.next_operation.wrapping_add(1);
+    contexts.next_operation = (contexts.next_operation + 1) % NUMBERED;
     contexts.next_operation
 }
 
@@ -43,18 +47,39 @@ impl Completion {
     /// # Errors
     /// At module top level.
     pub fn new<'s>(scope: &mut v8::PinScope<'s, '_>) -> Result<(v8::Local<'s, v8::Promise>, Self), JsError> {
+        let operation = next_operation(scope);
+        Self::with(scope, operation)
+    }
+
+    /// As [`Completion::new`], with a number below 2 ** 31 that a script has chosen, for [`kept`].
+    ///
+    /// # Errors
+    /// At module top level, and when another operation of the context has this number.
+    pub fn numbered<'s>(
+        scope: &mut v8::PinScope<'s, '_>,
+        number: u32,
+    ) -> Result<(v8::Local<'s, v8::Promise>, Self), JsError> {
+        Self::with(scope, number | NUMBERED)
+    }
+
+    fn with<'s>(
+        scope: &mut v8::PinScope<'s, '_>,
+        operation: u32,
+    ) -> Result<(v8::Local<'s, v8::Promise>, Self), JsError> {
         let id = require(scope)?;
         let resolver =
             v8::PromiseResolver::new(scope).ok_or_else(|| JsError::error("Execution is ending."))?;
         let promise = resolver.get_promise(scope);
         let resolver = v8::Global::new(scope, resolver);
-        let operation = next_operation(scope);
         let contexts = contexts(scope);
         let isolate = contexts.environment.as_ref().map(|e| e.isolate.clone());
-        let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(&id)) else {
+        let (Some(isolate), Some(context)) = (isolate, contexts.table.get_mut(id)) else {
             return Err(JsError::error(GLOBAL_SCOPE));
         };
-        context.pending.insert(operation, Pending { resolver, work: None });
+        let Entry::Vacant(place) = context.pending.entry(operation) else {
+            return Err(JsError::error("Too many calls are under way."));
+        };
+        place.insert(Pending { resolver, work: None });
         let completion = Self { isolate, meter: context.meter.clone(), context: id, operation };
         Ok((promise, completion))
     }
@@ -79,7 +104,7 @@ impl Completion {
             if !enter(scope, context) {
                 return;
             }
-            let resolver = contexts(scope).table.get_mut(&context).and_then(|c| c.pending.remove(&operation));
+            let resolver = contexts(scope).table.get_mut(context).and_then(|c| c.pending.remove(&operation));
             let Some(Pending { resolver, .. }) = resolver else { return };
             let resolver = v8::Local::new(scope, resolver);
             match make(scope) {
@@ -105,22 +130,16 @@ pub struct Operation {
     number: u32,
 }
 
-impl Operation {
-    /// Its number in its context, for scripts.
-    pub fn number(self) -> u32 {
-        self.number
-    }
-}
-
-/// What was given to [`keep`] for an operation of the current context that is not settled yet.
+/// What was given to [`keep`] for a [numbered](Completion::numbered) operation of the current context that is not settled
+/// yet.
 pub fn kept<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, number: u32) -> Option<&'a T> {
     let id = current(scope);
-    contexts(scope).table.get(&id)?.pending.get(&number)?.work.as_ref()?.downcast_ref()
+    contexts(scope).table.get(id)?.pending.get(&(number | NUMBERED))?.work.as_ref()?.downcast_ref()
 }
 
 /// Keeps `work` until the operation's promise is settled or its context ends. Dropping it must stop the work.
 pub fn keep(scope: &mut v8::PinScope<'_, '_>, operation: Operation, work: impl Send + 'static) {
-    let context = contexts(scope).table.get_mut(&operation.context);
+    let context = contexts(scope).table.get_mut(operation.context);
     if let Some(pending) = context.and_then(|c| c.pending.get_mut(&operation.number)) {
         pending.work = Some(Box::new(work));
     }

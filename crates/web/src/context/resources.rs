@@ -43,7 +43,7 @@ impl Drop for Counted {
 pub fn check_handles(scope: &mut v8::PinScope<'_, '_>, owner: ContextId) -> Result<(), JsError> {
     let contexts = contexts(scope);
     let Some(environment) = &contexts.environment else { return Ok(()) };
-    let used = match contexts.table.get(&owner) {
+    let used = match contexts.table.get(owner) {
         Some(context) => context.handles + context.pending.len() + context.objects.load(Ordering::Relaxed),
         None => contexts.own_handles,
     };
@@ -64,7 +64,7 @@ pub fn check_handles(scope: &mut v8::PinScope<'_, '_>, owner: ContextId) -> Resu
 pub fn count_object(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>, JsError> {
     let id = current(scope);
     check_handles(scope, id)?;
-    Ok(contexts(scope).table.get(&id).map(|context| Counted::new(&context.objects)))
+    Ok(contexts(scope).table.get(id).map(|context| Counted::new(&context.objects)))
 }
 
 /// Counts a stream that the current context writes to somebody.
@@ -74,7 +74,7 @@ pub fn count_object(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>,
 pub fn count_stream(scope: &mut v8::PinScope<'_, '_>) -> Result<Option<Counted>, JsError> {
     let id = current(scope);
     let contexts = contexts(scope);
-    let (Some(environment), Some(context)) = (&contexts.environment, contexts.table.get(&id)) else {
+    let (Some(environment), Some(context)) = (&contexts.environment, contexts.table.get(id)) else {
         return Ok(None);
     };
     if context.streams.load(Ordering::Relaxed) >= environment.max_streams {
@@ -108,7 +108,7 @@ pub fn add_heavy_resource(
         }
     };
     contexts.resources.insert(handle, Resource { owner, capability, weight });
-    if let Some(context) = contexts.table.get_mut(&owner) {
+    if let Some(context) = contexts.table.get_mut(owner) {
         // Released handles are swept when they outnumber the live ones.
         if context.resources.len() >= 64 && context.resources.len().is_power_of_two() {
             let live = &contexts.resources;
@@ -135,7 +135,7 @@ pub fn resource_as<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, handl
 /// Whether a context owns a resource of this type.
 pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
     let contexts = contexts(scope);
-    let Some(context) = contexts.table.get(&id) else { return false };
+    let Some(context) = contexts.table.get(id) else { return false };
     context
         .resources
         .iter()
@@ -145,7 +145,7 @@ pub fn owns<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextI
 /// The resources of this type that a context owns.
 pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Vec<(Handle, Arc<T>)> {
     let contexts = contexts(scope);
-    let Some(context) = contexts.table.get(&id) else { return Vec::new() };
+    let Some(context) = contexts.table.get(id) else { return Vec::new() };
     let found = context.resources.iter().filter_map(|handle| {
         let capability = contexts.resources.get(handle)?.capability.clone();
         Some((*handle, capability.downcast().ok()?))
@@ -157,7 +157,7 @@ pub fn owned<T: Any + Send + Sync>(scope: &mut v8::PinScope<'_, '_>, id: Context
 pub fn release(scope: &mut v8::PinScope<'_, '_>, handle: Handle) -> Option<Capability> {
     let contexts = contexts(scope);
     let resource = contexts.resources.remove(&handle)?;
-    match contexts.table.get_mut(&resource.owner) {
+    match contexts.table.get_mut(resource.owner) {
         Some(context) => context.handles -= 1,
         None if resource.owner == 0 => contexts.own_handles -= 1,
         None => {}
