@@ -68,8 +68,7 @@ pub(super) fn pipe_new<'s>(
     let meter = context::meter(scope, owner);
     let environment = context::environment(scope);
     let (isolate, inbox) = (environment.isolate.clone(), environment.inbox.clone());
-    let cell =
-        Arc::new(SinkCell { sink: Mutex::new(Some(sink)), meter: meter.clone(), inbox, counted });
+    let cell = Arc::new(SinkCell { sink: Mutex::new(Some(sink)), meter: meter.clone(), inbox, counted });
     let sink = context::add_resource(scope, owner, cell.clone());
     if let (Some(meter), Ok(guard)) = (meter, cell.sink.try_lock())
         && let Some(end) = guard.as_ref()
