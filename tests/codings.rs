@@ -1,4 +1,5 @@
-//! Content codings and lengths on the wire: what leaves encoded comes back decoded, and never lies in memory as a whole.
+//! Content codings and lengths on the wire: what leaves encoded comes back decoded, and never lies in memory as a
+//! whole.
 
 mod support;
 

@@ -122,7 +122,9 @@ export const lineEndsOfValuesStay = {
 };
 
 const parsed = (text, type) =>
-  new Response(text.replaceAll("\n", "\r\n"), { headers: { "content-type": type } }).formData().then((form) => [...form]);
+  new Response(text.replaceAll("\n", "\r\n"), { headers: { "content-type": type } })
+    .formData()
+    .then((form) => [...form]);
 const MULTIPART = "multipart/form-data; boundary=B";
 
 export const multipartIsParsed = {
@@ -132,7 +134,10 @@ export const multipartIsParsed = {
     assert.deepStrictEqual(await parsed(part, 'multipart/form-data; boundary="B"'), [["a", "v"]]);
     assert.deepStrictEqual(await parsed(`preamble\n${part}\nepilogue`, MULTIPART), [["a", "v"]]);
     assert.deepStrictEqual(await parsed("--B--", MULTIPART), []);
-    const [[, file]] = await parsed('--B\nContent-Disposition: form-data; name="f"; filename="n"\n\nx\n--B--', MULTIPART);
+    const [[, file]] = await parsed(
+      '--B\nContent-Disposition: form-data; name="f"; filename="n"\n\nx\n--B--',
+      MULTIPART,
+    );
     assert.deepStrictEqual([file.name, file.type, await file.text()], ["n", "", "x"]);
   },
 };
@@ -147,7 +152,11 @@ export const brokenFormsAreRefused = {
     await rejects("--B\nX: y\n\nv\n--B--", MULTIPART, "No valid Content-Disposition header found in FormData part.");
     await rejects('--B\nContent-Disposition: attachment; name="a"\n\nv\n--B--', MULTIPART, /Got: "attachment"$/);
     await rejects("a=1", "text/plain", /^Unrecognized Content-Type header value\./);
-    await rejects("a=1", "application/x-www-form-urlencoded;charset=latin1", "Non-utf-8 application/x-www-form-urlencoded body.");
+    await rejects(
+      "a=1",
+      "application/x-www-form-urlencoded;charset=latin1",
+      "Non-utf-8 application/x-www-form-urlencoded body.",
+    );
     await assert.rejects(new Response(new Uint8Array(1)).formData(), {
       message: "Parsing a Body as FormData requires a Content-Type header.",
     });
@@ -262,7 +271,10 @@ export const streamsOfOtherThingsThanBytes = {
         },
       });
     for (const chunk of [1, {}, null]) {
-      await assert.rejects(new Response(stream(chunk)).text(), { name: "TypeError", message: "This ReadableStream did not return bytes." });
+      await assert.rejects(new Response(stream(chunk)).text(), {
+        name: "TypeError",
+        message: "This ReadableStream did not return bytes.",
+      });
     }
     const seen = await (await fetch(S, { method: "POST", body: stream("text") })).json();
     assert.strictEqual(seen.body, "text");

@@ -91,7 +91,10 @@ export const everyWayToReadDecodes = {
     const clone = response.clone();
     assert.deepStrictEqual([await response.text(), await clone.text()], ["hello gzip", "hello gzip"]);
     const [one, two] = (await fresh()).body.tee();
-    assert.deepStrictEqual([await new Response(one).text(), await new Response(two).text()], ["hello gzip", "hello gzip"]);
+    assert.deepStrictEqual(
+      [await new Response(one).text(), await new Response(two).text()],
+      ["hello gzip", "hello gzip"],
+    );
   },
 };
 
@@ -109,7 +112,16 @@ export const automaticBodiesStayAsTheyAre = {
 
 export const otherCodingsAreNotTouched = {
   async test() {
-    for (const says of ["deflate", "identity", "GZIP", "x-gzip", "gzip,gzip", "gzip, identity", "identity,gzip", "zstd"]) {
+    for (const says of [
+      "deflate",
+      "identity",
+      "GZIP",
+      "x-gzip",
+      "gzip,gzip",
+      "gzip, identity",
+      "identity,gzip",
+      "zstd",
+    ]) {
       const bytes = await (await get(`body=deflate&says=${says}&encodeBody=manual`)).bytes();
       assert.deepStrictEqual(bytes, FIXTURES.deflate, says);
     }

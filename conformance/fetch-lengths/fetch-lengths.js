@@ -70,7 +70,11 @@ export const knownLengthsAreAnnounced = {
 
 export const streamsOfKnownLengthToo = {
   async test() {
-    for (const body of [piped(new FixedLengthStream(5), "12345"), new Blob(["12345"]).stream(), new Response("12345").body]) {
+    for (const body of [
+      piped(new FixedLengthStream(5), "12345"),
+      new Blob(["12345"]).stream(),
+      new Response("12345").body,
+    ]) {
       assert.deepStrictEqual(await seen({ body }), { length: "5", coding: null, none: false, body: "12345" });
     }
   },
@@ -140,7 +144,10 @@ export const answersBetweenWorkersSayNoLength = {
 
 export const unlessTheWorkerSaysOne = {
   async test() {
-    for (const [path, length] of [["/said", "3"], ["/wrong", "10"]]) {
+    for (const [path, length] of [
+      ["/said", "3"],
+      ["/wrong", "10"],
+    ]) {
       const got = await fetch(S + path);
       assert.deepStrictEqual([got.headers.get("content-length"), await got.text()], [length, "abc"]);
       const head = await fetch(S + path, { method: "HEAD" });
@@ -151,7 +158,11 @@ export const unlessTheWorkerSaysOne = {
 
 export const answersWithoutABody = {
   async test() {
-    for (const [path, status] of [["/204", 204], ["/205", 205], ["/304", 304]]) {
+    for (const [path, status] of [
+      ["/204", 204],
+      ["/205", 205],
+      ["/304", 304],
+    ]) {
       const response = await fetch(S + path);
       assert.deepStrictEqual([response.status, response.body, await response.text()], [status, null, ""]);
     }

@@ -10,9 +10,32 @@ export const server = {
 };
 
 const KNOWN = [
-  "GET", "POST", "PUT", "DELETE", "PATCH", "PURGE", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND",
-  "PROPPATCH", "SEARCH", "UNLOCK", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "MSEARCH", "NOTIFY", "SUBSCRIBE",
-  "UNSUBSCRIBE", "QUERY",
+  "GET",
+  "POST",
+  "PUT",
+  "DELETE",
+  "PATCH",
+  "PURGE",
+  "OPTIONS",
+  "TRACE",
+  "COPY",
+  "LOCK",
+  "MKCOL",
+  "MOVE",
+  "PROPFIND",
+  "PROPPATCH",
+  "SEARCH",
+  "UNLOCK",
+  "ACL",
+  "REPORT",
+  "MKACTIVITY",
+  "CHECKOUT",
+  "MERGE",
+  "MSEARCH",
+  "NOTIFY",
+  "SUBSCRIBE",
+  "UNSUBSCRIBE",
+  "QUERY",
 ];
 
 export const knownMethodsArrive = {
@@ -26,7 +49,19 @@ export const knownMethodsArrive = {
 
 export const methodsAreUpperCase = {
   async test() {
-    for (const method of ["get", "Get", "head", "post", "pUt", "delete", "patch", "options", "purge", "propfind", "trace"]) {
+    for (const method of [
+      "get",
+      "Get",
+      "head",
+      "post",
+      "pUt",
+      "delete",
+      "patch",
+      "options",
+      "purge",
+      "propfind",
+      "trace",
+    ]) {
       assert.strictEqual(new Request(S, { method }).method, method.toUpperCase());
     }
     assert.strictEqual((await (await fetch(S, { method: "patch", body: "b" })).json()).method, "PATCH");
@@ -35,7 +70,20 @@ export const methodsAreUpperCase = {
 
 export const otherMethodsAreRefused = {
   async test() {
-    for (const method of ["FOO", "foo", "CONNECT", "connect", "TRACK", "M-SEARCH", "BIND", "LINK", "a b", "", "G\u00c9T", "GET\n"]) {
+    for (const method of [
+      "FOO",
+      "foo",
+      "CONNECT",
+      "connect",
+      "TRACK",
+      "M-SEARCH",
+      "BIND",
+      "LINK",
+      "a b",
+      "",
+      "G\u00c9T",
+      "GET\n",
+    ]) {
       const expected = { name: "TypeError", message: `Invalid HTTP method string: ${method}` };
       assert.throws(() => new Request(S, { method }), expected);
       await assert.rejects(fetch(S, { method }), expected);

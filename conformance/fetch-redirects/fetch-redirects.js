@@ -12,7 +12,9 @@ export const server = {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/chain") {
       const left = Number(searchParams.get("left"));
-      return left === 0 ? new Response("end") : new Response(null, { status: 302, headers: { location: `/chain?left=${left - 1}` } });
+      return left === 0
+        ? new Response("end")
+        : new Response(null, { status: 302, headers: { location: `/chain?left=${left - 1}` } });
     }
     if (pathname === "/redirect") {
       const headers = searchParams.has("to") ? { location: searchParams.get("to") } : {};
@@ -36,7 +38,10 @@ export const modes = {
     assert.strictEqual(new Request(S, { redirect: "manual" }).redirect, "manual");
     assert.strictEqual(new Request(S, { redirect: undefined }).redirect, "follow");
     for (const mode of ["error", "sideways", "", null]) {
-      const expected = { name: "TypeError", message: /^Invalid redirect value, must be one of "follow" or "manual" \("error" won't be/ };
+      const expected = {
+        name: "TypeError",
+        message: /^Invalid redirect value, must be one of "follow" or "manual" \("error" won't be/,
+      };
       assert.throws(() => new Request(S, { redirect: mode }), expected);
       await assert.rejects(fetch(S, { redirect: mode }), expected);
     }
@@ -60,10 +65,24 @@ export const manualShowsTheRedirect = {
 
 /** [status, method, method after the redirect, whether the body is sent again] */
 const RULES = [
-  [301, "GET", "GET"], [302, "GET", "GET"], [303, "GET", "GET"], [307, "GET", "GET"], [308, "GET", "GET"],
-  [301, "POST", "GET"], [302, "POST", "GET"], [303, "POST", "GET"], [307, "POST", "POST", true], [308, "POST", "POST", true],
-  [301, "PUT", "PUT", true], [302, "PUT", "PUT", true], [303, "PUT", "GET"], [307, "PUT", "PUT", true],
-  [301, "DELETE", "DELETE", true], [303, "DELETE", "GET"], [302, "PATCH", "PATCH", true], [303, "PATCH", "GET"],
+  [301, "GET", "GET"],
+  [302, "GET", "GET"],
+  [303, "GET", "GET"],
+  [307, "GET", "GET"],
+  [308, "GET", "GET"],
+  [301, "POST", "GET"],
+  [302, "POST", "GET"],
+  [303, "POST", "GET"],
+  [307, "POST", "POST", true],
+  [308, "POST", "POST", true],
+  [301, "PUT", "PUT", true],
+  [302, "PUT", "PUT", true],
+  [303, "PUT", "GET"],
+  [307, "PUT", "PUT", true],
+  [301, "DELETE", "DELETE", true],
+  [303, "DELETE", "GET"],
+  [302, "PATCH", "PATCH", true],
+  [303, "PATCH", "GET"],
 ];
 
 export const methodsAndBodies = {
@@ -116,7 +135,8 @@ export const streamsCannotBeSentAgain = {
     for (const status of [301, 302, 307, 308]) {
       await assert.rejects(fetch(redirect(status), { method: "POST", body: stream() }), {
         name: "TypeError",
-        message: /^A request with a one-time-use body .* encountered a redirect requiring the body to be retransmitted\./,
+        message:
+          /^A request with a one-time-use body .* encountered a redirect requiring the body to be retransmitted\./,
       });
     }
     const seen = await (await fetch(redirect(303), { method: "POST", body: stream() })).json();

@@ -1,8 +1,8 @@
 "use strict";
 // Events that the runtime delivers to a Worker beside calls: requests, tests, tail events.
 //
-// natives.respond(status, statusText, headers, body, coded, headOnly), natives.respondError(error), natives.testDone(failed, error)
-// settle the current invocation
+// natives.respond(status, statusText, headers, body, manual, headOnly), natives.respondError(error),
+// natives.testDone(failed, error) settle the current invocation
 
 const {
   ArrayPrototypePush, ObjectKeys, PromisePrototypeThen, PromiseReject, PromiseResolve, SafeMap, TypeError,

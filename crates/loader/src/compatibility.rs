@@ -201,7 +201,10 @@ mod tests {
         assert!(resolve("2022-02-30", &[], false).is_ok());
         assert_eq!(error("2026-01-01", &["nonsense"]), "No such compatibility flag: nonsense");
         assert_eq!(error("2026-01-01", &["rpc", "rpc"]), "Compatibility flag specified multiple times: rpc");
-        assert_eq!(error("2026-01-01", &["x", "rpc", "rpc"]), "Compatibility flag specified multiple times: rpc");
+        assert_eq!(
+            error("2026-01-01", &["x", "rpc", "rpc"]),
+            "Compatibility flag specified multiple times: rpc"
+        );
         assert_eq!(
             error("2026-01-01", &["x", "rpc", "no_rpc"]),
             "Compatibility flags are mutually contradictory: rpc vs no_rpc"

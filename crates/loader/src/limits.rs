@@ -176,7 +176,7 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "bodies under way",
-        "256 MiB of each dynamic Worker that nobody has read yet, or that it is collecting",
+        "256 MiB of each dynamic Worker that nobody has read yet, or that it is collecting, and of decoders that read for it",
         LoweredBy::Nobody,
         "what would send or collect more throws or rejects",
     ),

@@ -8,6 +8,7 @@ use atoll_rpc::Service;
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::FetchRequest;
 use atoll_web::{context, fetch};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::invocation::trace_of;
@@ -81,6 +82,8 @@ impl Trace {
 
     /// A console line; `message` is the list of its arguments as JSON, `errors` says what those are that are errors.
     pub(crate) fn log(&self, now: f64, level: &str, message: &str, errors: Option<Value>) {
+        // It was written inside the child, and the tails' items are made of it as it is.
+        let message = if serde_json::from_str::<&RawValue>(message).is_ok() { message } else { "[]" };
         let errors = errors.map(|errors| errors.to_string());
         let mut state = self.state();
         if state.take(now, message.len() + errors.as_ref().map_or(0, String::len)) {
@@ -213,4 +216,35 @@ fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Va
         });
     }
     described.iter().any(|entry| !entry.is_null()).then_some(Value::Array(described))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(messages: &[&str]) -> Vec<Value> {
+        let trace = Trace::new(Vec::new(), 0.0, Value::Null, Depth::default());
+        for message in messages {
+            trace.log(1.5, "log", message, None);
+        }
+        let logs = std::mem::take(&mut trace.state().logs);
+        logs.iter().map(|entry| serde_json::from_str(entry).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_log_entry_holds_one_value_whatever_the_child_writes() {
+        let logs = logged(&["[1,{\"a\":null}]", "[1]},{\"forged\":[2]", "", "[1"]);
+        let messages: Vec<_> = logs.iter().map(|entry| entry["message"].clone()).collect();
+        assert_eq!(messages, [json!([1, { "a": null }]), json!([]), json!([]), json!([])]);
+        assert_eq!(logs[0]["timestamp"], json!(1));
+    }
+
+    #[test]
+    fn what_is_over_the_budget_is_left_out_and_the_last_line_says_so() {
+        let long = json!(["x".repeat(BUDGET / 2)]).to_string();
+        let logs = logged(&["[1]", &long, &long, "[2]", "[3]"]);
+        assert_eq!(logs.len(), 3);
+        assert_eq!(logs[2]["message"], json!([TOO_MUCH]));
+        assert_eq!(logs[2]["level"], json!("warn"));
+    }
 }

@@ -122,7 +122,8 @@ function isLocked(body) {
 // Whether it is known to have no bytes.
 function isEmpty(body) {
   const { source } = body;
-  return source !== undefined && (typeof source === "string" ? source.length : TypedArrayPrototypeGetByteLength(source)) === 0;
+  if (source === undefined) return false;
+  return (typeof source === "string" ? source.length : TypedArrayPrototypeGetByteLength(source)) === 0;
 }
 
 // `cf` of an initialiser: data only, and the runtime's own from now on.
@@ -436,7 +437,8 @@ function clone(body) {
   if (body.used || isLocked(body)) throw new TypeError("This ReadableStream is currently locked to a reader,");
   const copy = new BodyState();
   copy.contentType = body.contentType;
-  if (body.handle === 0 && (body.stream === undefined || (body.source !== undefined && !streams().isDisturbed(body.stream)))) {
+  const hasSource = body.source !== undefined && body.handle === 0;
+  if (hasSource && (body.stream === undefined || !streams().isDisturbed(body.stream))) {
     if (body.stream !== undefined) {
       leaveLocked(body);
       body.stream = undefined;

@@ -3,7 +3,8 @@
 
 const {
   NumberParseInt, RegExpPrototypeExec, StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice,
-  StringPrototypeStartsWith, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSlice, Uint8Array,
+  StringPrototypeStartsWith, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeSlice, Uint8Array,
 } = primordials;
 const mimeTypes = require("web/mime-type");
 const { Response } = require("web/response");

@@ -76,7 +76,8 @@ function escape(value) {
   return text;
 }
 
-// The type that a Content-Type header says, as text; "" if it says none. https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
+// The type that a Content-Type header says, as text; "" if it says none.
+// https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
 function extract(header) {
   let found;
   let charset;

@@ -175,12 +175,15 @@ class Response {
       response.#redirected = redirected;
       return response;
     };
-    // -> [status, statusText, headers, body for natives, whether it is coded already]; consumes the body. `whenGone` as for detachStream.
+    // -> [status, statusText, headers, body for natives, whether it is coded already]; consumes the body.
+    // `whenGone` as for detachStream.
     exports.detachResponse = (response, whenGone) => {
       if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
       const body = bodies.detach(response.#body, whenGone);
-      const text = response.#statusText === "" ? phrases[response.#status] ?? classes[primordials.MathTrunc(response.#status / 100)] : response.#statusText;
-      return [response.#status, text, headerList(response.#headers), body, response.#encodeBody === "manual"];
+      const status = response.#status;
+      let text = response.#statusText;
+      if (text === "") text = phrases[status] ?? classes[primordials.MathTrunc(status / 100)];
+      return [status, text, headerList(response.#headers), body, response.#encodeBody === "manual"];
     };
     clones.register(Response.prototype, {
       __proto__: null,

@@ -1,6 +1,6 @@
-//! Content codings of response bodies: gzip and Brotli, undone where a Worker reads a body and done where one leaves for
-//! a wire. Both work piece by piece, so that memory is bounded however much a few bytes inflate to; time is charged to a
-//! meter, and memory to a budget.
+//! Content codings of response bodies: gzip and Brotli, undone where a Worker reads a body and done where one
+//! leaves for a wire. Both work piece by piece, so that memory is bounded however much a few bytes inflate to; time
+//! is charged to a meter, and memory to a budget.
 
 mod codec;
 
@@ -98,7 +98,7 @@ fn coded(body: Body, payer: Payer, codec: impl FnOnce() -> Codec) -> Body {
         input: Bytes::new(),
         codec: Some(codec()),
         unflushed: false,
-        row: 0,
+        calls: 0,
         payer,
         memory: None,
     }))
@@ -107,8 +107,8 @@ fn coded(body: Body, payer: Payer, codec: impl FnOnce() -> Codec) -> Body {
 /// A piece of output is given once it has this size.
 const PIECE: usize = 64 * 1024;
 
-/// After so many pieces other tasks of the thread have their turn.
-const ROW: u8 = 8;
+/// After so many calls of a codec, which give 1 MiB or nothing at all, other tasks of the thread have their turn.
+const CALLS: u8 = 32;
 
 struct Coded {
     source: ByteStream,
@@ -118,18 +118,26 @@ struct Coded {
     codec: Option<Codec>,
     /// Whether the codec may hold back bytes that the reader could have.
     unflushed: bool,
-    /// Pieces since the last pause.
-    row: u8,
+    /// Calls of the codec since the last pause.
+    calls: u8,
     payer: Payer,
     /// What is charged for the codec's memory, and its bytes.
     memory: Option<(Charge, usize)>,
 }
 
 impl Coded {
-    /// Works off the chunk that came last, until there is a piece of output.
+    fn has_work(&self) -> bool {
+        !self.input.is_empty() || self.codec.as_ref().is_some_and(Codec::has_more)
+    }
+
+    /// Works off the chunk that came last, until there is a piece of output or it is time for a pause.
     fn step(&mut self) -> Result<Option<Bytes>, BodyError> {
         let Some(codec) = &mut self.codec else { return Ok(None) };
-        while (!self.input.is_empty() || codec.has_more()) && codec.output().len() < PIECE {
+        while (!self.input.is_empty() || codec.has_more())
+            && codec.output().len() < PIECE
+            && self.calls < CALLS
+        {
+            self.calls += 1;
             let piece = &self.input[..self.input.len().min(PIECE)];
             let taken = codec.write(piece)?;
             self.input.advance(taken);
@@ -196,17 +204,17 @@ impl http_body::Body for Coded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        this.row += 1;
-        if this.row > ROW {
-            this.row = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         loop {
-            if (!this.input.is_empty() || this.codec.as_ref().is_some_and(Codec::has_more))
-                && let Some(piece) = this.charged(Self::step).transpose()
-            {
-                return Poll::Ready(Some(piece.map(Frame::data)));
+            if this.calls == CALLS {
+                this.calls = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if this.has_work() {
+                match this.charged(Self::step).transpose() {
+                    Some(piece) => return Poll::Ready(Some(piece.map(Frame::data))),
+                    None => continue,
+                }
             }
             let next = match this.source.poll_next(context) {
                 // The source pauses: what was written before is not kept from the reader.

@@ -81,7 +81,7 @@ pub enum StartError {
     Refused(JsError),
     /// A module does not compile or link, or its top level threw.
     #[error("{}", .0.to_text_with_class())]
-    Exception(ExceptionReport),
+    Exception(Box<ExceptionReport>),
     /// The heap or CPU limit of start-up was reached.
     #[error("Worker exceeded a limit during start-up.")]
     Terminated,
@@ -247,7 +247,7 @@ pub fn start<'s>(
         v8::PromiseState::Pending => return Err(unsettled()),
         v8::PromiseState::Rejected => {
             let exception = promise.result(scope);
-            return Err(StartError::Exception(ExceptionReport::read(scope, exception, None)));
+            return Err(StartError::Exception(ExceptionReport::read(scope, exception, None).into()));
         }
     }
     v8::Local::<v8::Object>::try_from(module.get_module_namespace()).map_err(|_| unsettled())
@@ -328,7 +328,7 @@ where
     match scope.exception() {
         Some(exception) => {
             let message = scope.message();
-            StartError::Exception(ExceptionReport::read(scope, exception, message))
+            StartError::Exception(ExceptionReport::read(scope, exception, message).into())
         }
         None => StartError::Terminated,
     }

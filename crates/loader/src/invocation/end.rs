@@ -30,17 +30,21 @@ pub(super) fn after_message(scope: &mut v8::PinScope<'_, '_>, stopped: bool) {
     for id in context::take_done(scope) {
         context::close(scope, id);
     }
-    match context::is_over(scope, current) {
-        Some(true) => context::close(scope, current),
-        Some(false) => end_if_settled(scope, current, true),
-        None => {}
-    }
+    end_if_over(scope, current, true);
     stalled::look_again(scope);
 }
 
-/// An invocation that waits for nothing ends; one that has not answered by then never will. `may_stall`: unless what others
-/// do may be what it waits for.
-pub(super) fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
+/// An invocation past its budget ends; so does one that waits for nothing and has not answered. `may_stall`: unless what
+/// others do may be what it waits for.
+pub(super) fn end_if_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
+    match context::is_over(scope, id) {
+        Some(true) => context::close(scope, id),
+        Some(false) => end_if_settled(scope, id, may_stall),
+        None => {}
+    }
+}
+
+fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bool) {
     let is_waiting = context::is_waiting(scope, id);
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
     if is_waiting {

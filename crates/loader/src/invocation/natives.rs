@@ -36,8 +36,8 @@ fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
     context::data::<Invocation>(scope, id).map(|invocation| invocation.answer.clone())
 }
 
-/// `respond(status, statusText, headers, body, manual, headOnly)` answers the current invocation's request. `manual`: the
-/// body is in the coding that the headers say.
+/// `respond(status, statusText, headers, body, manual, headOnly)` answers the current invocation's request.
+/// `manual`: the body is in the coding that the headers say.
 fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let status = arguments::integer(scope, &args, 0) as u16;
     let status_text = arguments::text(scope, &args, 1);
@@ -63,8 +63,8 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
     }
 }
 
-/// What came in the coding that the headers say goes on as it is. Where they were changed it is plain, and `manual` says
-/// whether it stays so.
+/// What came in the coding that the headers say goes on as it is. Where they were changed it is plain, and `manual`
+/// says whether it stays so.
 fn coded_as(
     scope: &mut v8::PinScope<'_, '_>,
     body: Body,

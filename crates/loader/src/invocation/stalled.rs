@@ -12,7 +12,7 @@ use atoll_web::task::Task;
 use rustc_hash::FxHashSet;
 
 use super::Invocation;
-use super::end::end_if_settled;
+use super::end::end_if_over;
 
 /// Longest wait for others. Needed where these wait for it in turn, by ways that lead through other Workers.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ pub(super) fn stall(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
             let Some(isolate) = isolate.upgrade() else { return };
             isolate.send(Envelope::unmetered(move |scope| {
                 if forget(scope, id) {
-                    end_if_settled(scope, id, false);
+                    end_if_over(scope, id, false);
                 }
             }));
         }));
@@ -87,13 +87,13 @@ fn look(scope: &mut v8::PinScope<'_, '_>) {
     for id in contexts(scope) {
         if !is_stalled(scope, id) {
             forget(scope, id);
-            end_if_settled(scope, id, true);
+            end_if_over(scope, id, true);
         }
     }
     if !others_work(scope) {
         for id in contexts(scope) {
             forget(scope, id);
-            end_if_settled(scope, id, false);
+            end_if_over(scope, id, false);
         }
     }
 }

@@ -38,11 +38,16 @@ fn write_argument<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8:
     }
 }
 
-/// In the place of `natives.rpcCall(handle, path, arguments, context)`.
+/// In the place of `natives.rpcCall(handle, path, arguments, context, alone)`. An argument that stands alone is put into
+/// a list again: the reader is given bytes.
 fn keep_written<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
     _rv: v8::ReturnValue<'_, v8::Value>,
 ) {
-    WRITTEN.set(values::write(scope, args.get(2)));
+    let list = match args.get(4).is_true() {
+        true => v8::Array::new_with_elements(scope, &[args.get(2)]).into(),
+        false => args.get(2),
+    };
+    WRITTEN.set(values::write(scope, list));
 }

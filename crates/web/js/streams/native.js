@@ -108,15 +108,15 @@ class Drain {
   stream;
   onChunk;
   reader;
+  bytesOf;
   outcome = new Deferred();
   reading = false;
   again = false;
-  sends;
 
-  constructor(stream, onChunk, sends) {
-    this.sends = sends;
+  constructor(stream, onChunk, bytesOf) {
     this.stream = stream;
     this.onChunk = onChunk;
+    this.bytesOf = bytesOf;
     this.reader = streams.acquireReader(stream, false);
   }
 
@@ -135,10 +135,8 @@ class Drain {
   chunk(value) {
     let result;
     try {
-      const bytes = typeof value === "string" && this.sends ? natives.utf8Encode(value) : bytesOfBufferSource(value);
-      if (bytes === undefined) throw new TypeError(this.sends ? NOT_SENT_AS_BYTES : NOT_READ_AS_BYTES);
-      const { onChunk } = this;
-      result = onChunk(bytes);
+      const { bytesOf, onChunk } = this;
+      result = onChunk(bytesOf(value));
     } catch (error) {
       this.fail(error);
       return;
@@ -174,22 +172,39 @@ class Drain {
   }
 }
 
+function bytesOnly(chunk) {
+  const bytes = bytesOfBufferSource(chunk);
+  if (bytes === undefined) throw new TypeError(NOT_READ_AS_BYTES);
+  return bytes;
+}
+
+function bytesOrText(chunk) {
+  const bytes = typeof chunk === "string" ? natives.utf8Encode(chunk) : bytesOfBufferSource(chunk);
+  if (bytes === undefined) throw new TypeError(NOT_SENT_AS_BYTES);
+  return bytes;
+}
+
 // Takes a state. Calls `onChunk(Uint8Array)` for each chunk, one at a time, and waits for the promise that it may give.
 // Rejects with the stream's error, with what `onChunk` throws, or with a TypeError for a chunk that is not bytes; in the last
 // two cases the stream is cancelled.
 function drainStream(stream, onChunk) {
   try {
-    return startDrain(stream, onChunk, false).outcome.promise;
+    return drain(stream, onChunk, bytesOnly).outcome.promise;
   } catch (error) {
     return PromiseReject(error);
   }
 }
 
-// The same, for who may have to stop it. Throws where the stream is locked. What `sends` the chunks takes text as UTF-8.
-function startDrain(stream, onChunk, sends) {
-  const drain = new Drain(stream, onChunk, sends);
-  drain.next();
-  return drain;
+// The same for a stream that leaves the isolate, where a string stands for its UTF-8 bytes. Gives the drain, which may have
+// to be stopped. Throws where the stream is locked.
+function startDrain(stream, onChunk) {
+  return drain(stream, onChunk, bytesOrText);
+}
+
+function drain(stream, onChunk, bytesOf) {
+  const started = new Drain(stream, onChunk, bytesOf);
+  started.next();
+  return started;
 }
 
 exports.NOT_BYTES = NOT_BYTES;

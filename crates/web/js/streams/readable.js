@@ -332,7 +332,7 @@ exports.spentStream = () => {
 exports.drainStream = (stream, onChunk) => require("web/streams/native").drainStream(stateOf(stream), onChunk);
 
 // For the other files of the streams. All take and give states.
-exports.startDrain = (stream, onChunk) => require("web/streams/native").startDrain(stateOf(stream), onChunk, true);
+exports.startDrain = (stream, onChunk) => require("web/streams/native").startDrain(stateOf(stream), onChunk);
 exports.ReadableState = ReadableState;
 exports.SourceControl = SourceControl;
 exports.acquireReader = acquireReader;

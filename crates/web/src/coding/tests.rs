@@ -104,6 +104,24 @@ async fn a_bomb_comes_in_pieces() {
     }
 }
 
+/// Input that gives nothing must not keep a thread: each member costs more than its bytes.
+#[test]
+fn empty_members_come_with_pauses() {
+    let members = compressed(Format::Gzip, b"").repeat(1000);
+    let bytes = [members, compressed(Format::Gzip, b"text")].concat();
+    let Body::Stream(mut stream) = decoded(body(bytes), Format::Gzip, free()) else { panic!("a stream") };
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    let mut pauses = 0;
+    let outcome = loop {
+        match stream.poll_next(&mut context) {
+            Poll::Pending => pauses += 1,
+            Poll::Ready(outcome) => break outcome,
+        }
+    };
+    assert_eq!(outcome, Some(Ok(Bytes::from_static(b"text"))));
+    assert!(pauses > 1000 / usize::from(CALLS), "{pauses} pauses");
+}
+
 #[tokio::test]
 async fn who_has_no_budget_left_decodes_nothing() {
     let meter = Arc::new(Meter::new(Duration::ZERO));

@@ -17,14 +17,14 @@ pub(super) struct Pending {
     work: Option<Box<dyn Any + Send>>,
 }
 
-/// The numbers from here on are for operations that scripts number themselves.
-const NUMBERED: u32 = 1 << 31;
-
 impl Pending {
     pub(super) fn work(&self) -> Option<&(dyn Any + Send)> {
         self.work.as_deref()
     }
 }
+
+/// The numbers from here on are for operations that scripts number themselves.
+const NUMBERED: u32 = 1 << 31;
 
 /// A number for a new operation or timer.
 pub(crate) fn next_operation(scope: &mut v8::PinScope<'_, '_>) -> u32 {
