@@ -144,3 +144,28 @@ export const usedBodyCannotBeSent = {
     await assert.rejects(env.ECHO.readRequest(request), { name: "TypeError" });
   },
 };
+
+export const cacheModeCrosses = {
+  async test(_controller, env) {
+    const request = await env.ECHO.echo(new Request("http://x/", { cache: "no-store" }));
+    assert.strictEqual(request.cache, "no-store");
+    assert.strictEqual((await env.ECHO.echo(new Request("http://x/"))).cache, undefined);
+  },
+};
+
+export const errorResponseStaysOne = {
+  async test(_controller, env) {
+    const response = await env.ECHO.echo(Response.error());
+    assert.deepStrictEqual([response.type, response.status, response.body], ["error", 0, null]);
+  },
+};
+
+export const headersOfWhatArrivedMayBeChanged = {
+  async test(_controller, env) {
+    for (const message of [new Request("http://x/"), new Response("x"), Response.redirect("http://x/")]) {
+      const { headers } = await env.ECHO.echo(message);
+      headers.set("x-added", "here");
+      assert.strictEqual(headers.get("x-added"), "here");
+    }
+  },
+};

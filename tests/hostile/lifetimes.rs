@@ -45,7 +45,7 @@ hostile! {
     a_named_child_that_fails_to_start: "again", module("throw new Error('mine');") => Value("mine");
     an_import_of_nothing: "call", attack("return import('./absent.js');") => Error("No such module");
     its_own_address_given_away: "call", attack(
-        "return this.ctx.exports.default;"
+        "return this.ctx.exports.default({ props: {} });"
     ) => Error("cannot be transferred");
 
     children_dropped_in_collections: "churn", attack("await scheduler.wait(5); return 1;") => Value("churned");

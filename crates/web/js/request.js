@@ -228,12 +228,13 @@ class Request {
         const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
           body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };
         if (request.#signal !== undefined && request.#signal !== null) payload.signal = request.#signal;
+        if (request.#cache !== undefined) payload.cache = request.#cache;
         return payload;
       },
       decode: (payload) => {
         clones.expect(typeof payload === "object" && payload !== null);
-        const { method, url, headers, body, cf, redirect, signal } = payload;
-        clones.expectTexts([method, url, redirect, cf ?? ""]);
+        const { method, url, headers, body, cf, redirect, signal, cache } = payload;
+        clones.expectTexts([method, url, redirect, cf ?? "", cache ?? ""]);
         expectHeaderList(headers);
         clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
         const handle = body === null ? null : natives.adoptBody(body);
@@ -241,6 +242,7 @@ class Request {
         request.#headers = headersFromList(headers, "none");
         request.#body = bodies.fromHandle(handle, true);
         request.#signal = signal;
+        request.#cache = cache;
         request.#incoming = false;
         return request;
       },

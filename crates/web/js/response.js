@@ -206,6 +206,7 @@ class Response {
         const response = exports.responseFromNative(status, statusText, headers, null, url, false, "none");
         response.#body = bodies.fromHandle(handle, true);
         response.#cf = cf;
+        if (status === 0) response.#type = "error";
         response.#encodeBody = encodeBody;
         return response;
       },

@@ -38,7 +38,8 @@ fn write_argument<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8:
     }
 }
 
-/// In the place of `natives.rpcCall(handle, path, arguments, context, alone, question)`.
+/// In the place of `natives.rpcCall(handle, path, arguments, context, alone)`. An argument that stands alone is put into
+/// a list again: the reader is given bytes.
 fn keep_written<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
