@@ -78,6 +78,17 @@ fn console_lines_are_printed() {
 }
 
 #[test]
+fn tables_are_drawn() {
+    let project = Project::worker(
+        "export default { fetch() { console.table([{ a: 1 }]); return new Response('ok'); } };",
+    );
+    let server = Server::start(project.path());
+    assert_eq!(server.get("/").status(), 200);
+    support::wait_until("the table is printed", || server.output().contains('\u{2518}'));
+    assert_contains(&server.output(), &["\u{250c}", "\u{2502}"]);
+}
+
+#[test]
 fn two_projects_call_each_other() {
     let front = Project::new(&[
         (

@@ -16,8 +16,8 @@ pub struct Native {
 pub struct Script {
     /// The name that `require` takes, `crate/path` without `.js`.
     pub name: &'static str,
-    /// The source; ASCII, so that V8 can use it in place as a static external string.
-    pub source: &'static str,
+    /// The source. V8 uses it in place, also behind a snapshot: no heap has a copy.
+    pub source: &'static Source,
     /// Whether it runs while the snapshot is made. Otherwise it is compiled, from the code cache, on first touch.
     pub eager: bool,
 }
@@ -53,20 +53,31 @@ macro_rules! natives {
     };
 }
 
+/// Text that V8 uses in place; ASCII.
+pub type Source = v8::OneByteConst;
+
+/// Includes a file as a [`Source`].
+#[macro_export]
+macro_rules! include_source {
+    ($path:expr) => {
+        &const { $crate::v8::String::create_external_onebyte_const(include_bytes!($path)) }
+    };
+}
+
 /// Declares a script of this crate: `script!("web", "headers", eager)`, read from `js/headers.js`.
 #[macro_export]
 macro_rules! script {
     ($layer:literal, $path:literal, eager) => {
         $crate::Script {
             name: concat!($layer, "/", $path),
-            source: include_str!(concat!("../js/", $path, ".js")),
+            source: $crate::include_source!(concat!("../js/", $path, ".js")),
             eager: true,
         }
     };
     ($layer:literal, $path:literal) => {
         $crate::Script {
             name: concat!($layer, "/", $path),
-            source: include_str!(concat!("../js/", $path, ".js")),
+            source: $crate::include_source!(concat!("../js/", $path, ".js")),
             eager: false,
         }
     };
@@ -83,7 +94,7 @@ pub struct Startup {
     references: std::borrow::Cow<'static, [ExternalReference]>,
 }
 
-// SAFETY: the references are addresses of functions, which never change and may be read from any thread.
+// SAFETY: the references are addresses of functions and static texts, which never change and may be read from any thread.
 unsafe impl Sync for Startup {}
 // SAFETY: as above.
 unsafe impl Send for Startup {}
@@ -122,7 +133,13 @@ pub(crate) fn external_references(extensions: &[&Extension]) -> Vec<ExternalRefe
     let mut references = crate::realm::references();
     for extension in extensions {
         references.extend((extension.natives)().iter().map(|n| ExternalReference { function: n.callback }));
+        references.extend(extension.scripts.iter().map(|script| source_reference(script.source)));
     }
     references.push(ExternalReference { pointer: std::ptr::null_mut() });
     references
+}
+
+/// The address of a source that the blob may refer to.
+pub(crate) fn source_reference(source: &'static Source) -> ExternalReference {
+    ExternalReference { pointer: std::ptr::from_ref(source).cast_mut().cast() }
 }

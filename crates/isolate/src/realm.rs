@@ -5,10 +5,10 @@ use rustc_hash::FxHashMap;
 use v8::ExternalReference;
 
 use crate::error::string;
-use crate::extension::Startup;
+use crate::extension::{Source, Startup, source_reference};
 
-const PRIMORDIALS: &str = include_str!("../js/primordials.js");
-const REQUIRE: &str = include_str!("../js/require.js");
+static PRIMORDIALS: &Source = crate::include_source!("../js/primordials.js");
+static REQUIRE: &Source = crate::include_source!("../js/require.js");
 
 /// Index of the holder object among the context's snapshot data.
 const HOLDER: usize = 0;
@@ -31,6 +31,8 @@ pub struct Realm {
 pub(crate) fn references() -> Vec<ExternalReference> {
     use v8::MapFnTo;
     vec![
+        source_reference(PRIMORDIALS),
+        source_reference(REQUIRE),
         ExternalReference { function: require.map_fn_to() },
         ExternalReference {
             named_getter: {
@@ -72,7 +74,8 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         .ok_or("require")?;
     let context = scope.get_current_context();
     let global = context.global(scope);
-    let sources: Vec<&str> = startup.extensions.iter().flat_map(|e| e.scripts).map(|s| s.source).collect();
+    let sources: Vec<&str> =
+        startup.extensions.iter().flat_map(|e| e.scripts).map(|s| s.source.as_str()).collect();
     let sources = string(scope, &sources.concat());
     run(
         scope,
@@ -192,7 +195,7 @@ pub fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Result<v8::Loca
 pub(crate) fn compile_eagerly<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     name: &str,
-    source: &'static str,
+    source: &'static Source,
     parameters: &[&str],
 ) -> Option<v8::Local<'s, v8::Function>> {
     compile(scope, name, source, None, parameters, v8::script_compiler::CompileOptions::EagerCompile)
@@ -202,12 +205,12 @@ pub(crate) fn compile_eagerly<'s>(
 fn compile<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     name: &str,
-    source: &'static str,
+    source: &'static Source,
     cache: Option<&'static [u8]>,
     parameters: &[&str],
     otherwise: v8::script_compiler::CompileOptions,
 ) -> Option<v8::Local<'s, v8::Function>> {
-    let text = v8::String::new_external_onebyte_static(scope, source.as_bytes())?;
+    let text = v8::String::new_from_onebyte_const(scope, source)?;
     let resource = string(scope, &format!("atoll:{name}"));
     let undefined = v8::undefined(scope);
     let origin = v8::ScriptOrigin::new(
@@ -253,7 +256,7 @@ fn compile<'s>(
 fn run(
     scope: &mut v8::PinScope<'_, '_>,
     name: &str,
-    source: &'static str,
+    source: &'static Source,
     cache: Option<&'static [u8]>,
     parameters: &[&str],
     arguments: &[v8::Local<v8::Value>],

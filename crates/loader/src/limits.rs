@@ -57,6 +57,8 @@ pub const ROOM_WAIT: Duration = Duration::from_secs(10);
 pub const IDLE: Duration = Duration::from_secs(600);
 /// How long an invocation may go on after its answer, unless others hold its objects or read its streams.
 pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
+/// How long an invocation may wait for what only another invocation of its isolate can settle.
+pub const STALLED: Duration = Duration::from_secs(30);
 /// Requests that a Worker may have waiting while it starts.
 pub const QUEUED: usize = 10_000;
 
@@ -140,6 +142,12 @@ pub const TABLE: &[Limit] = &[
     ),
     row("idle named child", "600 s", LoweredBy::Nobody, "it is evicted and loads again on its next call"),
     row("after the answer", "30 s (waitUntil)", LoweredBy::Nobody, "the invocation ends"),
+    row(
+        "another invocation's promise",
+        "30 s of waiting for it, without work of its own",
+        LoweredBy::Nobody,
+        "the invocation fails as hung",
+    ),
     row(
         "timers",
         "10,000 active in one invocation",

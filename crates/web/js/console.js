@@ -86,14 +86,14 @@ function warn(text) {
 function line(left, middle, right, widths) {
   let text = left;
   for (let i = 0; i < widths.length; i++) {
-    text += StringPrototypeRepeat("─", widths[i] + 2) + (i < widths.length - 1 ? middle : right);
+    text += StringPrototypeRepeat("\u2500", widths[i] + 2) + (i < widths.length - 1 ? middle : right);
   }
   return text;
 }
 
 function row(cells, widths) {
-  let text = "│";
-  for (let i = 0; i < widths.length; i++) text += ` ${StringPrototypePadEnd(cells[i] ?? "", widths[i])} │`;
+  let text = "\u2502";
+  for (let i = 0; i < widths.length; i++) text += ` ${StringPrototypePadEnd(cells[i] ?? "", widths[i])} \u2502`;
   return text;
 }
 
@@ -108,9 +108,9 @@ function drawTable(heads, rows) {
     }
     ArrayPrototypePush(widths, width);
   }
-  let text = `${line("┌", "┬", "┐", widths)}\n${row(heads, widths)}\n${line("├", "┼", "┤", widths)}`;
+  let text = `${line("\u250c", "\u252c", "\u2510", widths)}\n${row(heads, widths)}\n${line("\u251c", "\u253c", "\u2524", widths)}`;
   for (let i = 0; i < rows.length; i++) text += `\n${row(rows[i], widths)}`;
-  return `${text}\n${line("└", "┴", "┘", widths)}`;
+  return `${text}\n${line("\u2514", "\u2534", "\u2518", widths)}`;
 }
 
 // Own properties are read without calling accessors.

@@ -13,9 +13,7 @@ use rustc_hash::FxHashSet;
 
 use super::Invocation;
 use super::end::end_if_over;
-
-/// Longest wait for others. Needed where these wait for it in turn, by ways that lead through other Workers.
-const LONGEST: Duration = Duration::from_secs(30);
+use crate::limits;
 
 /// So many are looked at after each message; a crowd, only once in a while.
 const CROWD: usize = 32;
@@ -40,7 +38,8 @@ pub(super) fn stall(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
         && invocation.stalls.is_none()
     {
         invocation.stalls = Some(Task::spawn(async move {
-            tokio::time::sleep(LONGEST).await;
+            // Needed where others wait for it in turn, by ways that lead through other Workers.
+            tokio::time::sleep(limits::STALLED).await;
             let Some(isolate) = isolate.upgrade() else { return };
             isolate.send(Envelope::unmetered(move |scope| {
                 if forget(scope, id) {

@@ -3,7 +3,7 @@
 // keys) and partial (everything in the expected value is found in the actual one).
 // https://nodejs.org/docs/latest-v20.x/api/assert.html#comparison-details
 //
-// natives.valueKind(value): string, never throws: the internal slots that V8 sees, as v8::Value::Is…() without "Is":
+// natives.valueKind(value): string, never throws: the internal slots that V8 sees, as v8::Value::Is...() without "Is":
 //   "Map" "Set" "MapIterator" "SetIterator" "WeakMap" "WeakSet" "WeakRef" "Promise" "Proxy" "Date" "RegExp"
 //   "NativeError" "ArrayBuffer" "SharedArrayBuffer" "DataView" "TypedArray" "ArgumentsObject" "GeneratorObject"
 //   "AsyncFunction" "GeneratorFunction" "AsyncGeneratorFunction" "BooleanObject" "NumberObject" "StringObject"
