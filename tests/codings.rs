@@ -11,6 +11,7 @@ const CONFIGURATION: &str = r#"{
     "name": "worker",
     "main": "index.js",
     "compatibility_date": "2026-07-01",
+    "compatibility_flags": ["enable_request_signal"],
     "atoll": { "outbound": { "allow": ["127.0.0.1"] } }
 }"#;
 
@@ -42,6 +43,12 @@ const MAIN: &str = r#"
       return new Response(String(total));
     }
 
+    let cancelled = 0, aborted = 0;
+    function watched({ signal }) {
+      signal.addEventListener("abort", () => aborted++);
+      return new ReadableStream({ pull(to) { to.enqueue(new Uint8Array(9)); }, cancel() { cancelled++; } });
+    }
+
     export default {
       async fetch(request) {
         const url = new URL(request.url);
@@ -55,6 +62,13 @@ const MAIN: &str = r#"
           case "/read": return read(target);
           case "/count": return count(target);
           case "/pass": return fetch(target);
+          case "/watched": return new Response(watched(request));
+          case "/seen": return Response.json([cancelled, aborted]);
+          case "/length": {
+            const headers = url.searchParams.getAll("value").map((value) => ["content-length", value]);
+            const status = Number(url.searchParams.get("status") ?? 200);
+            return new Response(status === 204 ? null : "plain text", { status, headers });
+          }
           default: return new Response("plain text");
         }
       },
@@ -113,6 +127,38 @@ fn head_says_the_length_and_sends_nothing() {
         let head = connection.read_head().expect("read the head");
         assert_eq!((head.status, head.header("content-length")), (200, length), "{target}");
     }
+}
+
+#[test]
+fn head_says_no_length_that_cannot_be_one() {
+    let server = server();
+    let mut connection = server.connect();
+    for (query, status, length) in [
+        ("value=7", 200, Some("7")),
+        ("value=7&value=7", 200, Some("7")),
+        ("value=7&value=8", 200, Some("10")),
+        ("value=abc", 200, Some("10")),
+        ("value=%2B7", 200, Some("10")),
+        ("value=7&status=204", 204, None),
+    ] {
+        let request = format!("HEAD /length?{query} HTTP/1.1\r\nHost: test\r\n\r\n");
+        connection.write(request.as_bytes()).expect("send");
+        let head = connection.read_head().expect("read the head");
+        assert_eq!((head.status, head.header("content-length")), (status, length), "{query}");
+        let lengths = head.headers.iter().filter(|(name, _)| name == "content-length").count();
+        assert_eq!(lengths, usize::from(length.is_some()), "{query}");
+    }
+}
+
+#[test]
+fn the_sender_of_a_head_request_has_not_left() {
+    let server = server();
+    let mut connection = server.connect();
+    connection.write(b"HEAD /watched HTTP/1.1\r\nHost: test\r\n\r\n").expect("send");
+    assert_eq!(connection.read_head().expect("read the head").status, 200);
+    let seen = || support::json(&server.get("/seen"));
+    support::wait_until("the body is cancelled", || seen()[0] != 0);
+    assert_eq!(seen(), serde_json::json!([1, 0]), "cancelled, aborted");
 }
 
 #[test]

@@ -79,6 +79,15 @@ export const blobsHaveTheTypeOfTheHeader = {
   },
 };
 
+export const typesMayHaveManyParameters = {
+  async test() {
+    const typeOf = async (header) => (await new Response("x", { headers: { "content-type": header } }).blob()).type;
+    const many = Array.from({ length: 2000 }, (_, i) => `;p${i}=${i}`).join("");
+    assert.strictEqual(await typeOf(`a/b${many}`), `a/b${many}`);
+    assert.strictEqual(await typeOf(`a/b${";".repeat(20_000)}x=1`), "a/b;x=1");
+  },
+};
+
 export const boundariesSeparateForms = {
   async test() {
     const form = new FormData();

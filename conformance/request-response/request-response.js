@@ -96,6 +96,64 @@ export const responseJson = {
   },
 };
 
+export const jsonReadsItsHeadersOnce = {
+  async test() {
+    function* pairs() {
+      yield ["content-type", "a/b"];
+      yield ["x", "y"];
+    }
+    const { headers } = Response.json({}, { headers: pairs() });
+    assert.deepStrictEqual([headers.get("content-type"), headers.get("x")], ["a/b", "y"]);
+  },
+};
+
+export const defaultTypesNeedNoPatchableMethod = {
+  async test() {
+    const { append, set } = Headers.prototype;
+    const refuse = () => {
+      throw new Error("patched");
+    };
+    Object.assign(Headers.prototype, { append: refuse, set: refuse });
+    let made;
+    try {
+      made = [Response.json({}), new Response("x"), new Request(URL_TEXT, { method: "POST", body: "x" })];
+    } finally {
+      Object.assign(Headers.prototype, { append, set });
+    }
+    const text = "text/plain;charset=UTF-8";
+    assert.deepStrictEqual(made.map(({ headers }) => headers.get("content-type")), ["application/json", text, text]);
+  },
+};
+
+export const cfIsReadOnce = {
+  async test() {
+    let reads = 0;
+    const init = {
+      get cf() {
+        reads++;
+        return { a: 1 };
+      },
+    };
+    assert.deepStrictEqual(new Request(URL_TEXT, init).cf, { a: 1 });
+    assert.strictEqual(reads, 1);
+    assert.strictEqual(new Response(null, init).status, 200);
+    assert.strictEqual(reads, 2);
+  },
+};
+
+export const redirectTakesNothingInherited = {
+  async test() {
+    Object.defineProperty(Object.prototype, "statusText", { value: "inherited", configurable: true });
+    let response;
+    try {
+      response = Response.redirect("http://t.example/to");
+    } finally {
+      delete Object.prototype.statusText;
+    }
+    assert.notStrictEqual(response.statusText, "inherited");
+  },
+};
+
 export const responseRedirectAndError = {
   async test() {
     const response = Response.redirect("http://t.example/to", 307);

@@ -135,3 +135,18 @@ export const patchedLists = {
     }
   },
 };
+
+export const patchedDescriptors = {
+  async test(_controller, env) {
+    const child = load(env, "");
+    child.mine = 5;
+    Object.defineProperty(Object.prototype, "get", { value: () => 6, configurable: true });
+    let own;
+    try {
+      own = Object.getOwnPropertyDescriptor(child, "mine");
+    } finally {
+      delete Object.prototype.get;
+    }
+    assert.strictEqual(own.value, 5);
+  },
+};

@@ -87,10 +87,16 @@ hostile! {
     a_stream_that_nobody_reads: "call", greedy(
         "const all = new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(65536)); } });
          const reader = all.tee()[0].getReader(); for (;;) await reader.read();"
-    ) => MEMORY;
+    ) => FULL;
     a_transformation_that_nobody_reads: "call", greedy(
         "const t = new TransformStream({}, { highWaterMark: 1e9 }, { highWaterMark: 1e9 });
          const w = t.writable.getWriter(); for (;;) { w.write(new Uint8Array(65536)); await null; }"
-    ) => MEMORY;
+    ) => FULL;
+    resizable_buffers: "call", greedy(
+        "const all = []; for (;;) all.push(new ArrayBuffer(8, { maxByteLength: 1e6 }));"
+    ) => NO_BUFFER;
+    growable_buffers: "call", greedy(
+        "const all = []; for (;;) all.push(new SharedArrayBuffer(8, { maxByteLength: 1e6 }));"
+    ) => NO_BUFFER;
     requests: "call", greedy("for (;;) { fetch('http://nowhere/').catch(() => {}); await null; }") => Error("");
 }

@@ -43,12 +43,6 @@ needs_a_process_boundary! {
     names_of_one_object: greedy("const o = {}; for (let i = 0; ; i++) o['k' + i] = i;") => MEMORY;
     a_map_of_numbers: greedy("const all = new Map(); for (let i = 0.5; ; i++) all.set(i, i);") => MEMORY;
     a_filled_array: greedy("return new Array(1e8).fill().length;") => MEMORY;
-    resizable_buffers: greedy(
-        "const all = []; for (;;) all.push(new ArrayBuffer(8, { maxByteLength: 1e6 }));"
-    ) => NO_BUFFER;
-    growable_buffers: greedy(
-        "const all = []; for (;;) all.push(new SharedArrayBuffer(8, { maxByteLength: 1e6 }));"
-    ) => MEMORY;
     a_long_property_name: greedy("await host.echo({ ['x'.repeat(1e8)]: 1 }); return 'sent';") => MEMORY;
     a_long_property_name_of_the_result: greedy("return { ['x'.repeat(1e8)]: 1 };") => MEMORY;
     a_sort_of_an_endless_length: endless("sort", "") => MEMORY;

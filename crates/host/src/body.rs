@@ -51,6 +51,9 @@ pub enum BodyError {
     /// The sender of the body gave up, for the reason that it states.
     #[error("the sender of the body failed: {0}")]
     Failed(String),
+    /// Whoever reads the body may not hold so much of it, for this reason.
+    #[error("{0}")]
+    Refused(String),
     /// The runtime ended the code that made the body, for this reason: a limit.
     #[error("the code that made the body was ended: {0}")]
     Ended(String),

@@ -17,6 +17,7 @@ pub(crate) unsafe extern "C" fn out_of_memory(location: *const c_char, _: &v8::O
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub(crate) fn prevent() {
     v8::V8::set_fatal_error_handler(library::check_failed);
+    library::start_prober();
     // SAFETY: the library in third_party/v8 has these functions; they store an address that stays valid.
     unsafe {
         library::set_print_stack_trace(library::about_to_abort);
@@ -31,6 +32,10 @@ pub(crate) fn prevent() {}
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod library {
     use std::cell::Cell;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread::{Builder, Thread};
+    use std::time::Duration;
 
     use super::give_up;
 
@@ -69,6 +74,47 @@ mod library {
     }
 
     pub(super) extern "C" fn malloc_failed() {
-        give_up("malloc");
+        if others_can_allocate() {
+            give_up("malloc");
+        }
+    }
+
+    /// A thread that allocates when it is asked to.
+    static PROBER: OnceLock<Thread> = OnceLock::new();
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    static ANSWERED: AtomicU32 = AtomicU32::new(0);
+
+    /// Too large for what PartitionAlloc keeps for a thread, and small enough not to be mapped for itself.
+    const PROBE_BYTES: usize = 300_000;
+    const PATIENCE_MS: u32 = 200;
+
+    pub(super) fn start_prober() {
+        let prober = Builder::new().name("atoll-prober".into()).spawn(|| {
+            loop {
+                std::thread::park();
+                let asked = ASKED.load(Ordering::Acquire);
+                // SAFETY: what was given is given back. Volatile, or the compiler leaves both out.
+                unsafe { libc::free(std::hint::black_box(libc::malloc(PROBE_BYTES))) };
+                ANSWERED.store(asked, Ordering::Release);
+            }
+        });
+        if let Ok(prober) = prober {
+            let _ = PROBER.set(prober.thread().clone());
+        }
+    }
+
+    /// PartitionAlloc holds its lock where the system gives it no more memory mappings: a thread that waited for ever
+    /// there would have everybody else wait, too. For a size that it never gives it does not.
+    fn others_can_allocate() -> bool {
+        let Some(prober) = PROBER.get() else { return false };
+        let question = ASKED.fetch_add(1, Ordering::AcqRel) + 1;
+        for _ in 0..PATIENCE_MS {
+            prober.unpark();
+            if ANSWERED.load(Ordering::Acquire) >= question {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 }

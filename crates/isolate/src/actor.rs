@@ -106,6 +106,11 @@ impl WeakIsolate {
         Weak::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether it means this isolate.
+    pub(crate) fn is(&self, isolate: &Isolate) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&isolate.0))
+    }
+
     /// The isolate, where it still exists.
     pub fn upgrade(&self) -> Option<Isolate> {
         self.0.upgrade().map(Isolate)
@@ -237,20 +242,20 @@ impl Isolate {
     pub(crate) fn run_turn(&self, thread: &Watched, now: &mut Instant) -> Turn {
         let guard = self.0.heap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
-        self.0.state.forget_stop();
         heap.enter(|scope| {
+            self.0.state.forget_stop();
             let started = *now;
             loop {
                 if self.0.state.is_over_memory() {
                     break Turn::OverMemory;
                 }
+                if now.saturating_duration_since(started) > TURN_SLICE {
+                    break Turn::Yield;
+                }
                 match self.next_message() {
                     Next::Message(envelope) => *now = self.deliver(scope, thread, envelope, *now),
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
-                }
-                if now.saturating_duration_since(started) > TURN_SLICE {
-                    break Turn::Yield;
                 }
             }
         })

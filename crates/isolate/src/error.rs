@@ -140,7 +140,8 @@ impl ExceptionReport {
         message: Option<v8::Local<v8::Message>>,
     ) -> Self {
         let message = message.unwrap_or_else(|| v8::Exception::create_message(scope, exception));
-        let text = message.get(scope).to_rust_string_lossy(scope);
+        let text = message.get(scope);
+        let text = start_of(scope, text, MAX_MESSAGE);
         let (text, names_class) = match realm::describe_dom_exception(scope, exception) {
             // V8 takes name and message from data properties only.
             Some(described) => (described, true),
@@ -152,14 +153,15 @@ impl ExceptionReport {
         let name = message
             .get_script_resource_name(scope)
             .filter(|n| n.is_string())
-            .map(|n| n.to_rust_string_lossy(scope));
+            .and_then(|n| v8::Local::<v8::String>::try_from(n).ok())
+            .map(|n| start_of(scope, n, MAX_NAME));
         let location = match (name, message.get_line_number(scope)) {
             (Some(name), Some(line)) if line > 0 => {
                 Some((name, line as u32, message.get_start_column() as u32 + 1))
             }
             _ => None,
         };
-        let source_line = message.get_source_line(scope).map(|l| l.to_rust_string_lossy(scope));
+        let source_line = message.get_source_line(scope).map(|line| start_of(scope, line, MAX_SOURCE_LINE));
         let all = frames_of(scope, exception);
         let stack = all.as_ref().map(|frames| stack_text(&text, frames));
         let mut frames = all.unwrap_or_default();
@@ -249,10 +251,11 @@ fn frames_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) 
     let mut frames = Vec::new();
     for index in 0..trace.get_frame_count().min(MAX_FRAMES) {
         let Some(frame) = trace.get_frame(scope, index) else { break };
-        let part = |name: Option<v8::Local<v8::String>>| {
-            name.map(|n| n.to_rust_string_lossy(scope)).unwrap_or_default()
+        let (function, script) = (frame.get_function_name(scope), frame.get_script_name(scope));
+        let mut part = |name: Option<v8::Local<v8::String>>| {
+            name.map(|name| start_of(scope, name, MAX_NAME)).unwrap_or_default()
         };
-        let (function, script) = (part(frame.get_function_name(scope)), part(frame.get_script_name(scope)));
+        let (function, script) = (part(function), part(script));
         let (line, column) = (frame.get_line_number() as u32, frame.get_column() as u32);
         frames.push(Frame { function, script, line, column });
     }
@@ -270,6 +273,25 @@ fn stack_text(message: &str, frames: &[Frame]) -> String {
     }
     text
 }
+
+/// The start of a text, which guests choose and may make as long as they have memory for.
+pub(crate) fn start_of(
+    scope: &mut v8::PinScope<'_, '_>,
+    text: v8::Local<'_, v8::String>,
+    most: usize,
+) -> String {
+    if text.length() <= most {
+        return text.to_rust_string_lossy(scope);
+    }
+    let mut units = vec![0; most];
+    text.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
+    format!("{}...", String::from_utf16_lossy(&units))
+}
+
+/// UTF-16 units of what a report has. A name is a function's or a script's.
+pub(crate) const MAX_MESSAGE: usize = 65_536;
+const MAX_NAME: usize = 1_024;
+const MAX_SOURCE_LINE: usize = 4_096;
 
 const MAX_FRAMES: usize = 20;
 const MAX_FRAMES_IN_TEXT: usize = 10;

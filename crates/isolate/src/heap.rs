@@ -128,7 +128,7 @@ impl HeapState {
     }
 
     /// A stop that came too late for its turn is not for the next. V8 keeps it with the state of the thread that ran
-    /// the turn, so whenever a thread comes back it may find one.
+    /// the turn, so whenever a thread comes back it may find one: called once it is in the heap.
     pub(crate) fn forget_stop(&self) {
         if self.was_stopped.load(Ordering::Acquire) {
             self.resume();

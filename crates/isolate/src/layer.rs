@@ -28,7 +28,7 @@ impl<T> Drop for Owner<T> {
 ///
 /// # Panics
 /// When it has one.
-pub fn set<T: 'static>(isolate: &mut v8::Isolate, state: T) {
+pub fn set<T: Send + 'static>(isolate: &mut v8::Isolate, state: T) {
     assert!(isolate.get_data(PLACE).is_null(), "an isolate has one layer above");
     let layer = NonNull::from(Box::leak(Box::new(Layer { kind: TypeId::of::<T>(), state })));
     isolate.set_data(PLACE, layer.as_ptr().cast());

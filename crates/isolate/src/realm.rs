@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 use v8::ExternalReference;
 
-use crate::error::string;
+use crate::error::{MAX_MESSAGE, start_of, string};
 use crate::extension::{Source, Startup, source_reference};
 
 static PRIMORDIALS: &Source = crate::include_source!("../js/primordials.js");
@@ -74,6 +74,7 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         .ok_or("require")?;
     let context = scope.get_current_context();
     let global = context.global(scope);
+    install_shared_array_buffer(scope, global).ok_or("SharedArrayBuffer")?;
     let sources: Vec<&str> =
         startup.extensions.iter().flat_map(|e| e.scripts).map(|s| s.source.as_str()).collect();
     let sources = string(scope, &sources.concat());
@@ -128,12 +129,46 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
     Ok(())
 }
 
+/// V8 gives each context that is to run its own `SharedArrayBuffer`, and a context in the making none. So scripts get it
+/// from here, and put another in the place of its prototype's constructor.
+fn install_shared_array_buffer(
+    scope: &mut v8::PinScope<'_, '_>,
+    global: v8::Local<'_, v8::Object>,
+) -> Option<bool> {
+    let buffer = v8::SharedArrayBuffer::new(scope, 0)?;
+    let constructor = property(scope, buffer.into(), "constructor")?;
+    let name = string(scope, SHARED_ARRAY_BUFFER);
+    global.define_own_property(scope, name.into(), constructor, v8::PropertyAttribute::DONT_ENUM)
+}
+
+/// Puts that constructor onto the global object of a context made from the snapshot.
+fn restore_shared_array_buffer(scope: &mut v8::PinScope<'_, '_>) -> Option<bool> {
+    let global = scope.get_current_context().global(scope);
+    let original = property(scope, global, SHARED_ARRAY_BUFFER)?;
+    let prototype = property(scope, original.to_object(scope)?, "prototype")?;
+    let constructor = property(scope, prototype.to_object(scope)?, "constructor")?;
+    let name = string(scope, SHARED_ARRAY_BUFFER);
+    global.define_own_property(scope, name.into(), constructor, v8::PropertyAttribute::DONT_ENUM)
+}
+
+const SHARED_ARRAY_BUFFER: &str = "SharedArrayBuffer";
+
+fn property<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    object: v8::Local<'_, v8::Object>,
+    name: &str,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let name = string(scope, name);
+    object.get(scope, name.into())
+}
+
 /// Finds the realm in a context made from the snapshot.
 pub(crate) fn restore(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup) {
     let holder = scope
         .get_context_data_from_snapshot_once::<v8::Array>(HOLDER)
         .expect("the startup blob holds the realm: it was made by this crate");
     install(scope, startup, holder.into());
+    restore_shared_array_buffer(scope).expect("V8 has SharedArrayBuffer");
 }
 
 fn install(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup, holder: v8::Local<v8::Object>) {
@@ -346,7 +381,8 @@ pub(crate) fn describe_dom_exception(
     }
     v8::tc_scope!(let scope, scope);
     let text = call(scope, DOM_EXCEPTION, "describe", &[value])?;
-    text.is_string().then(|| text.to_rust_string_lossy(scope))
+    let text = v8::Local::<v8::String>::try_from(text).ok()?;
+    Some(start_of(scope, text, MAX_MESSAGE))
 }
 
 /// `require(name)` inside runtime scripts.

@@ -85,7 +85,8 @@ function answer(response, headOnly, request) {
   }
   const parts = detachResponse(response, (cancel) => {
     cancel(undefined);
-    abortIncoming(request);
+    // A HEAD request needs no body, and has got its answer.
+    if (!headOnly) abortIncoming(request);
   });
   natives.respond(parts[0], parts[1], parts[2], parts[3], parts[4], headOnly);
 }

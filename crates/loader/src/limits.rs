@@ -124,7 +124,7 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "resizable buffers",
-        "250 in each isolate, 3,000 in a process",
+        "250 in each isolate, 3,000 in a process; growable shared ones too",
         LoweredBy::Nobody,
         "new ArrayBuffer throws a RangeError",
     ),

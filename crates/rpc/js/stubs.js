@@ -89,7 +89,10 @@ class State {
     return this.own === undefined ? [] : ReflectOwnKeys(this.own);
   }
   getOwnPropertyDescriptor(target, key) {
-    return this.own === undefined ? undefined : ReflectGetOwnPropertyDescriptor(this.own, key);
+    const descriptor = this.own === undefined ? undefined : ReflectGetOwnPropertyDescriptor(this.own, key);
+    // V8 reads it like any object's: a `get` that all objects inherit must not count.
+    if (descriptor !== undefined) ObjectSetPrototypeOf(descriptor, null);
+    return descriptor;
   }
 }
 const noProperties = { __proto__: null };

@@ -228,14 +228,17 @@ fn response(answer: FetchResponse, head_only: bool) -> Result<Response<Body>, St
         .headers
         .chunks_exact(2)
         // The body says how long it is, if it is sent, and the connection how.
-        .filter(|pair| match pair[0].as_str() {
-            "content-length" => head_only,
-            name => !matches!(name, "transfer-encoding" | "connection" | "keep-alive" | "upgrade"),
+        .filter(|pair| {
+            let name = pair[0].as_str();
+            !matches!(name, "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "upgrade")
         })
         .map(|pair| (pair[0].clone(), pair[1].clone()))
         .collect();
     let mut headers: HeaderMap = header_map_from_list(&pairs).map_err(|e| e.to_string())?;
-    if let Some(length) = answer.head_length.filter(|_| !headers.contains_key(CONTENT_LENGTH)) {
+    // Answers of these kinds have no length at all.
+    let has_length = answer.status >= 200 && answer.status != 204;
+    let stated = if head_only { stated_length(&answer.headers) } else { None };
+    if let Some(length) = stated.or(answer.head_length).filter(|_| has_length) {
         headers.insert(CONTENT_LENGTH, length.into());
     }
     let body = match answer.coding {
@@ -251,6 +254,21 @@ fn response(answer: FetchResponse, head_only: bool) -> Result<Response<Body>, St
         response.extensions_mut().insert(phrase);
     }
     Ok(response)
+}
+
+/// The length that the guest's headers say, if they agree on one.
+fn stated_length(headers: &[String]) -> Option<u64> {
+    let mut stated: Option<u64> = None;
+    for pair in headers.chunks_exact(2).filter(|pair| pair[0] == "content-length") {
+        // Parsing a number allows a sign, too, which the header must not have.
+        let digits = pair[1].bytes().all(|byte| byte.is_ascii_digit());
+        let length = pair[1].parse::<u64>().ok().filter(|_| digits)?;
+        if stated.is_some_and(|other| other != length) {
+            return None;
+        }
+        stated = Some(length);
+    }
+    stated
 }
 
 fn plain(status: StatusCode, text: &str) -> Response<Body> {

@@ -1,5 +1,5 @@
 "use strict";
-// `ArrayBuffer` with a bound on resizable ones: each reserves a piece of the process's address space, of which Linux gives
+// `ArrayBuffer` and `SharedArrayBuffer` with a bound on those that can change their size: each reserves a piece of the process's address space, of which Linux gives
 // a process some 65,000 and V8 aborts it when there are none left. A script of ours stands before V8's constructor for
 // that; all else is V8's own.
 // https://tc39.es/ecma262/#sec-arraybuffer-constructor
@@ -9,17 +9,15 @@
 const { FinalizationRegistry, FinalizationRegistryPrototypeRegister, ObjectDefineProperty, Proxy, RangeError, ReflectConstruct, globalThis } =
   primordials;
 
-const Original = globalThis.ArrayBuffer;
 // Made on first use: the snapshot cannot hold one.
 let collected;
 
-function construct(target, args, newTarget) {
-  const as = newTarget === Counted ? target : newTarget;
+function construct(target, args, as) {
   const options = args[1];
   const most = typeof options === "object" && options !== null ? options.maxByteLength : undefined;
   if (most === undefined) return ReflectConstruct(target, [args[0]], as);
   if (!natives.holdResizable()) {
-    throw new RangeError("Array buffer allocation failed: there are too many resizable ArrayBuffers");
+    throw new RangeError("Array buffer allocation failed: there are too many resizable buffers");
   }
   let buffer;
   try {
@@ -32,10 +30,18 @@ function construct(target, args, newTarget) {
   return buffer;
 }
 
-const Counted = new Proxy(Original, { __proto__: null, construct });
-ObjectDefineProperty(Original.prototype, "constructor", {
-  __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
-});
-ObjectDefineProperty(globalThis, "ArrayBuffer", {
-  __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
-});
+function count(name) {
+  const Original = globalThis[name];
+  const Counted = new Proxy(Original, {
+    __proto__: null,
+    construct: (target, args, newTarget) => construct(target, args, newTarget === Counted ? target : newTarget),
+  });
+  ObjectDefineProperty(Original.prototype, "constructor", {
+    __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
+  });
+  ObjectDefineProperty(globalThis, name, {
+    __proto__: null, value: Counted, writable: true, enumerable: false, configurable: true,
+  });
+}
+count("ArrayBuffer");
+count("SharedArrayBuffer");

@@ -128,10 +128,27 @@ function isEmpty(body) {
 
 // `cf` of an initialiser: data only, and the runtime's own from now on.
 function copyCf(cf, dictionary) {
-  if ((typeof cf !== "object" && typeof cf !== "function") || cf === null) {
+  const isObject = (typeof cf === "object" || typeof cf === "function") && cf !== null;
+  // Functions, and what toJSON() makes undefined, have no JSON.
+  const text = isObject ? primordials.JSONStringify(cf) : undefined;
+  if (text === undefined) {
     throw new TypeError(`Incorrect type for the 'cf' field on '${dictionary}': the provided value is not of type 'Object'.`);
   }
-  return JSONParse(primordials.JSONStringify(cf));
+  return JSONParse(text);
+}
+
+// A header's value as it is once it is normalised. Blobs can have other types.
+const normalType = /^[!-~](?:[ -~]*[!-~])?$/;
+
+// The body's type goes into headers that no guest has seen yet, unless they say one.
+function setType(headers, { contentType }) {
+  if (contentType === undefined) return;
+  const { Headers, getHeader, headerList } = require("web/headers");
+  if (getHeader(headers, "content-type") !== null) return;
+  // append() would be a method that guests can patch.
+  const isNormal = primordials.RegExpPrototypeExec(normalType, contentType) !== null;
+  const value = isNormal ? contentType : headerList(new Headers({ __proto__: null, type: contentType }))[1];
+  primordials.ArrayPrototypePush(headerList(headers), "content-type", value);
 }
 
 function checkContext(body) {
@@ -517,6 +534,7 @@ exports.isLocked = isLocked;
 exports.isUsed = isUsed;
 exports.send = send;
 exports.sendStream = sendStream;
+exports.setType = setType;
 exports.mixin = mixin;
 exports.streamFromHandle = streamFromHandle;
 exports.streamOf = streamOf;

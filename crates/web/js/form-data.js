@@ -129,13 +129,14 @@ function entryValue(name, value, filename) {
 function parseParameters(text, position) {
   const parameters = { __proto__: null };
   while (position < text.length) {
-    const equals = StringPrototypeIndexOf(text, "=", position);
-    if (equals === -1) break;
-    const semicolon = StringPrototypeIndexOf(text, ";", position);
-    if (semicolon !== -1 && semicolon < equals) {
-      position = semicolon + 1;
+    let end = endOfParameter(text, position);
+    // Not in all of the text: many parameters without a value would take quadratic time.
+    const offset = StringPrototypeIndexOf(StringPrototypeSlice(text, position, end), "=");
+    if (offset === -1) {
+      position = end + 1;
       continue;
     }
+    const equals = position + offset;
     const name = StringPrototypeToLowerCase(StringPrototypeTrim(StringPrototypeSlice(text, position, equals)));
     let value = "";
     position = equals + 1;
@@ -144,14 +145,19 @@ function parseParameters(text, position) {
         if (text[position] === "\\" && text[position + 1] === '"') position++;
         value += text[position];
       }
+      end = endOfParameter(text, position);
+    } else {
+      value = StringPrototypeTrim(StringPrototypeSlice(text, position, end));
     }
-    const next = StringPrototypeIndexOf(text, ";", position);
-    const end = next === -1 ? text.length : next;
-    if (text[equals + 1] !== '"') value = StringPrototypeTrim(StringPrototypeSlice(text, position, end));
     parameters[name] ??= value;
     position = end + 1;
   }
   return parameters;
+}
+
+function endOfParameter(text, position) {
+  const semicolon = StringPrototypeIndexOf(text, ";", position);
+  return semicolon === -1 ? text.length : semicolon;
 }
 
 // A Content-Type or Content-Disposition value: [what stands before the first ";", in lower case; parameters].

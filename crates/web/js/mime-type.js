@@ -2,17 +2,20 @@
 // MIME types: parsed and written as https://mimesniff.spec.whatwg.org/#understanding-mime-types says.
 
 const {
-  ArrayPrototypePush, RegExpPrototypeExec, StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice,
-  StringPrototypeToLowerCase, StringPrototypeTrim, StringPrototypeTrimEnd,
+  ArrayPrototypePush, RegExpPrototypeExec, SafeSet, StringPrototypeCharCodeAt, StringPrototypeIndexOf,
+  StringPrototypeSlice, StringPrototypeToLowerCase, StringPrototypeTrim, StringPrototypeTrimEnd,
 } = primordials;
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const quotable = /^[\t\x20-\x7e\x80-\xff]*$/;
+// What is longer is no type.
+const maxLength = 65_536;
 const quote = 0x22;
 const backslash = 0x5c;
 
 // -> { essence, parameters: [name, value, ...] }, or undefined for what is none.
 function parse(text) {
+  if (text.length > maxLength) return undefined;
   text = StringPrototypeTrim(text);
   const slash = StringPrototypeIndexOf(text, "/");
   if (slash < 0) return undefined;
@@ -21,15 +24,18 @@ function parse(text) {
   const subtype = StringPrototypeTrimEnd(StringPrototypeSlice(text, slash + 1, position));
   if (RegExpPrototypeExec(token, type) === null || RegExpPrototypeExec(token, subtype) === null) return undefined;
   const parameters = [];
-  while (position < text.length) position = parseParameter(text, position + 1, parameters);
+  const names = new SafeSet();
+  while (position < text.length) position = parseParameter(text, position + 1, parameters, names);
   return { __proto__: null, essence: StringPrototypeToLowerCase(`${type}/${subtype}`), parameters };
 }
 
-// Adds the parameter that starts at `position`, if it is one. -> where the next begins.
-function parseParameter(text, position, parameters) {
+// Adds the parameter that starts at `position`, if it is one that `names` does not have yet. -> where the next begins.
+function parseParameter(text, position, parameters, names) {
   const end = indexOf(text, ";", position);
-  const equals = indexOf(text, "=", position);
-  if (equals >= end) return end;
+  // Not in all of the text: many parameters without a value would take quadratic time.
+  const offset = StringPrototypeIndexOf(StringPrototypeSlice(text, position, end), "=");
+  if (offset < 0) return end;
+  const equals = position + offset;
   const name = StringPrototypeToLowerCase(StringPrototypeTrim(StringPrototypeSlice(text, position, equals)));
   let next = end;
   let value;
@@ -42,7 +48,10 @@ function parseParameter(text, position, parameters) {
     if (value === "") return end;
   }
   const valid = RegExpPrototypeExec(token, name) !== null && RegExpPrototypeExec(quotable, value) !== null;
-  if (valid && find(parameters, name) === undefined) ArrayPrototypePush(parameters, name, value);
+  if (valid && !names.has(name)) {
+    names.add(name);
+    ArrayPrototypePush(parameters, name, value);
+  }
   return next;
 }
 
@@ -79,6 +88,7 @@ function escape(value) {
 // The type that a Content-Type header says, as text; "" if it says none.
 // https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
 function extract(header) {
+  if (header.length > maxLength) return "";
   let found;
   let charset;
   for (let position = 0; position <= header.length; ) {

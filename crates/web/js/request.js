@@ -1,13 +1,17 @@
 "use strict";
 // Request of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#request-class
 
-const { JSONParse, JSONStringify, StringPrototypeToUpperCase, TypeError } = primordials;
+const {
+  ArrayPrototypePush, ArrayPrototypeSlice, JSONParse, JSONStringify, ObjectSetPrototypeOf, StringPrototypeToUpperCase,
+  TypeError,
+} = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
 const { Headers, cloneHeaders, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const redirects = { __proto__: null, follow: 1, manual: 1 };
+const cacheModes = { __proto__: null, "no-store": 1, "no-cache": 1, reload: 1 };
 const methods = {
   __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, DELETE: 1, PATCH: 1, PURGE: 1, OPTIONS: 1, TRACE: 1, COPY: 1, LOCK: 1,
   MKCOL: 1, MOVE: 1, PROPFIND: 1, PROPPATCH: 1, SEARCH: 1, UNLOCK: 1, ACL: 1, REPORT: 1, MKACTIVITY: 1, CHECKOUT: 1,
@@ -78,16 +82,15 @@ class Request {
         }
       }
       if (init.signal !== undefined) this.#signal = checkSignal(init.signal);
-      if (init.cf !== undefined) this.#cf = bodies.copyCf(init.cf, "RequestInitializerDict");
+      const { cf } = init;
+      if (cf !== undefined) this.#cf = bodies.copyCf(cf, "RequestInitializerDict");
       checkIntegrity(init.integrity);
       if (init.cache !== undefined) {
         if (!natives.hasFlag("cache_option_enabled")) {
           throw new primordials.Error("The 'cache' field on 'RequestInitializerDict' is not implemented.");
         }
         this.#cache = `${init.cache}`;
-        if (this.#cache !== "no-store" && this.#cache !== "no-cache" && this.#cache !== "reload") {
-          throw new TypeError(`Unsupported cache mode: ${this.#cache}`);
-        }
+        if (!(this.#cache in cacheModes)) throw new TypeError(`Unsupported cache mode: ${this.#cache}`);
       }
     }
     if (headers !== undefined) this.#headers = new Headers(headers);
@@ -111,14 +114,12 @@ class Request {
   }
 
   #headerListCopy() {
-    return primordials.ArrayPrototypeSlice(headerList(this.#headers));
+    return ArrayPrototypeSlice(headerList(this.#headers));
   }
 
   #setBody(body) {
     this.#body = body;
-    if (body.contentType !== undefined && getHeader(this.#headers, "content-type") === null) {
-      this.#headers.append("content-type", body.contentType);
-    }
+    bodies.setType(this.#headers, body);
   }
 
   // The new request takes the body over: the old one is used from now on.
@@ -225,21 +226,26 @@ class Request {
       encode: (request) => {
         if (request.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.send(request.#body);
-        const payload = { method: request.#method, url: request.#url, headers: headerList(request.#headers),
-          body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect };
-        if (request.#signal !== undefined && request.#signal !== null) payload.signal = request.#signal;
-        if (request.#cache !== undefined) payload.cache = request.#cache;
-        return payload;
+        // All fields at once: assigning one would run a setter on Object.prototype. Without that prototype it would
+        // count as a host object.
+        return { method: request.#method, url: request.#url, headers: request.#headerListCopy(),
+          body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect,
+          signal: request.#signal ?? undefined, cache: request.#cache };
       },
       decode: (payload) => {
         clones.expect(typeof payload === "object" && payload !== null);
+        // What it does not have must not be found on Object.prototype.
+        ObjectSetPrototypeOf(payload, null);
         const { method, url, headers, body, cf, redirect, signal, cache } = payload;
         clones.expectTexts([method, url, redirect, cf ?? "", cache ?? ""]);
-        expectHeaderList(headers);
+        clones.expect(method in methods && redirect in redirects && (cache === undefined || cache in cacheModes));
+        const href = natives.urlParse(url, undefined);
+        clones.expect(href !== undefined);
+        const checked = decodeHeaders(headers);
         clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
         const handle = body === null ? null : natives.adoptBody(body);
-        const request = exports.requestFromNative(method, url, headers, null, cf, redirect);
-        request.#headers = headersFromList(headers, "none");
+        const request = exports.requestFromNative(method, href, [], null, cf, redirect);
+        request.#headers = checked;
         request.#body = bodies.fromHandle(handle, true);
         request.#signal = signal;
         request.#cache = cache;
@@ -248,6 +254,22 @@ class Request {
       },
     });
   }
+}
+
+// The headers of a list that came in a message, which need not be what a codec wrote.
+function decodeHeaders(list) {
+  expectHeaderList(list);
+  const checked = [];
+  try {
+    for (let i = 0; i < list.length; i += 2) {
+      // As the class checks and normalises them, without a method that guests can patch.
+      const pair = headerList(new Headers({ __proto__: null, [list[i]]: list[i + 1] }));
+      ArrayPrototypePush(checked, pair[0], pair[1]);
+    }
+  } catch {
+    clones.expect(false);
+  }
+  return headersFromList(checked, "none");
 }
 
 function connectionLost(cancel) {
@@ -272,3 +294,4 @@ function checkSignal(signal) {
 bodies.mixin(Request, stateOf, (request) => getHeader(request.headers, "content-type"));
 defineInterface(Request, "Request");
 exports.Request = Request;
+exports.decodeHeaders = decodeHeaders;

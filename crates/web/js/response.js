@@ -1,10 +1,12 @@
 "use strict";
 // Response of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#response-class
 
-const { JSONStringify, RangeError, RegExpPrototypeExec, TypeError } = primordials;
+const {
+  ArrayPrototypeSlice, JSONStringify, ObjectSetPrototypeOf, RangeError, RegExpPrototypeExec, TypeError,
+} = primordials;
 const { argumentError, defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, cloneHeaders, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
+const { Headers, cloneHeaders, getHeader, headerList, headersFromList } = require("web/headers");
 const clones = require("web/clone");
 
 const phrases = {
@@ -63,22 +65,20 @@ class Response {
       const text = init.statusText;
       this.#statusText = text === undefined ? "" : `${text}`;
       if (RegExpPrototypeExec(reasonPhrase, this.#statusText) === null) throw new TypeError("Invalid statusText");
-      if (init.cf !== undefined) this.#cf = bodies.copyCf(init.cf, "InitializerDict");
+      const { cf } = init;
+      if (cf !== undefined) this.#cf = bodies.copyCf(cf, "InitializerDict");
       if (init.encodeBody !== undefined) this.#encodeBody = checkEncodeBody(init.encodeBody);
     }
     this.#headers = headers === undefined ? new Headers() : new Headers(headers);
-    if (body === undefined || body === null) return;
-    const extracted = bodies.extract(body);
-    if (!isNullBodyStatus(this.#status)) this.#setBody(extracted);
-    else if (!bodies.isEmpty(extracted)) {
-      throw new TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.");
-    }
+    if (body !== undefined && body !== null) this.#setBody(bodies.extract(body));
   }
 
   #setBody(body) {
-    this.#body = body;
-    if (body.contentType !== undefined && getHeader(this.#headers, "content-type") === null) {
-      this.#headers.append("content-type", body.contentType);
+    if (!isNullBodyStatus(this.#status)) {
+      this.#body = body;
+      bodies.setType(this.#headers, body);
+    } else if (!bodies.isEmpty(body)) {
+      throw new TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.");
     }
   }
 
@@ -142,17 +142,17 @@ class Response {
     if (status !== 301 && status !== 302 && status !== 303 && status !== 307 && status !== 308) {
       throw new RangeError(`${status} is not a redirect status code. It must be one of: 301, 302, 303, 307, or 308.`);
     }
-    const response = new Response(null, { status });
+    const response = new Response(null, { __proto__: null, status });
     response.#headers = headersFromList(["location", href], "immutable");
     return response;
   }
 
   static json(data, init = undefined) {
     if (arguments.length === 0) throw argumentError("Response", "json", 1, "Value");
-    const response = new Response(`${JSONStringify(data)}`, init);
-    if (init === undefined || init === null || init.headers === undefined || getHeader(new Headers(init.headers), "content-type") === null) {
-      response.#headers.set("content-type", "application/json");
-    }
+    const body = bodies.extract(`${JSONStringify(data)}`);
+    body.contentType = "application/json";
+    const response = new Response(null, init);
+    response.#setBody(body);
     return response;
   }
 
@@ -191,19 +191,23 @@ class Response {
       encode: (response) => {
         if (response.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.send(response.#body);
-        return { status: response.#status, statusText: response.#statusText, headers: headerList(response.#headers),
+        return { status: response.#status, statusText: response.#statusText,
+          headers: ArrayPrototypeSlice(headerList(response.#headers)),
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url,
           encodeBody: response.#encodeBody };
       },
       decode: (payload) => {
         clones.expect(typeof payload === "object" && payload !== null);
+        // What it does not have must not be found on Object.prototype.
+        ObjectSetPrototypeOf(payload, null);
         const { status, statusText, headers, body, cf, url, encodeBody } = payload;
         clones.expect(status >>> 0 === status && status <= 999);
         clones.expectTexts([statusText, url]);
         clones.expect(encodeBody === "automatic" || encodeBody === "manual");
-        expectHeaderList(headers);
+        const checked = require("web/request").decodeHeaders(headers);
         const handle = body === null ? null : natives.adoptBody(body);
-        const response = exports.responseFromNative(status, statusText, headers, null, url, false, "none");
+        const response = exports.responseFromNative(status, statusText, [], null, url, false, "none");
+        response.#headers = checked;
         response.#body = bodies.fromHandle(handle, true);
         response.#cf = cf;
         if (status === 0) response.#type = "error";

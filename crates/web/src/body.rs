@@ -174,10 +174,14 @@ fn exception<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Loca
     fetch::error_value(scope, error)
 }
 
-/// The same for a stream that came with a call: why its source failed does not cross, only a limit's reason does.
+/// The same for a stream that came with a call: why its source failed does not cross, only a limit's reason does, and what
+/// is wrong on this side.
 fn exception_in_call<'s>(scope: &mut v8::PinScope<'s, '_>, error: BodyError) -> v8::Local<'s, v8::Value> {
     match error {
-        BodyError::Ended(_) => exception(scope, error),
+        BodyError::Ended(_)
+        | BodyError::Refused(_)
+        | BodyError::TooLarge { .. }
+        | BodyError::Undecodable(_) => exception(scope, error),
         _ => fetch::error_value(scope, RemoteError::error(CUT_OFF)),
     }
 }

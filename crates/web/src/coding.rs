@@ -7,7 +7,7 @@ mod codec;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atoll_host::body::{Body, BodyError, ByteStream};
 use atoll_isolate::{Meter, v8};
@@ -98,7 +98,7 @@ fn coded(body: Body, payer: Payer, codec: impl FnOnce() -> Codec) -> Body {
         input: Bytes::new(),
         codec: Some(codec()),
         unflushed: false,
-        calls: 0,
+        worked: Duration::ZERO,
         payer,
         memory: None,
     }))
@@ -107,8 +107,11 @@ fn coded(body: Body, payer: Payer, codec: impl FnOnce() -> Codec) -> Body {
 /// A piece of output is given once it has this size.
 const PIECE: usize = 64 * 1024;
 
-/// After so many calls of a codec, which give 1 MiB or nothing at all, other tasks of the thread have their turn.
-const CALLS: u8 = 32;
+/// Input of one call of a codec. Some 2 ms at worst: Brotli's input can be little but new tables.
+const INPUT: usize = 4 * 1024;
+
+/// After so much time in a codec, which has given a MiB or nothing at all, other tasks of the thread have their turn.
+const SLICE: Duration = Duration::from_millis(1);
 
 struct Coded {
     source: ByteStream,
@@ -118,8 +121,8 @@ struct Coded {
     codec: Option<Codec>,
     /// Whether the codec may hold back bytes that the reader could have.
     unflushed: bool,
-    /// Calls of the codec since the last pause.
-    calls: u8,
+    /// Time in the codec since the last pause.
+    worked: Duration,
     payer: Payer,
     /// What is charged for the codec's memory, and its bytes.
     memory: Option<(Charge, usize)>,
@@ -133,15 +136,16 @@ impl Coded {
     /// Works off the chunk that came last, until there is a piece of output or it is time for a pause.
     fn step(&mut self) -> Result<Option<Bytes>, BodyError> {
         let Some(codec) = &mut self.codec else { return Ok(None) };
+        let (started, before) = (Instant::now(), self.worked);
         while (!self.input.is_empty() || codec.has_more())
             && codec.output().len() < PIECE
-            && self.calls < CALLS
+            && self.worked < SLICE
         {
-            self.calls += 1;
-            let piece = &self.input[..self.input.len().min(PIECE)];
+            let piece = &self.input[..self.input.len().min(INPUT)];
             let taken = codec.write(piece)?;
             self.input.advance(taken);
             self.unflushed = true;
+            self.worked = before + started.elapsed();
         }
         let output = take_output(codec);
         self.pay_for_memory()?;
@@ -166,7 +170,7 @@ impl Coded {
     fn pay_for_memory(&mut self) -> Result<(), BodyError> {
         let (Some(budget), Some(codec)) = (&self.payer.budget, &self.codec) else { return Ok(()) };
         let needed = codec.memory() + PIECE;
-        let refused = |error: crate::fetcher::RemoteError| BodyError::Failed(error.message);
+        let refused = |error: crate::fetcher::RemoteError| BodyError::Refused(error.message);
         match &mut self.memory {
             None => self.memory = Some((budget.take(needed).map_err(refused)?, needed)),
             Some((charge, paid)) if *paid < needed => {
@@ -205,8 +209,8 @@ impl http_body::Body for Coded {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         loop {
-            if this.calls == CALLS {
-                this.calls = 0;
+            if this.worked >= SLICE {
+                this.worked = Duration::ZERO;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

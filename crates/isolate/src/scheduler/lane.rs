@@ -45,14 +45,14 @@ pub(crate) fn push<T>(lanes: &[Lane<T>], home: usize, item: T) {
 
 /// The second half of a push. `crowded`: others wait in the queue too.
 pub(crate) fn rouse<T>(lanes: &[Lane<T>], home: usize, crowded: bool) {
-    if lanes[home].wake_if_idle() || !crowded {
-        return;
+    if !lanes[home].wake_if_idle() && crowded {
+        wake_another(lanes, &lanes[home]);
     }
-    for lane in lanes.iter().filter(|l| !std::ptr::eq(*l, &lanes[home])) {
-        if lane.wake_if_idle() {
-            break;
-        }
-    }
+}
+
+/// An idle lane is to share the queue of this one.
+fn wake_another<T>(lanes: &[Lane<T>], crowded: &Lane<T>) {
+    let _woken = lanes.iter().filter(|lane| !std::ptr::eq(*lane, crowded)).any(Lane::wake_if_idle);
 }
 
 impl<T> Lane<T> {
@@ -152,9 +152,17 @@ impl<T> Lane<T> {
     }
 
     fn take(&self, lanes: &[Self]) -> Option<T> {
-        if let Some(item) = self.queue().pop_front() {
+        let mut queue = self.queue();
+        if let Some(item) = queue.pop_front() {
+            let crowded = queue.len() > 1;
+            drop(queue);
+            if crowded {
+                // Whoever pushed these may have found this lane idle, and woken no other.
+                wake_another(lanes, self);
+            }
             return Some(item);
         }
+        drop(queue);
         lanes
             .iter()
             .filter(|other| !std::ptr::eq(*other, self) && !other.idle.load(Ordering::Relaxed))

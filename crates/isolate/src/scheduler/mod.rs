@@ -162,8 +162,8 @@ impl Scheduler {
             while let Some(isolate) = next {
                 residents.arrives(&isolate);
                 if self.turn(index, isolate, &watched, &mut residents, &mut now) {
-                    residents.clear();
                     self.watchdog.unregister(&watched);
+                    residents.depart();
                     return;
                 }
                 if now.saturating_duration_since(since) > WITHOUT_IO {

@@ -1,7 +1,9 @@
 //! The isolates that a lane's thread runs again and again, as two that call each other: it resides in their heaps for
 //! a while.
 
-use crate::actor::Isolate;
+use std::time::Duration;
+
+use crate::actor::{Isolate, WeakIsolate};
 use crate::residence::Residence;
 
 /// Turns on end, with no more than [`MOST`] isolates taking turns, after which the thread resides in a heap: beginning
@@ -9,12 +11,15 @@ use crate::residence::Residence;
 const TURNS: u32 = 4;
 const MOST: usize = 4;
 
+/// How often a thread that ends looks whether it can leave.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Of one thread.
 #[derive(Default)]
 pub(super) struct Residents {
     recent: Vec<Resident>,
     /// Another thread was in the heap when these were to leave.
-    overdue: Vec<Resident>,
+    overdue: Vec<(WeakIsolate, Residence)>,
 }
 
 struct Resident {
@@ -35,41 +40,55 @@ impl Residents {
             return;
         };
         known.turns += 1;
-        if known.turns == TURNS && !self.overdue.iter().any(|r| r.isolate.same(isolate)) {
+        if known.turns == TURNS && !self.overdue.iter().any(|(overdue, _)| overdue.is(isolate)) {
             known.residence = isolate.reside();
         }
     }
 
-    /// This isolate ends.
+    /// This isolate ends: it leaves first, for its heap goes now.
     pub(super) fn ends(&mut self, isolate: &Isolate) {
-        for list in [&mut self.recent, &mut self.overdue] {
-            if let Some(index) = list.iter().position(|r| r.isolate.same(isolate)) {
-                list.remove(index).leave();
-            }
+        if let Some(index) = self.recent.iter().position(|r| r.isolate.same(isolate)) {
+            let resident = self.recent.remove(index);
+            self.leaves(resident);
         }
+        self.leave_overdue();
     }
 
-    /// All leave.
+    /// All leave, but where another thread is in the heap.
     pub(super) fn clear(&mut self) {
         while let Some(last) = self.recent.pop() {
             self.leaves(last);
         }
         if !self.overdue.is_empty() {
-            let overdue = std::mem::take(&mut self.overdue);
-            overdue.into_iter().for_each(|resident| self.leaves(resident));
+            self.leave_overdue();
+        }
+    }
+
+    /// All leave: the thread ends, and nobody else can end its residences. Not in a heap whose thread is lost.
+    pub(super) fn depart(mut self) {
+        self.clear();
+        while !self.overdue.is_empty() {
+            std::thread::sleep(PAUSE);
+            self.overdue
+                .retain(|(isolate, _)| isolate.upgrade().is_some_and(|isolate| !isolate.is_over_memory()));
+            self.leave_overdue();
         }
     }
 
     fn leaves(&mut self, resident: Resident) {
-        self.overdue.extend(resident.leave());
+        let Resident { isolate, residence: Some(residence), .. } = resident else { return };
+        if let Some(residence) = isolate.leave(residence) {
+            self.overdue.push((isolate.downgrade(), residence));
+        }
     }
-}
 
-impl Resident {
-    /// Given back where that has to wait.
-    fn leave(mut self) -> Option<Self> {
-        let residence = self.residence.take()?;
-        self.residence = self.isolate.leave(residence);
-        self.residence.is_some().then_some(self)
+    fn leave_overdue(&mut self) {
+        for (weak, residence) in std::mem::take(&mut self.overdue) {
+            // Without an isolate there is no heap to leave.
+            let Some(isolate) = weak.upgrade() else { continue };
+            if let Some(residence) = isolate.leave(residence) {
+                self.overdue.push((weak, residence));
+            }
+        }
     }
 }

@@ -171,7 +171,7 @@ pub(crate) fn give_up(reason: &str) {
         let Some(running) = slot.as_mut() else { return };
         running.lost = Lost::Now;
     }
-    tracing::error!(reason, "V8 is out of memory; the thread is given up, its Worker is ended");
+    tracing::error!(reason, "V8 cannot go on; the thread is given up, its Worker is ended");
     // SAFETY: the watchdog belongs to the scheduler, which outlives its lane threads.
     unsafe { &*watchdog }.rouse();
     loop {

@@ -172,7 +172,7 @@ impl http_body::Body for Whole {
         cell.poll_chunk(context, usize::MAX).map(|next| match next {
             Next::Chunk(chunk) => Some(match charge.grow(chunk.len()) {
                 Ok(()) => Ok(http_body::Frame::data(chunk)),
-                Err(error) => Err(BodyError::Failed(error.message)),
+                Err(error) => Err(BodyError::Refused(error.message)),
             }),
             Next::End => None,
             Next::Failed(error) => Some(Err(error)),
@@ -215,7 +215,7 @@ pub(super) async fn collect(cell: Option<Arc<BodyCell>>, budget: Arc<Inbox>) -> 
     match cell.take_bytes() {
         Some(bytes) => Body::Bytes(bytes).collect(MAX_COLLECTED).await,
         None => {
-            let charge = budget.take(0).map_err(|error| BodyError::Failed(error.message))?;
+            let charge = budget.take(0).map_err(|error| BodyError::Refused(error.message))?;
             ByteStream::from_http_body(Whole(cell, charge)).collect(MAX_COLLECTED).await
         }
     }

@@ -13,6 +13,10 @@ use super::Format;
 /// Somewhat slower than gzip at its fastest, and smaller.
 const BROTLI_QUALITY: u32 = 4;
 
+/// The most that a decoder's tables take: three groups of 256 Huffman trees, each of 1,080 codes of four bytes, and their
+/// context maps.
+const BROTLI_TABLES: usize = (3 * 256 * 1_080 * 4) + (256 << 10);
+
 /// Logarithm of the encoder's window: 256 KiB.
 const BROTLI_WINDOW: u32 = 18;
 
@@ -159,9 +163,10 @@ impl BrotliDecoder {
         Ok(taken)
     }
 
-    /// Its window and its tables, once the input has said how large they are.
+    /// Its window, once the input has said how large that is, and its tables: these may be as large as they can be from
+    /// one part of the input to the next, and the crate does not tell.
     fn memory(&self) -> usize {
-        (64 << 10) + usize::try_from(self.state.ringbuffer_size).map_or(0, |window| window + window / 4)
+        BROTLI_TABLES + usize::try_from(self.state.ringbuffer_size).map_or(0, |window| window + window / 4)
     }
 }
 
