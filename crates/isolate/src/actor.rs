@@ -1,7 +1,7 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -87,6 +87,7 @@ struct Inner {
     scheduler: Arc<Scheduler>,
     pool: Arc<Pool>,
     on_end: OnceLock<Box<dyn Fn(End) + Send + Sync>>,
+    is_ending: AtomicBool,
     tasks: Mutex<Allowance>,
     /// Nanoseconds that messages of invocations took since the last of those tasks; written in turns only.
     earned: AtomicU64,
@@ -130,6 +131,7 @@ impl Isolate {
             scheduler,
             pool,
             on_end: OnceLock::new(),
+            is_ending: AtomicBool::new(false),
             tasks: Mutex::new(Allowance::new(Instant::now())),
             earned: AtomicU64::new(0),
         }));
@@ -218,13 +220,17 @@ impl Isolate {
         self.end(End::Closed);
     }
 
-    fn end(&self, end: End) {
-        let closed = self.mailbox().close();
-        let Some((queue, schedule)) = closed else { return };
+    /// False: somebody else ends it, and may still be telling those who wait.
+    fn end(&self, end: End) -> bool {
+        if self.0.is_ending.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        // First of all: those who sent what is dropped unread, or what the closed mailbox refuses, are told why.
         if let Some(action) = self.0.on_end.get() {
             action(end);
         }
-        // Only now: those who sent what is dropped unread are told why.
+        let closed = self.mailbox().close();
+        let Some((queue, schedule)) = closed else { return true };
         drop(queue);
         if schedule {
             self.0.scheduler.enqueue(self.clone());
@@ -232,6 +238,7 @@ impl Isolate {
             // Somebody is in a turn, or about to be: a guest that loops must not outlive its owner.
             self.0.state.terminate();
         }
+        true
     }
 
     fn next_message(&self) -> Next<Envelope> {
@@ -293,17 +300,18 @@ impl Isolate {
         }
     }
 
-    fn end_for_memory(&self) {
-        self.end(End::Memory(self.0.state.memory_end().unwrap_or(MemoryEnd::Isolate)));
+    fn end_for_memory(&self) -> bool {
+        self.end(End::Memory(self.0.state.memory_end().unwrap_or(MemoryEnd::Isolate)))
     }
 
     /// Ends for the process's memory at once, unless it is in a turn: then it ends with that. Not to be called inside a
     /// turn of another.
     pub(crate) fn reap(&self) {
         let Ok(mut heap) = self.0.heap.try_lock() else { return };
-        let Some(heap) = heap.take() else { return };
-        self.end_for_memory();
-        drop(heap);
+        // Whoever ends it otherwise drops the heap, too, once those who wait have been told why.
+        if heap.is_some() && self.end_for_memory() {
+            *heap = None;
+        }
     }
 
     /// The thread that runs its turn is lost inside V8, which could not have the memory that it needed: callers are told,
