@@ -4,15 +4,13 @@
 //
 // natives.bodyReadAll(handle, inCall) -> Promise<Uint8Array>, natives.bodyReadText(handle, inCall) -> Promise<string>,
 // natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle)
-// natives.pipeNew(length or NaN) -> [sink, body]; natives.pipeWrite(sink, bytes) -> undefined | false | Promise<boolean>;
-// natives.pipeClose(sink), natives.pipeAbort(sink, error or undefined); the runtime calls exports.readerGone(sink)
 
 const {
   ArrayBufferIsView, JSONParse, ObjectDefineProperties, Promise, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
   StringPrototypeIncludes, StringPrototypeSlice, StringPrototypeCharCodeAt, TypeError, TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag, ArrayBufferPrototypeGetByteLength,
   ArrayBufferPrototypeSlice, Uint8Array, TypedArrayPrototypeSlice, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
-  DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString, SafeMap,
+  DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString,
 } = primordials;
 
 // The state of one body.
@@ -33,7 +31,7 @@ class BodyState {
   inCall = false;
 }
 
-const { CROSS_REQUEST, hold, onDrop } = require("web/context");
+const { CROSS_REQUEST } = require("web/context");
 const streams = () => require("web/streams/readable");
 
 function isArrayBuffer(value) {
@@ -356,15 +354,11 @@ function detach(body, whenGone) {
   return body.handle !== 0 ? body.handle : body.source;
 }
 
-// Streams on their way to a reader elsewhere: context -> sink -> { drain, whenGone }.
-const pumps = new SafeMap();
-onDrop((context) => pumps.delete(context));
-
 // A handle of a native body with what the stream gives. Should its reader go before its end, `whenGone(cancel)` cancels the
 // stream with a reason; without it the reason is undefined.
 function detachStream(stream, whenGone = undefined) {
   const native = nativeBodies.get(stream);
-  const { acquireReader, isDisturbed, isLocked, startDrain, stateOf, streamLength } = streams();
+  const { acquireReader, isDisturbed, isLocked, stateOf } = streams();
   if (native !== undefined && !isDisturbed(stream) && !isLocked(stream)) {
     checkContext(native);
     nativeBodies.delete(stream);
@@ -373,39 +367,7 @@ function detachStream(stream, whenGone = undefined) {
     acquireReader(stateOf(stream), false);
     return native.handle;
   }
-  const length = streamLength(stream);
-  const pipe = natives.pipeNew(length === undefined ? NaN : length);
-  const sink = pipe[0];
-  const drain = startDrain(stream, (chunk) => {
-    const written = natives.pipeWrite(sink, chunk);
-    if (written === undefined) return undefined;
-    return PromisePrototypeThen(PromiseResolve(written), (taken) => {
-      if (taken === false) exports.readerGone(sink);
-    });
-  });
-  const context = natives.currentContext();
-  let inContext = pumps.get(context);
-  if (inContext === undefined) {
-    inContext = new SafeMap();
-    pumps.set(context, inContext);
-  }
-  inContext.set(sink, { __proto__: null, drain, whenGone });
-  // The invocation may have answered long before its stream has ended.
-  const release = hold();
-  PromisePrototypeThen(
-    drain.outcome.promise,
-    () => {
-      inContext.delete(sink);
-      natives.pipeClose(sink);
-      release();
-    },
-    (error) => {
-      inContext.delete(sink);
-      natives.pipeAbort(sink, error);
-      release();
-    },
-  );
-  return pipe[1];
+  return require("web/pumps").start(stream, whenGone);
 }
 
 // As detachStream, for what goes out with a call. What is left of a stream of the runtime's own cannot.
@@ -431,17 +393,6 @@ function send(body) {
   body.used = true;
   return handle;
 }
-
-exports.readerGone = (sink) => {
-  const inContext = pumps.get(natives.currentContext());
-  const pump = inContext === undefined ? undefined : inContext.get(sink);
-  if (pump === undefined) return;
-  inContext.delete(sink);
-  const cancel = (reason) => pump.drain.stop(reason);
-  const { whenGone } = pump;
-  if (whenGone === undefined) cancel(undefined);
-  else whenGone(cancel);
-};
 
 // The stream object of a body that is taken from its source stays behind, locked for good.
 function leaveLocked(body) {

@@ -44,6 +44,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "webidl"),
     script!("web", "headers"),
     script!("web", "body"),
+    script!("web", "pumps"),
     script!("web", "request"),
     script!("web", "response"),
     script!("web", "fetch"),

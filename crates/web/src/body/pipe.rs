@@ -80,7 +80,7 @@ pub(super) fn pipe_new<'s>(
             isolate.send(Envelope::new(meter, move |scope| {
                 if context::enter(scope, owner) {
                     let sink = v8::Integer::new_from_unsigned(scope, sink);
-                    realm::call(scope, "web/body", "readerGone", &[sink.into()]);
+                    realm::call(scope, "web/pumps", "readerGone", &[sink.into()]);
                 }
             }));
         });
