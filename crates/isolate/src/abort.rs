@@ -93,7 +93,7 @@ mod library {
             loop {
                 std::thread::park();
                 let asked = ASKED.load(Ordering::Acquire);
-                // SAFETY: what was given is given back. Volatile, or the compiler leaves both out.
+                // SAFETY: what was given is given back. In a black box, or the compiler leaves both out.
                 unsafe { libc::free(std::hint::black_box(libc::malloc(PROBE_BYTES))) };
                 ANSWERED.store(asked, Ordering::Release);
             }

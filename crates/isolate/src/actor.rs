@@ -1,7 +1,7 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,6 @@ struct Inner {
     scheduler: Arc<Scheduler>,
     pool: Arc<Pool>,
     on_end: OnceLock<Box<dyn Fn(End) + Send + Sync>>,
-    is_ending: AtomicBool,
     tasks: Mutex<Allowance>,
     /// Nanoseconds that messages of invocations took since the last of those tasks; written in turns only.
     earned: AtomicU64,
@@ -131,7 +130,6 @@ impl Isolate {
             scheduler,
             pool,
             on_end: OnceLock::new(),
-            is_ending: AtomicBool::new(false),
             tasks: Mutex::new(Allowance::new(Instant::now())),
             earned: AtomicU64::new(0),
         }));
@@ -222,15 +220,14 @@ impl Isolate {
 
     /// False: somebody else ends it, and may still be telling those who wait.
     fn end(&self, end: End) -> bool {
-        if self.0.is_ending.swap(true, Ordering::AcqRel) {
+        if !self.mailbox().end() {
             return false;
         }
         // First of all: those who sent what is dropped unread, or what the closed mailbox refuses, are told why.
         if let Some(action) = self.0.on_end.get() {
             action(end);
         }
-        let closed = self.mailbox().close();
-        let Some((queue, schedule)) = closed else { return true };
+        let (queue, schedule) = self.mailbox().close();
         drop(queue);
         if schedule {
             self.0.scheduler.enqueue(self.clone());

@@ -177,6 +177,11 @@ impl ExceptionReport {
         Self { message: text, location, source_line, stack, frames, names_class }
     }
 
+    /// For the log: the stack, where there is one.
+    pub fn to_log(&self) -> String {
+        self.stack.clone().unwrap_or_else(|| self.to_text())
+    }
+
     /// Like [`Self::to_text`], always with a class: as in the reference, what is none of the known errors is an `Error`.
     pub fn to_text_with_class(&self) -> String {
         let class = if self.names_class { "" } else { "Error: " };

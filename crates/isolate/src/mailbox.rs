@@ -7,12 +7,13 @@ pub(crate) struct Mailbox<M> {
     queue: VecDeque<M>,
     /// In a lane's queue, or in a turn.
     scheduled: bool,
+    ending: bool,
     closed: bool,
 }
 
 impl<M> Default for Mailbox<M> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), scheduled: false, closed: false }
+        Self { queue: VecDeque::new(), scheduled: false, ending: false, closed: false }
     }
 }
 
@@ -40,13 +41,16 @@ impl<M> Mailbox<M> {
         Sent::Waits(!std::mem::replace(&mut self.scheduled, true))
     }
 
+    /// The isolate is to end. True, once: the caller tells those who wait, then closes the mailbox.
+    pub(crate) fn end(&mut self) -> bool {
+        !std::mem::replace(&mut self.ending, true)
+    }
+
     /// Closes it: gives what was waiting, to be dropped without the lock, and whether the isolate is to be put into a
-    /// lane's queue for its last turn. None: it was closed before.
-    pub(crate) fn close(&mut self) -> Option<(VecDeque<M>, bool)> {
-        if std::mem::replace(&mut self.closed, true) {
-            return None;
-        }
-        Some((std::mem::take(&mut self.queue), !std::mem::replace(&mut self.scheduled, true)))
+    /// lane's queue for its last turn.
+    pub(crate) fn close(&mut self) -> (VecDeque<M>, bool) {
+        self.closed = true;
+        (std::mem::take(&mut self.queue), !std::mem::replace(&mut self.scheduled, true))
     }
 
     #[cfg(test)]

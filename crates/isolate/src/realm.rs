@@ -96,9 +96,7 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         &["registry", "load", "made"],
         &[registry.into(), require.into(), made.into()],
     )?;
-    let key = string(scope, "require");
-    let require = made
-        .get(scope, key.into())
+    let require = property(scope, made, "require")
         .and_then(|made| v8::Local::<v8::Function>::try_from(made).ok())
         .ok_or("require")?;
 
@@ -332,9 +330,7 @@ pub fn function<'s>(
             return None;
         }
     };
-    let property = string(scope, name);
-    let function = exports
-        .get(scope, property.into())
+    let function = property(scope, exports, name)
         .and_then(|v| v8::Local::<v8::Function>::try_from(v).ok())
         .unwrap_or_else(|| panic!("runtime script {script} exports no function {name}"));
     let global = v8::Global::new(scope, function);
@@ -365,8 +361,7 @@ pub(crate) fn dom_exception<'s>(
 ) -> Option<v8::Local<'s, v8::Value>> {
     v8::tc_scope!(let scope, scope);
     let exports = load(scope, DOM_EXCEPTION).ok()?;
-    let key = string(scope, "DOMException");
-    let class = v8::Local::<v8::Function>::try_from(exports.get(scope, key.into())?).ok()?;
+    let class = v8::Local::<v8::Function>::try_from(property(scope, exports, "DOMException")?).ok()?;
     let name = string(scope, name);
     class.new_instance(scope, &[message.into(), name.into()]).map(Into::into)
 }

@@ -222,7 +222,11 @@ impl World {
 
     /// As `Isolate::close`.
     fn close(&mut self, actor: usize, lane: Option<usize>) {
-        let Some((waiting, schedule)) = self.actors[actor].mailbox.close() else { return };
+        let mailbox = &mut self.actors[actor].mailbox;
+        if !mailbox.end() {
+            return;
+        }
+        let (waiting, schedule) = mailbox.close();
         drop(waiting);
         if schedule {
             self.enqueue(actor, lane);

@@ -92,10 +92,22 @@ function answer(response, headOnly, request) {
 }
 
 exports.test = (name, props) => {
+  handle(name, props, "test", () => ({}), (error) => natives.testDone(true, error));
+};
+
+exports.tail = (name, props, text) => {
+  handle(name, props, "tail", () => require("loader/trace").events(text), (error) => {
+    natives.reportError(error);
+    natives.testDone(false, undefined);
+  });
+};
+
+// An event without an answer of its own: it is done, or `failed` tells how it failed.
+function handle(name, props, handler, argument, failed) {
   const release = hold();
   let promise;
   try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "test", {}));
+    promise = PromiseResolve(callHandler(instantiate(name, props), handler, argument()));
   } catch (error) {
     promise = PromiseReject(error);
   }
@@ -106,26 +118,8 @@ exports.test = (name, props) => {
       release();
     },
     (error) => {
-      natives.testDone(true, error);
+      failed(error);
       release();
     },
   );
-};
-
-exports.tail = (name, props, text) => {
-  const release = hold();
-  let promise;
-  try {
-    promise = PromiseResolve(callHandler(instantiate(name, props), "tail", require("loader/trace").events(text)));
-  } catch (error) {
-    promise = PromiseReject(error);
-  }
-  PromisePrototypeThen(promise, () => {
-    natives.testDone(false, undefined);
-    release();
-  }, (error) => {
-    natives.reportError(error);
-    natives.testDone(false, undefined);
-    release();
-  });
-};
+}

@@ -29,9 +29,15 @@ class WorkerLoader {
     this.#handle = handle;
   }
 
-  get(name, getCode) {
-    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
+  // Throws where it is no loader, and where no request is being handled.
+  static #handleOf(loader) {
+    if (!isObject(loader) || !(#handle in loader)) throw illegalInvocation();
     natives.requireContext();
+    return loader.#handle;
+  }
+
+  get(name, getCode) {
+    const handle = WorkerLoader.#handleOf(this);
     if (arguments.length === 0) {
       throw new TypeError("Failed to execute 'get' on 'WorkerLoader': parameter 1 is not of type 'string'.");
     }
@@ -39,21 +45,19 @@ class WorkerLoader {
       throw new TypeError("Failed to execute 'get' on 'WorkerLoader': parameter 2 is not of type 'function'.");
     }
     const id = name === null || name === undefined ? undefined : `${name}`;
-    const found = natives.loaderGet(this.#handle, id);
+    const found = natives.loaderGet(handle, id);
     if (found[1] !== 0) provide(found[1], getCode);
     return new WorkerStub(internal, found[0]);
   }
 
   // Forgets a named child at once; an addition of ours. -> whether there was one
   evict(name) {
-    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
-    natives.requireContext();
-    return natives.loaderEvict(this.#handle, `${name}`);
+    const handle = WorkerLoader.#handleOf(this);
+    return natives.loaderEvict(handle, `${name}`);
   }
 
   load(code) {
-    if (!isObject(this) || !(#handle in this)) throw illegalInvocation();
-    natives.requireContext();
+    WorkerLoader.#handleOf(this);
     const spec = specify(code);
     return new WorkerStub(internal, encodeEnv(true, () => natives.loaderLoad(spec)));
   }

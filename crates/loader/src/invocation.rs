@@ -321,8 +321,7 @@ fn uncaught(scope: &mut v8::PinScope<'_, '_>, report: ExceptionReport) {
 }
 
 fn log_uncaught(scope: &mut v8::PinScope<'_, '_>, what: &str, report: &ExceptionReport) {
-    let text = report.stack.clone().unwrap_or_else(|| report.to_text());
-    atoll_web::basics::write_log(scope, "error", &format!("{what} {text}"));
+    atoll_web::basics::write_log(scope, "error", &format!("{what} {}", report.to_log()));
 }
 
 /// The limits of the current invocation; those of a Worker's own calls to itself can be no larger.

@@ -1,7 +1,7 @@
 "use strict";
-// `ArrayBuffer` and `SharedArrayBuffer` with a bound on those that can change their size: each reserves a piece of the process's address space, of which Linux gives
-// a process some 65,000 and V8 aborts it when there are none left. A script of ours stands before V8's constructor for
-// that; all else is V8's own.
+// `ArrayBuffer` and `SharedArrayBuffer` with a bound on those that can change their size: each reserves a piece of the
+// process's address space, of which Linux gives a process some 65,000, and V8 aborts it when there are none left. A script
+// of ours stands before V8's constructors for that; all else is V8's own.
 // https://tc39.es/ecma262/#sec-arraybuffer-constructor
 //
 // natives.holdResizable() -> whether there may be one more; natives.releaseResizable()

@@ -142,6 +142,7 @@ class Headers {
     exports.isHeaders = (value) => typeof value === "object" && value !== null && #list in value;
     // The live list: to be read only, changes go through the class.
     exports.headerList = (headers) => headers.#list;
+    exports.copyHeaderList = (headers) => ArrayPrototypeSlice(headers.#list);
     // Takes over `list`, whose names are in lower case and whose values are normalised.
     exports.headersFromList = (list, guard) => {
       const headers = new Headers();
@@ -151,11 +152,7 @@ class Headers {
     };
     // A copy that can be changed as little as the original.
     exports.cloneHeaders = (headers) =>
-      exports.headersFromList(ArrayPrototypeSlice(headers.#list), headers.#immutable ? "immutable" : "none");
-    exports.expectHeaderList = (list) => {
-      clones.expectTexts(list);
-      clones.expect(list.length % 2 === 0);
-    };
+      exports.headersFromList(exports.copyHeaderList(headers), headers.#immutable ? "immutable" : "none");
     exports.getHeader = (headers, name) => combine(headers.#list, name);
     exports.sortedPairs = (headers) => {
       if (!(#list in headers)) throw illegalInvocation();
@@ -198,9 +195,24 @@ exports.Headers = Headers;
 clones.register(Headers.prototype, {
   __proto__: null,
   kind: "Headers",
-  encode: (headers) => exports.headerList(headers),
-  decode: (list) => {
-    exports.expectHeaderList(list);
-    return exports.headersFromList(list, "none");
-  },
+  // A copy: guests could get at what is sent by way of Object.prototype.
+  encode: exports.copyHeaderList,
+  decode: decodeHeaders,
 });
+
+// The headers of a list that came in a message, which need not be what was encoded.
+function decodeHeaders(list) {
+  clones.expectTexts(list);
+  clones.expect(list.length % 2 === 0);
+  const checked = [];
+  try {
+    for (let i = 0; i < list.length; i += 2) {
+      ArrayPrototypePush(checked, normalizeName(list[i]), normalizeValue(list[i + 1]));
+    }
+  } catch {
+    clones.expect(false);
+  }
+  return exports.headersFromList(checked, "none");
+}
+
+exports.decodeHeaders = decodeHeaders;

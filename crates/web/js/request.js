@@ -2,12 +2,14 @@
 // Request of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#request-class
 
 const {
-  ArrayPrototypePush, ArrayPrototypeSlice, JSONParse, JSONStringify, ObjectSetPrototypeOf, StringPrototypeToUpperCase,
+  JSONParse, JSONStringify, ObjectSetPrototypeOf, StringPrototypeToUpperCase,
   TypeError,
 } = primordials;
 const { defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, cloneHeaders, expectHeaderList, getHeader, headerList, headersFromList } = require("web/headers");
+const {
+  Headers, cloneHeaders, copyHeaderList, decodeHeaders, getHeader, headerList, headersFromList,
+} = require("web/headers");
 const clones = require("web/clone");
 
 const redirects = { __proto__: null, follow: 1, manual: 1 };
@@ -94,7 +96,7 @@ class Request {
       }
     }
     if (headers !== undefined) this.#headers = new Headers(headers);
-    else if (source !== undefined) this.#headers = headersFromList(source.#headerListCopy(), "request");
+    else if (source !== undefined) this.#headers = headersFromList(copyHeaderList(source.#headers), "request");
     else this.#headers = new Headers();
     if (body !== undefined && body !== null) {
       if (this.#method === "GET" || this.#method === "HEAD") {
@@ -111,10 +113,6 @@ class Request {
     if (!this.#incoming) return this.#signal;
     const passed = natives.hasFlag("enable_request_signal") && natives.hasFlag("request_signal_passthrough");
     return passed ? this.signal : undefined;
-  }
-
-  #headerListCopy() {
-    return ArrayPrototypeSlice(headerList(this.#headers));
   }
 
   #setBody(body) {
@@ -228,7 +226,7 @@ class Request {
         const body = bodies.send(request.#body);
         // All fields at once: assigning one would run a setter on Object.prototype. Without that prototype it would
         // count as a host object.
-        return { method: request.#method, url: request.#url, headers: request.#headerListCopy(),
+        return { method: request.#method, url: request.#url, headers: copyHeaderList(request.#headers),
           body: body === null ? null : natives.attachBody(body), cf: cfText(request), redirect: request.#redirect,
           signal: request.#signal ?? undefined, cache: request.#cache };
       },
@@ -256,22 +254,6 @@ class Request {
   }
 }
 
-// The headers of a list that came in a message, which need not be what a codec wrote.
-function decodeHeaders(list) {
-  expectHeaderList(list);
-  const checked = [];
-  try {
-    for (let i = 0; i < list.length; i += 2) {
-      // As the class checks and normalises them, without a method that guests can patch.
-      const pair = headerList(new Headers({ __proto__: null, [list[i]]: list[i + 1] }));
-      ArrayPrototypePush(checked, pair[0], pair[1]);
-    }
-  } catch {
-    clones.expect(false);
-  }
-  return headersFromList(checked, "none");
-}
-
 function connectionLost(cancel) {
   cancel(new primordials.Error("Network connection lost."));
 }
@@ -294,4 +276,3 @@ function checkSignal(signal) {
 bodies.mixin(Request, stateOf, (request) => getHeader(request.headers, "content-type"));
 defineInterface(Request, "Request");
 exports.Request = Request;
-exports.decodeHeaders = decodeHeaders;

@@ -2,11 +2,13 @@
 // Response of the Fetch standard, as Workers have it. https://fetch.spec.whatwg.org/#response-class
 
 const {
-  ArrayPrototypeSlice, JSONStringify, ObjectSetPrototypeOf, RangeError, RegExpPrototypeExec, TypeError,
+  JSONStringify, ObjectSetPrototypeOf, RangeError, RegExpPrototypeExec, TypeError,
 } = primordials;
 const { argumentError, defineInterface } = require("web/webidl");
 const bodies = require("web/body");
-const { Headers, cloneHeaders, getHeader, headerList, headersFromList } = require("web/headers");
+const {
+  Headers, cloneHeaders, copyHeaderList, decodeHeaders, getHeader, headerList, headersFromList,
+} = require("web/headers");
 const clones = require("web/clone");
 
 const phrases = {
@@ -192,7 +194,7 @@ class Response {
         if (response.#body !== null) clones.requireCall("ReadableStream");
         const body = bodies.send(response.#body);
         return { status: response.#status, statusText: response.#statusText,
-          headers: ArrayPrototypeSlice(headerList(response.#headers)),
+          headers: copyHeaderList(response.#headers),
           body: body === null ? null : natives.attachBody(body), cf: response.#cf, url: response.#url,
           encodeBody: response.#encodeBody };
       },
@@ -204,7 +206,7 @@ class Response {
         clones.expect(status >>> 0 === status && status <= 999);
         clones.expectTexts([statusText, url]);
         clones.expect(encodeBody === "automatic" || encodeBody === "manual");
-        const checked = require("web/request").decodeHeaders(headers);
+        const checked = decodeHeaders(headers);
         const handle = body === null ? null : natives.adoptBody(body);
         const response = exports.responseFromNative(status, statusText, [], null, url, false, "none");
         response.#headers = checked;

@@ -81,8 +81,7 @@ fn report_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Retur
         hook(scope, args.get(0));
     }
     let report = atoll_isolate::error::ExceptionReport::read(scope, args.get(0), None);
-    let text = report.stack.clone().unwrap_or_else(|| report.to_text());
-    write_log(scope, "error", &format!("Uncaught {text}"));
+    write_log(scope, "error", &format!("Uncaught {}", report.to_log()));
 }
 
 /// Milliseconds since 1970; 0 at module top level.

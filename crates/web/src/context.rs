@@ -25,7 +25,7 @@ use crate::lines::Written;
 use crate::timers::Timers;
 use crate::usage::{Counter, Counts, Seen};
 
-use carried::carry;
+use carried::{Carried, carry};
 pub use carried::{current, depth};
 use operations::Pending;
 pub(crate) use operations::next_operation;
@@ -248,13 +248,13 @@ pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -
         None => return false,
     };
     contexts.current = id;
-    carry(scope, depth.within(own).pack() << 32 | u64::from(id));
+    carry(scope, Carried { id, depth: depth.within(own) });
     true
 }
 
 /// Leaves the context that the message was for, at the message's end. Gives it.
 pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
-    carry(scope, 0);
+    carry(scope, Carried::default());
     let contexts = contexts(scope);
     contexts.entered.clear();
     std::mem::take(&mut contexts.current)
@@ -266,7 +266,7 @@ pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) 
         let carried = scope.get_continuation_preserved_embedder_data();
         let carried = v8::Global::new(scope, carried);
         contexts(scope).entered.push(carried);
-        carry(scope, 0);
+        carry(scope, Carried::default());
     } else if let Some(previous) = contexts(scope).entered.pop() {
         let previous = v8::Local::new(scope, previous);
         scope.set_continuation_preserved_embedder_data(previous);

@@ -59,9 +59,7 @@ impl Residents {
         while let Some(last) = self.recent.pop() {
             self.leaves(last);
         }
-        if !self.overdue.is_empty() {
-            self.leave_overdue();
-        }
+        self.leave_overdue();
     }
 
     /// All leave: the thread ends, and nobody else can end its residences. Not in a heap whose thread is lost.

@@ -5,10 +5,17 @@ use atoll_isolate::v8;
 use super::ContextId;
 use crate::depth::Depth;
 
+/// The context that code belongs to, and how deep it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Carried {
+    pub(super) id: ContextId,
+    pub(super) depth: Depth,
+}
+
 /// The context that the running code belongs to, or 0. V8 carries it along with each continuation: code that waited
 /// for a promise which another context resolved goes on in its own.
 pub fn current(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
-    carried(scope) as ContextId
+    carried(scope).id
 }
 
 /// `overrides()`: what `setOverrides` carries along with the running code, or undefined.
@@ -35,29 +42,29 @@ pub(super) fn set_overrides<'s>(
     if args.get(0).is_undefined() {
         return carry(scope, carried);
     }
-    let carried = v8::Number::new(scope, to_number(carried));
+    let carried = v8::Number::new(scope, carried.to_number());
     let pair = v8::Array::new_with_elements(scope, &[carried.into(), args.get(0)]);
     scope.set_continuation_preserved_embedder_data(pair.into());
 }
 
 /// How deep the running code is in calls that led to each other; carried along like the context.
 pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
-    Depth::unpack(carried(scope) >> 32)
+    carried(scope).depth
 }
 
-/// The context's number in the low half, the depth in the high one, as numbers of scripts hold them: see [`to_number`].
-fn carried(scope: &mut v8::PinScope<'_, '_>) -> u64 {
+fn carried(scope: &mut v8::PinScope<'_, '_>) -> Carried {
     let carried = scope.get_continuation_preserved_embedder_data();
     if let Ok(data) = v8::Local::<v8::Number>::try_from(carried) {
-        return from_number(data.value());
+        return Carried::from_number(data.value());
     }
     // Inside `withEnv()` and its like: the number, and what they put in place.
-    let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return 0 };
-    pair.get_index(scope, 0).and_then(|data| data.number_value(scope)).map_or(0, from_number)
+    let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return Carried::default() };
+    let number = pair.get_index(scope, 0).and_then(|data| data.number_value(scope));
+    number.map(Carried::from_number).unwrap_or_default()
 }
 
-pub(super) fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
-    let data = v8::Number::new(scope, to_number(data));
+pub(super) fn carry(scope: &mut v8::PinScope<'_, '_>, carried: Carried) {
+    let data = v8::Number::new(scope, carried.to_number());
     scope.set_continuation_preserved_embedder_data(data.into());
 }
 
@@ -65,24 +72,26 @@ pub(super) fn carry(scope: &mut v8::PinScope<'_, '_>, data: u64) {
 const SMALL_ID: u32 = 20;
 const SMALL_DEPTH: u32 = 5;
 
-/// V8 makes no object for integers of 31 bits, and most contexts and depths fit there. Others are below zero.
-fn to_number(carried: u64) -> f64 {
-    let (id, depth) = (carried & u64::from(u32::MAX), Depth::unpack(carried >> 32));
-    let is_small = id < 1 << SMALL_ID && depth.invocations.max(depth.calls) < 1 << SMALL_DEPTH;
-    if !is_small {
-        return -(carried as f64);
+impl Carried {
+    /// V8 makes no object for integers of 31 bits, and most contexts and depths fit there. Others are below zero.
+    fn to_number(self) -> f64 {
+        let Self { id, depth } = self;
+        if id < 1 << SMALL_ID && depth.invocations.max(depth.calls) < 1 << SMALL_DEPTH {
+            return f64::from((depth.invocations << SMALL_DEPTH | depth.calls) << SMALL_ID | id);
+        }
+        -((depth.pack() << 32 | u64::from(id)) as f64)
     }
-    f64::from((depth.invocations << SMALL_DEPTH | depth.calls) << SMALL_ID | id as u32)
-}
 
-fn from_number(number: f64) -> u64 {
-    if number < 0.0 {
-        return -number as u64;
+    fn from_number(number: f64) -> Self {
+        if number < 0.0 {
+            let large = -number as u64;
+            return Self { id: large as ContextId, depth: Depth::unpack(large >> 32) };
+        }
+        let small = number as u32;
+        let depth = small >> SMALL_ID;
+        let depth = Depth { invocations: depth >> SMALL_DEPTH, calls: depth & ((1 << SMALL_DEPTH) - 1) };
+        Self { id: small & ((1 << SMALL_ID) - 1), depth }
     }
-    let number = number as u64;
-    let depth = (number >> SMALL_ID) as u32;
-    let depth = Depth { invocations: depth >> SMALL_DEPTH, calls: depth & ((1 << SMALL_DEPTH) - 1) };
-    depth.pack() << 32 | number & ((1 << SMALL_ID) - 1)
 }
 
 #[cfg(test)]
@@ -94,9 +103,9 @@ mod tests {
         let depths = [0, 1, 31, 32, 127]
             .map(|invocations| [0, 1, 31, 32, 10_000].map(|calls| Depth { invocations, calls }));
         for depth in depths.into_iter().flatten() {
-            for id in [0, 1, (1 << SMALL_ID) - 1, 1 << SMALL_ID, u64::from(u32::MAX)] {
-                let carried = depth.pack() << 32 | id;
-                assert_eq!(from_number(to_number(carried)), carried);
+            for id in [0, 1, (1 << SMALL_ID) - 1, 1 << SMALL_ID, ContextId::MAX] {
+                let carried = Carried { id, depth };
+                assert_eq!(Carried::from_number(carried.to_number()), carried);
             }
         }
     }
