@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::actor::{Envelope, WeakIsolate};
 use crate::extension::Startup;
+use crate::liveness::Liveness;
 use crate::{abort, buffers, engine, memory, modules, realm};
 
 /// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
@@ -172,9 +173,10 @@ impl Drop for HeapState {
 
 /// A V8 isolate with one context. Any thread may use it, one at a time, under its lock.
 pub struct Heap {
-    // Dropped in this order: handles before the isolate that they belong to.
+    // Dropped in this order: handles before the isolate that they belong to, and then what is left of it.
     context: v8::Global<v8::Context>,
     isolate: v8::SharedIsolate,
+    _liveness: Option<Liveness>,
     state: Arc<HeapState>,
     id: usize,
 }
@@ -242,10 +244,12 @@ impl Heap {
             }
             v8::Global::new(scope, context)
         };
+        // SAFETY: handles are kept in slots of the isolate, which go with it, and on the stacks of turns.
+        let (context, liveness) = unsafe { Liveness::of(&mut locker, context) };
         state.collected(figures(&mut locker), true);
         drop(locker);
         LIVE.fetch_add(1, Ordering::Relaxed);
-        Self { context, isolate, state, id }
+        Self { context, isolate, _liveness: liveness, state, id }
     }
 
     /// What other threads may know of it.

@@ -28,6 +28,7 @@ pub mod error;
 pub mod extension;
 pub mod heap;
 pub mod layer;
+mod liveness;
 mod mailbox;
 pub mod memory;
 pub mod meter;

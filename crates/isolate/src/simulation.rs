@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
 use crate::scheduler::lane::{self, Lane, Look};
-use crate::scheduler::watch::{self, PERIOD, SLICE, Watch};
+use crate::scheduler::watch::{PERIOD, SLICE, Watch};
 
 /// As in `actor`: after this much time a turn ends.
 const TURN_SLICE: Duration = Duration::from_millis(2);
@@ -366,12 +366,11 @@ impl World {
     fn finish(&mut self, index: usize, running: &mut Running) {
         let thread = &mut self.threads[index];
         let wall = self.now - running.started;
-        running.watch.finish();
-        if let Some(Invocation { meter, .. }) = running.message.invocation.as_deref() {
-            let (before, cpu) = (meter.used(), thread.cpu);
-            meter.charge(watch::spent(wall, || cpu - std::mem::replace(&mut thread.last_cpu, cpu)));
-            assert!(meter.used() - before <= wall, "more is charged than time has passed");
-        }
+        let finished = running.watch.finish();
+        let used = || finished.meter.as_ref().map_or(Duration::ZERO, |meter| meter.used());
+        let (before, cpu) = (used(), thread.cpu);
+        finished.charge(wall, || cpu - std::mem::replace(&mut thread.last_cpu, cpu));
+        assert!(used() - before <= wall, "more is charged than time has passed");
     }
 
     /// As `Scheduler::turn` and `Isolate::after_turn`.

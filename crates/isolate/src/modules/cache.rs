@@ -22,7 +22,7 @@ const LARGEST_WASM: usize = WASM_BYTES / 2;
 /// much as reading 50 KB of code cache, so that a text of 50 bytes starts in half the time.
 const ENTRY_BYTES: usize = 256;
 /// Sightings that are remembered: at least this many, at most twice as many.
-const SIGHTINGS: usize = 1 << 15;
+const SIGHTINGS: usize = 1 << 14;
 
 /// What a text is compiled as; the same text as another kind is another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

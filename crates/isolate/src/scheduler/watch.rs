@@ -96,7 +96,35 @@ impl Watch {
     }
 }
 
-/// What a message that ran for `wall` is charged; `cpu` gives the CPU time since the last one that was asked for.
-pub(crate) fn spent(wall: Duration, cpu: impl FnOnce() -> Duration) -> Duration {
-    if wall < CHEAP { wall } else { wall.min(cpu()) }
+impl Finished {
+    /// Charges the message, which ran for `wall`; `cpu` gives the CPU time since the last one that was asked for. Where
+    /// it was stopped, whoever waits has been told why when this returns: the watchdog may not have come to that yet, and
+    /// by the clock of the thread itself the budget may have been kept.
+    pub(crate) fn charge(&self, wall: Duration, cpu: impl FnOnce() -> Duration) {
+        let Some(meter) = &self.meter else { return };
+        meter.charge(if wall < CHEAP { wall } else { wall.min(cpu()) });
+        if self.stopped {
+            meter.exceed();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_is_told_before_a_stopped_message_is_over() {
+        let told = Arc::new(AtomicBool::new(false));
+        let meter = Arc::new(Meter::new(Duration::from_millis(5)));
+        let tell = told.clone();
+        meter.on_over(move |_| tell.store(true, Ordering::Relaxed));
+        let mut watch = Watch::begin(None, Some(meter));
+        let wall = Duration::from_millis(6);
+        assert!(watch.judge(wall, || wall).stop.is_some(), "the watchdog is about to tell");
+        watch.finish().charge(wall, || Duration::from_micros(4_900));
+        assert!(told.load(Ordering::Relaxed));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Isolate;
 use crate::meter::Meter;
-use crate::scheduler::watch::{self, Finished, PERIOD, Watch};
+use crate::scheduler::watch::{Finished, PERIOD, Watch};
 
 thread_local! {
     /// This thread, while it serves a lane.
@@ -100,12 +100,10 @@ impl Watched {
             // SAFETY: as in `begin`.
             unsafe { &*self.watchdog }.written_off.stuck.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(meter) = &finished.meter {
-            meter.charge(watch::spent(wall, || {
-                let now = cpu_time(self.thread.clock);
-                now.saturating_sub(self.last_cpu.replace(now))
-            }));
-        }
+        finished.charge(wall, || {
+            let now = cpu_time(self.thread.clock);
+            now.saturating_sub(self.last_cpu.replace(now))
+        });
         finished
     }
 
