@@ -6,7 +6,7 @@ use crate::engine::{Engine, Server};
 use crate::error::{BenchError, During};
 use crate::http::Connection;
 use crate::measures::{Asked, Measure, Row, Session, Unit};
-use crate::memory::settled_resident_bytes;
+use crate::memory::{resident_bytes_at_rest, settled_resident_bytes};
 use crate::samples::Samples;
 
 /// Loads in one request. Requests end, so that what belongs to one is given back.
@@ -96,11 +96,13 @@ impl Session<'_> {
         let mut time: [Samples; 2] = Default::default();
         let mut slowdown: [Samples; 2] = Default::default();
         let seed = self.seed;
-        self.in_new_servers(1, |server, connection, index| {
+        self.in_new_servers(1, |server, _, index| {
             let mut loads = 0;
             // The samples are of the last `few / 2` loads of each step: the first loads of all warm the server up.
             let mut load_until = |count: u32| {
                 let mut samples = Samples::default();
+                // workerd ends connections that rest.
+                let connection = &mut server.connect()?;
                 while loads < count {
                     let begun = Instant::now();
                     server.ask(
@@ -112,7 +114,7 @@ impl Session<'_> {
                     }
                     loads += LOADS_A_REQUEST;
                 }
-                Ok::<_, BenchError>((settled_resident_bytes(server.process())?, samples.median()))
+                Ok::<_, BenchError>((resident_bytes_at_rest(server.process())?, samples.median()))
             };
             let (first_bytes, first_time) = load_until(few)?;
             let (last_bytes, last_time) = load_until(many)?;
