@@ -15,8 +15,8 @@ use crate::actor::{Envelope, WeakIsolate};
 /// does so on the second use, and each isolate that has any machine code takes at least 256 KiB of a range that all
 /// isolates of the process share. Without loop unrolling, because with it the optimising compiler also drops the checks
 /// by which a loop notices that it is to stop: `for (;;) a.push(new Array(1000).fill(1.5))` then outlives every limit. A
-/// Wasm memory has at most 128 MiB, as much as an isolate. Pages of ended heaps, which V8 keeps for the next ones, go after
-/// 2 to 4 seconds in place of 8 to 16: what a burst took is given back soon after it.
+/// Wasm memory has at most 128 MiB, as much as an isolate. Pages of ended heaps, which V8 keeps for the next ones, are
+/// looked through every 2 seconds in place of 8: what a burst took is given back within seconds of it.
 const FLAGS: &str = "--single-threaded-gc --js-source-phase-imports --regexp-tier-up-ticks=50 \
                      --no-turboshaft-loop-unrolling --wasm-max-mem-pages=2048 --memory-pool-timeout=2";
 
