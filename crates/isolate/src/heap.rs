@@ -176,7 +176,7 @@ pub struct Heap {
     // Dropped in this order: handles before the isolate that they belong to, and then what is left of it.
     context: v8::Global<v8::Context>,
     isolate: v8::SharedIsolate,
-    _liveness: Option<Liveness>,
+    _liveness: Liveness,
     state: Arc<HeapState>,
     id: usize,
 }

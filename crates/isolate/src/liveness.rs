@@ -20,17 +20,14 @@ impl Liveness {
     ///
     /// # Safety
     /// No handle of the isolate may outlive what is returned, and the isolate has one `Liveness` only.
-    pub(crate) unsafe fn of<T>(
-        isolate: &mut v8::Isolate,
-        global: v8::Global<T>,
-    ) -> (v8::Global<T>, Option<Self>) {
+    pub(crate) unsafe fn of<T>(isolate: &mut v8::Isolate, global: v8::Global<T>) -> (v8::Global<T>, Self) {
         const { assert!(size_of::<v8::Global<T>>() == size_of::<[usize; 2]>()) };
         // SAFETY: a `Global` is two pointers, to V8's handle and to the cell, in an order that Rust chooses.
-        let words: [NonNull<u8>; 2] = unsafe { std::mem::transmute_copy(&global) };
+        let [one, other]: [NonNull<u8>; 2] = unsafe { std::mem::transmute_copy(&global) };
         let handle = global.into_raw();
         // SAFETY: it was a `Global` of this isolate a line ago.
         let global = unsafe { v8::Global::from_raw(isolate, handle) };
-        (global, words.into_iter().find(|word| *word != handle.cast()).map(Self))
+        (global, Self(if one == handle.cast() { other } else { one }))
     }
 }
 
