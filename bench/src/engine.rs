@@ -1,4 +1,5 @@
-//! The two servers that are compared: where their binaries come from, and a running one.
+//! The two servers that are compared, Atoll and workerd or an earlier build of Atoll: where their binaries come from,
+//! and a running one.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -8,21 +9,22 @@ use std::thread;
 
 use crate::error::{BenchError, During};
 use crate::http::Connection;
+use crate::options::Options;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     Atoll,
     Workerd,
+    /// Another build of Atoll, which `--against` names.
+    Earlier,
 }
 
 impl Engine {
-    /// In the order in which they take their turns.
-    pub(crate) const BOTH: [Self; 2] = [Self::Atoll, Self::Workerd];
-
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Atoll => "Atoll",
             Self::Workerd => "workerd",
+            Self::Earlier => "earlier",
         }
     }
 }
@@ -31,21 +33,28 @@ impl Engine {
 #[derive(Debug)]
 pub(crate) struct Binaries {
     atoll: PathBuf,
-    workerd: PathBuf,
+    other: PathBuf,
+    other_engine: Engine,
 }
 
 impl Binaries {
     /// Builds Atoll, and installs workerd from npm unless it is there already; neither where a path is given.
-    pub(crate) fn prepare(atoll: Option<&Path>, workerd: Option<&Path>) -> Result<Self, BenchError> {
-        let workerd = match workerd {
-            Some(path) => path.to_owned(),
-            None => install_workerd()?,
+    pub(crate) fn prepare(options: &Options) -> Result<Self, BenchError> {
+        let (other_engine, other) = match (&options.against, &options.workerd) {
+            (Some(path), _) => (Engine::Earlier, path.clone()),
+            (None, Some(path)) => (Engine::Workerd, path.clone()),
+            (None, None) => (Engine::Workerd, install_workerd()?),
         };
-        let atoll = match atoll {
-            Some(path) => path.to_owned(),
+        let atoll = match &options.atoll {
+            Some(path) => path.clone(),
             None => build_atoll()?,
         };
-        Ok(Self { atoll, workerd })
+        Ok(Self { atoll, other, other_engine })
+    }
+
+    /// The two that are compared, in the order in which they take their turns.
+    pub(crate) fn engines(&self) -> [Engine; 2] {
+        [Engine::Atoll, self.other_engine]
     }
 
     /// What each binary says of its version.
@@ -61,7 +70,7 @@ impl Binaries {
         let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("worker");
         let mut command = Command::new(self.path(engine));
         match engine {
-            Engine::Atoll => command.arg("serve").arg(worker).args(["--port", "0"]),
+            Engine::Atoll | Engine::Earlier => command.arg("serve").arg(worker).args(["--port", "0"]),
             // The port that was chosen is printed as JSON on file descriptor 1, the standard output.
             Engine::Workerd => command
                 .arg("serve")
@@ -74,7 +83,7 @@ impl Binaries {
     fn path(&self, engine: Engine) -> &Path {
         match engine {
             Engine::Atoll => &self.atoll,
-            Engine::Workerd => &self.workerd,
+            Engine::Workerd | Engine::Earlier => &self.other,
         }
     }
 }

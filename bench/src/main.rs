@@ -1,4 +1,5 @@
-//! Measures Atoll against workerd: starts both with the same parent Worker, asks them in turn, prints ratios.
+//! Measures Atoll against workerd, or against an earlier build of itself: starts both with the same parent Worker, asks
+//! them in turn, prints ratios.
 //!
 //! `cargo run --release -p bench -- --help` says what there is.
 
@@ -43,7 +44,7 @@ fn run() -> Result<(), BenchError> {
         isolate_weight::print();
         return Ok(());
     }
-    let binaries = Binaries::prepare(options.atoll.as_deref(), options.workerd.as_deref())?;
+    let binaries = Binaries::prepare(&options)?;
     let mut session = Session::new(&binaries, &options);
     let mut rows = Vec::new();
     for measure in MEASURES {

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) workerd: Option<PathBuf>,
     /// An Atoll binary to use in place of one that is built now.
     pub(crate) atoll: Option<PathBuf>,
+    /// An earlier Atoll binary to compare with, in place of workerd.
+    pub(crate) against: Option<PathBuf>,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
             loads: None,
             workerd: None,
             atoll: None,
+            against: None,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -59,9 +62,15 @@ impl Options {
                 "--rounds" => options.rounds = Some(round_count(&value()?)?),
                 "--loads" => options.loads = Some(load_count(&value()?)?),
                 "--atoll" => options.atoll = Some(value()?.into()),
+                "--against" => options.against = Some(value()?.into()),
                 "--workerd" => options.workerd = Some(value()?.into()),
                 _ => return Err(BenchError::Usage(format!("Unknown argument {argument}."))),
             }
+        }
+        if options.against.is_some() && options.workerd.is_some() {
+            return Err(BenchError::Usage(
+                "--against compares with a build of Atoll, --workerd with workerd: give one.".into(),
+            ));
         }
         Ok(options)
     }
@@ -121,6 +130,8 @@ Usage: cargo run --release -p bench -- [OPTIONS]
   --json           print every figure as JSON
   --workerd PATH   use this workerd binary in place of the one that npm installs into bench/.workerd
   --atoll PATH     use this Atoll binary in place of a release build of this workspace
+  --against PATH   compare with this earlier Atoll binary in place of workerd; each figure is asked to be at most
+                   2 % worse
   --isolate        weigh and time the blank isolate, in this process, without any server
 
 Measures:

@@ -13,22 +13,20 @@ use crate::samples::Samples;
 /// Under so few samples, the slowest hundredth means nothing and is not shown.
 const SAMPLES_FOR_P99: usize = 10;
 const COLUMNS: usize = 8;
-const HEADINGS: [&str; COLUMNS] =
-    ["", "Atoll", "workerd", "ratio", "asked", "Atoll p99", "workerd p99", "ratio p99"];
 /// Seconds within which the slowest hundredth of small requests counts as undisturbed in any case.
 const CALM: f64 = 0.010;
 /// Stands where an engine could not be measured.
 const NO_FIGURE: &str = "-";
 
 pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Result<(), BenchError> {
-    let versions = [binaries.version(Engine::Atoll)?, binaries.version(Engine::Workerd)?];
-    let [atoll, workerd] = &versions;
+    let [engine, other] = binaries.engines();
+    let [atoll, compared] = [binaries.version(engine)?, binaries.version(other)?];
     if options.format == Format::Json {
-        let rows: Vec<_> = rows.iter().map(as_json).collect();
+        let rows: Vec<_> = rows.iter().map(|row| as_json(row, other)).collect();
         let report = json!({
             "machine": machine(),
             "atoll": atoll,
-            "workerd": workerd,
+            (other.name()): compared,
             "rounds": options.rounds(),
             "quick": options.quick,
             "loads": options.loads(),
@@ -38,11 +36,12 @@ pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Res
         return Ok(());
     }
     let cells: Vec<_> = rows.iter().map(as_cells).collect();
-    print_table(&cells, options.format == Format::Markdown);
+    print_table(&headings(other), &cells, options.format == Format::Markdown);
     println!(
-        "\n{atoll} and {workerd}, asked in turn, {} rounds, on {}. Medians. A ratio over 1 means that Atoll is so \
+        "\n{atoll} and {compared}{}, asked in turn, {} rounds, on {}. Medians. A ratio over 1 means that Atoll is so \
          many times better (faster, smaller, more a second), under 1 that it is worse; - stands for what an engine \
          does not do.",
+        if other == Engine::Earlier { " (the earlier build)" } else { "" },
         options.rounds(),
         machine(),
     );
@@ -50,6 +49,12 @@ pub(crate) fn print(rows: &[Row], binaries: &Binaries, options: &Options) -> Res
         println!("This was --quick: too little to be quoted.");
     }
     Ok(())
+}
+
+fn headings(other: Engine) -> [String; COLUMNS] {
+    let other = other.name();
+    ["", "Atoll", other, "ratio", "asked", "Atoll p99", &format!("{other} p99"), "ratio p99"]
+        .map(str::to_owned)
 }
 
 fn as_cells(row: &Row) -> [String; COLUMNS] {
@@ -102,9 +107,9 @@ fn is_met(row: &Row, asked: Asked) -> bool {
     }
 }
 
-fn as_json(row: &Row) -> Value {
-    let [atoll, workerd] = &row.samples;
-    let worst = (worst_hundredth(row.unit, atoll), worst_hundredth(row.unit, workerd));
+fn as_json(row: &Row, other: Engine) -> Value {
+    let [atoll, compared] = &row.samples;
+    let worst = (worst_hundredth(row.unit, atoll), worst_hundredth(row.unit, compared));
     let side = |samples: &Samples, worst: Option<f64>| {
         let (median, count) = (samples.median(), samples.count());
         json!({ "median": median, "p99": worst, "samples": count })
@@ -119,10 +124,10 @@ fn as_json(row: &Row) -> Value {
             Unit::Factor => "factor",
         },
         "atoll": side(atoll, worst.0),
-        "workerd": side(workerd, worst.1),
+        (other.name()): side(compared, worst.1),
         "ratio": {
-            "median": ratio(row.unit, atoll.median(), workerd.median()),
-            "p99": worst.0.zip(worst.1).map(|(atoll, workerd)| ratio(row.unit, atoll, workerd)),
+            "median": ratio(row.unit, atoll.median(), compared.median()),
+            "p99": worst.0.zip(worst.1).map(|(atoll, compared)| ratio(row.unit, atoll, compared)),
         },
         "asked": row.asked.map(|asked| json!({ "text": in_words(asked), "met": is_met(row, asked) })),
     })
@@ -157,10 +162,10 @@ fn with_unit(unit: Unit, value: f64) -> String {
     }
 }
 
-fn print_table(rows: &[[String; COLUMNS]], markdown: bool) {
+fn print_table(headings: &[String; COLUMNS], rows: &[[String; COLUMNS]], markdown: bool) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEADINGS[column].chars().count()]).max().unwrap_or_default()
+        cells.chain([headings[column].chars().count()]).max().unwrap_or_default()
     };
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
     let line = |cells: [&str; COLUMNS]| {
@@ -174,7 +179,7 @@ fn print_table(rows: &[[String; COLUMNS]], markdown: bool) {
         let padded: Vec<_> = padded.collect();
         if markdown { format!("| {} |", padded.join(" | ")) } else { padded.join("  ") }
     };
-    println!("{}", line(HEADINGS));
+    println!("{}", line(std::array::from_fn(|column| headings[column].as_str())));
     if markdown {
         println!("|---{}|", "|---:".repeat(COLUMNS - 1));
     }
