@@ -79,6 +79,61 @@ fn a_client_that_leaves_cancels_a_stream_that_waits() {
     });
 }
 
+/// A stream of events is idle most of the time; here there is a parent in between, as it is or as it reads on.
+#[test]
+fn a_client_that_leaves_cancels_a_childs_stream_of_events() {
+    let project = project(
+        r#"import { WorkerEntrypoint } from "cloudflare:workers";
+        const child = `
+            import { WorkerEntrypoint } from "cloudflare:workers";
+            export default class extends WorkerEntrypoint {
+                events() {
+                    let timer;
+                    return new ReadableStream({
+                        start(controller) {
+                            controller.enqueue(new TextEncoder().encode("beginning"));
+                            timer = setInterval(() => {}, 1e9);
+                        },
+                        cancel: () => {
+                            clearInterval(timer);
+                            this.ctx.waitUntil(this.env.LOG.ended());
+                        },
+                    });
+                }
+                fetch() { return new Response(this.events()); }
+            }`;
+        let begun = 0, ended = 0;
+        export class Log extends WorkerEntrypoint { ended() { ended++; } }
+        const handlers = {
+            "/passedOn": (child, request) => child.fetch(request),
+            "/wrapped": async (child, request) => new Response((await child.fetch(request)).body),
+            "/piped": async (child, request) =>
+                new Response((await child.fetch(request)).body.pipeThrough(new TransformStream())),
+            "/called": async (child) => new Response(await child.events()),
+        };
+        export default {
+            fetch(request, env, ctx) {
+                const { pathname } = new URL(request.url);
+                if (pathname === "/count") return Response.json({ begun, ended });
+                begun++;
+                const worker = env.LOADER.load({
+                    compatibilityDate: "2026-07-01", mainModule: "child.js", modules: { "child.js": child },
+                    env: { LOG: ctx.exports.Log({}) },
+                });
+                return handlers[pathname](worker.getEntrypoint(), request);
+            },
+        };"#,
+    );
+    let server = Server::start(project.path());
+    for path in ["/passedOn", "/wrapped", "/piped", "/called"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+        leave(&server, request.as_bytes(), |client| {
+            let mut head = client.read_head().expect("read the head");
+            assert_eq!(client.read_piece(&mut head).expect("read a piece"), Some(b"beginning".to_vec()));
+        });
+    }
+}
+
 #[test]
 fn requests_to_the_outside_end_with_whoever_made_them() {
     let upstream = Silent::start();

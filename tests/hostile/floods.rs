@@ -23,6 +23,13 @@ hostile! {
         "addEventListener('unhandledrejection', () => { Promise.reject(1); });
          Promise.reject(1); await new Promise(() => {});"
     ) => Error("");
+    errors_of_microtasks: "call", patient(
+        "for (let i = 0; i < 2e4; i++) queueMicrotask(() => { throw new Error('x'.repeat(1e3)); }); return 'done';"
+    ) => Value("done");
+    errors_of_error_listeners: "call", attack(
+        "addEventListener('error', () => { queueMicrotask(() => { throw 2; }); throw 1; });
+         reportError(0); await new Promise(() => {});"
+    ) => CPU;
     waits_without_end: "call", attack("for (;;) scheduler.wait(1e6);").cpu_ms(5000) => Error("");
     imports_without_end: "call", attack(
         "for (;;) import('cloudflare:workers');"

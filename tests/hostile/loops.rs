@@ -70,6 +70,28 @@ hostile! {
     in_an_abort_listener: "call", attack(
         "const c = new AbortController(); c.signal.onabort = () => { for (;;); }; c.abort();"
     ) => CPU;
+    in_an_error_listener: "call", attack(
+        "addEventListener('error', () => { for (;;); }); queueMicrotask(() => { throw 1; });
+         await new Promise(() => {});"
+    ) => CPU;
+    /// Each listener alone is stopped; the microtasks behind it go with it.
+    in_an_error_listener_of_many: "call", attack(
+        "addEventListener('error', () => { for (;;); });
+         for (let i = 0; i < 1e4; i++) queueMicrotask(() => { throw 1; }); await new Promise(() => {});"
+    ) => CPU;
+    in_an_error_handler_getter: "call", attack(
+        "Object.defineProperty(globalThis, 'onerror', { get() { for (;;); } });
+         queueMicrotask(() => { throw 1; }); await new Promise(() => {});"
+    ) => CPU;
+    in_a_rejection_listener: "call", attack(
+        "addEventListener('unhandledrejection', () => { for (;;); });
+         for (let i = 0; i < 1e3; i++) Promise.reject(1); await new Promise(() => {});"
+    ) => CPU;
+    in_a_listener_of_late_handlers: "call", attack(
+        "addEventListener('unhandledrejection', () => {});
+         addEventListener('rejectionhandled', () => { for (;;); });
+         const p = Promise.reject(1); await scheduler.wait(1); p.catch(() => {}); await new Promise(() => {});"
+    ) => CPU;
     in_a_stream: "read", attack(
         "return new ReadableStream({ type: 'bytes', pull() { for (;;); } });"
     ) => Error("");

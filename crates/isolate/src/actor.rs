@@ -12,6 +12,7 @@ use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::residence::Residence;
 use crate::scheduler::{Finished, Scheduler, Watched};
+use crate::uncaught::{MAX_REJECTIONS, Rejections, take_rejections};
 use crate::{engine, error::ExceptionReport};
 
 /// Messages for one turn: after this much time the isolate goes to the end of its queue.
@@ -57,8 +58,9 @@ impl Envelope {
 /// What the layers above are told of at the end of each message, inside the isolate.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// After a message and its microtasks: the reasons of promises that were rejected and that nobody handles.
-    pub rejected: fn(&mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>),
+    /// After a message and its microtasks, on its meter: promises that were rejected and that nothing handles, and
+    /// those that are handled late. May run guest code; called again for what that leaves.
+    pub rejected: fn(&mut v8::PinScope<'_, '_>, rejections: Rejections),
     /// At the end of a message, off its meter: only the runtime's own code may run here. `stopped`: it was cut short.
     pub after_message: fn(&mut v8::PinScope<'_, '_>, stopped: bool),
     /// A message threw outside of any promise.
@@ -368,15 +370,13 @@ impl Isolate {
             crate::modules::refuse_unsettled(scope);
         }
         // What the guest left is looked at on its own account: that can run its code.
-        let rejections = take_rejections(scope);
-        let is_silent = rejections.is_empty() && !matches!(uncaught, Outcome::Threw(_));
-        if !is_silent && !self.is_stopped(scope) {
+        if let Outcome::Threw(report) = uncaught
+            && !self.is_stopped(scope)
+        {
             v8::tc_scope!(let scope, scope);
-            if let Outcome::Threw(report) = uncaught {
-                (self.0.hooks.uncaught)(scope, report);
-            }
-            (self.0.hooks.rejected)(scope, rejections);
+            (self.0.hooks.uncaught)(scope, report);
         }
+        self.tell_rejected(scope);
         let now = Instant::now();
         let Finished { meter, stopped, .. } = thread.finish(now);
         let stopped = stopped || scope.is_execution_terminating();
@@ -391,6 +391,28 @@ impl Isolate {
             (self.0.hooks.after_message)(scope, stopped);
         }
         now
+    }
+
+    /// Tells of promises that nothing handles. Listeners leave microtasks and rejections of their own, and are told of
+    /// those in turn, up to a number.
+    fn tell_rejected(&self, scope: &mut v8::PinScope<'_, '_>) {
+        let mut told = 0;
+        loop {
+            let rejections = take_rejections(scope);
+            if rejections.len() == 0 || told > MAX_REJECTIONS || self.is_stopped(scope) {
+                return;
+            }
+            told += rejections.len();
+            let stopped = {
+                v8::tc_scope!(let scope, scope);
+                (self.0.hooks.rejected)(scope, rejections);
+                scope.has_terminated()
+            };
+            if stopped || self.is_stopped(scope) {
+                return self.drop_microtasks(scope);
+            }
+            scope.perform_microtask_checkpoint();
+        }
     }
 
     /// A message took this much, at `now`. Callbacks that take more than they may, a little in each task, end the isolate.
@@ -445,46 +467,5 @@ impl Turn {
     /// Whether the heap goes with it.
     pub(crate) fn is_last(&self) -> bool {
         matches!(self, Self::Closed | Self::OverMemory)
-    }
-}
-
-/// Promises that were rejected during a message while nobody handled them.
-#[derive(Default)]
-struct Rejections(Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>);
-
-/// At most this many unhandled rejections are kept for a message; a flood of them must not take memory.
-const MAX_REJECTIONS: usize = 100;
-
-pub(crate) fn configure(isolate: &mut v8::Isolate) {
-    isolate.set_slot(Rejections::default());
-    isolate.set_promise_reject_callback(on_reject);
-}
-
-unsafe extern "C" fn on_reject(message: v8::PromiseRejectMessage<'_>) {
-    // SAFETY: V8 calls this inside the isolate, with its lock held.
-    v8::callback_scope!(unsafe let scope, &message);
-    let promise = message.get_promise();
-    let promise = v8::Global::new(scope, promise);
-    let value = message.get_value().map(|v| v8::Global::new(scope, v));
-    let Some(rejections) = scope.get_slot_mut::<Rejections>() else { return };
-    match (message.get_event(), value) {
-        (v8::PromiseRejectEvent::PromiseRejectWithNoHandler, Some(value))
-            if rejections.0.len() < MAX_REJECTIONS =>
-        {
-            rejections.0.push((promise, value));
-        }
-        (v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject, _) => {
-            rejections.0.retain(|(p, _)| *p != promise)
-        }
-        _ => {}
-    }
-}
-
-fn take_rejections(scope: &mut v8::PinScope<'_, '_>) -> Vec<v8::Global<v8::Value>> {
-    match scope.get_slot_mut::<Rejections>() {
-        Some(rejections) if !rejections.0.is_empty() => {
-            std::mem::take(&mut rejections.0).into_iter().map(|(_, value)| value).collect()
-        }
-        _ => Vec::new(),
     }
 }

@@ -15,6 +15,7 @@
 //! | [`modules`] | a Worker's modules: compile, link, evaluate, `import()` |
 //! | [`values`] | structured clone into messages with capabilities, and back |
 //! | [`error`] | errors that become JavaScript exceptions, exceptions that become reports |
+//! | [`uncaught`] | errors that no code handles |
 //!
 //! The crate knows nothing of Workers or HTTP.
 
@@ -41,6 +42,7 @@ pub mod scheduler;
 #[cfg(test)]
 mod simulation;
 pub mod snapshot;
+pub mod uncaught;
 pub mod values;
 
 pub use actor::{Envelope, Isolate, WeakIsolate};

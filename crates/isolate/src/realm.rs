@@ -224,6 +224,14 @@ pub fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Result<v8::Loca
     Ok(exports)
 }
 
+/// Whether a runtime script is loaded. Where it is not, nothing of it is in use.
+pub fn is_loaded(scope: &mut v8::PinScope<'_, '_>, name: &str) -> bool {
+    let Some(registry) = scope.get_slot::<Realm>().map(|realm| realm.registry.clone()) else { return false };
+    let registry = v8::Local::new(scope, registry);
+    let key = string(scope, name);
+    registry.has_own_property(scope, key.into()) == Some(true)
+}
+
 /// Compiles a script with all its functions, for the code cache.
 pub(crate) fn compile_eagerly<'s>(
     scope: &mut v8::PinScope<'s, '_>,

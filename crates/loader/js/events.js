@@ -2,7 +2,8 @@
 // Events that the runtime delivers to a Worker beside calls: requests, tests, tail events.
 //
 // natives.respond(status, statusText, headers, body, manual, headOnly), natives.respondError(error),
-// natives.testDone(failed, error) settle the current invocation
+// natives.testDone(failed, error) settle the current invocation; natives.respondError gives true where the request is to
+// pass through instead. natives.bodyFailed(error): what the body of its answer failed with
 
 const {
   ArrayPrototypePush, ObjectKeys, PromisePrototypeThen, PromiseReject, PromiseResolve, SafeMap, TypeError,
@@ -26,11 +27,11 @@ exports.tests = () => {
 };
 
 class Handled {
-  request;
-  release;
-  constructor(request, release) {
-    this.request = request;
-    this.release = release;
+  request = undefined;
+  headOnly;
+  release = hold();
+  constructor(headOnly) {
+    this.headOnly = headOnly;
   }
 }
 
@@ -51,13 +52,12 @@ function abortIncoming(request) {
 }
 
 exports.fetch = (name, props, method, url, headers, body, cf) => {
-  const release = hold();
+  const event = new Handled(method === "HEAD");
   let promise;
-  let request;
   try {
-    request = require("web/request").requestFromNative(method, url, headers, body, cf);
-    handled.set(natives.currentContext(), new Handled(request, release));
-    promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", request));
+    event.request = require("web/request").requestFromNative(method, url, headers, body, cf);
+    handled.set(natives.currentContext(), event);
+    promise = PromiseResolve(callHandler(instantiate(name, props), "fetch", event.request));
   } catch (error) {
     promise = PromiseReject(error);
   }
@@ -65,29 +65,48 @@ exports.fetch = (name, props, method, url, headers, body, cf) => {
     promise,
     (response) => {
       try {
-        answer(response, method === "HEAD", request);
+        answer(response, event);
       } catch (error) {
-        natives.respondError(error);
+        return fail(error, event);
       }
-      release();
+      event.release();
     },
-    (error) => {
-      natives.respondError(error);
-      release();
-    },
+    (error) => fail(error, event),
   );
 };
 
-function answer(response, headOnly, request) {
+function fail(error, event) {
+  if (natives.respondError(error)) passThrough(event);
+  else event.release();
+}
+
+// An invocation that will never answer, and asked for that: its request passes through.
+exports.passThrough = (context) => passThrough(handled.get(context));
+
+// The request goes where this Worker's own requests go, with its body if that was not touched.
+function passThrough(event) {
+  const { passableRequest } = require("web/request");
+  const passed = require("web/fetch").send(natives.fetch, passableRequest(event.request));
+  const answered = PromisePrototypeThen(passed, (response) => answer(response, event));
+  PromisePrototypeThen(answered, event.release, (error) => {
+    natives.logError(error);
+    const { Response } = require("web/response");
+    answer(new Response(null, { __proto__: null, status: 500 }), event);
+    event.release();
+  });
+}
+
+function answer(response, { request, headOnly }) {
   const { detachResponse, isResponse } = require("web/response");
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }
-  const parts = detachResponse(response, (cancel) => {
+  const gone = (cancel) => {
     cancel(undefined);
     // A HEAD request needs no body, and has got its answer.
     if (!headOnly) abortIncoming(request);
-  });
+  };
+  const parts = detachResponse(response, gone, natives.bodyFailed);
   natives.respond(parts[0], parts[1], parts[2], parts[3], parts[4], headOnly);
 }
 

@@ -1,7 +1,7 @@
 "use strict";
 // One Worker in its isolate: its exports as entrypoints, its env, and the calls that arrive. (Other events: loader/events.)
 //
-// natives.loopback(name, props) -> handle
+// natives.loopback(name, props) -> handle; natives.passThroughOnException()
 
 const {
   Error, JSONParse, ObjectDefineProperty, ObjectKeys, PromisePrototypeThen, PromiseResolve, ReflectApply, TypeError,
@@ -81,7 +81,10 @@ class ExecutionContext {
   waitUntil(promise) {
     waitUntil(promise);
   }
-  passThroughOnException() {}
+  passThroughOnException() {
+    if (!(#brand in this)) throw require("web/webidl").illegalInvocation();
+    natives.passThroughOnException();
+  }
   abort(reason = undefined) {
     natives.abortContext(reason ?? new Error("Worker execution was aborted due to call to ctx.abort()."));
   }

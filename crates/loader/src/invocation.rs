@@ -19,6 +19,7 @@ use atoll_web::context::{self, ContextData, ContextId};
 use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, RemoteError, Responder};
+use atoll_web::report;
 use atoll_web::task::Task;
 use atoll_web::usage::{self, Counts};
 
@@ -37,7 +38,7 @@ pub(crate) use natives::natives;
 pub(crate) use stalled::Stalled;
 
 /// Hooks of every Worker's isolate.
-pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected, after_message };
+pub(crate) const HOOKS: Hooks = Hooks { uncaught, rejected: report::rejected, after_message };
 
 /// Which entrypoint, with which props.
 #[derive(Clone)]
@@ -65,6 +66,8 @@ struct Invocation {
     meter: Arc<Meter>,
     entrypoint: Option<String>,
     event: &'static str,
+    /// Its request is sent on, should its handler fail.
+    pass_through: bool,
     /// When it began, by the monotonic clock.
     began: Duration,
     /// Looks after it since its answer.
@@ -81,6 +84,11 @@ impl Invocation {
         if let Some(trace) = &self.trace {
             record(trace);
         }
+    }
+
+    /// Whether its request passes through now that its handler failed; it does so once.
+    fn passes_through(&mut self) -> bool {
+        std::mem::take(&mut self.pass_through) && self.event == "fetch" && !self.answer.is_given()
     }
 
     fn time_out_after(&mut self, limit: Duration, id: ContextId) {
@@ -260,6 +268,7 @@ fn begin(
             meter: meter.clone(),
             entrypoint: target.entrypoint,
             event: event.0,
+            pass_through: false,
             began,
             lingers: None,
             stalls: None,
@@ -308,20 +317,8 @@ fn begin(
     charged
 }
 
-fn rejected(scope: &mut v8::PinScope<'_, '_>, reasons: Vec<v8::Global<v8::Value>>) {
-    for reason in reasons {
-        let value = v8::Local::new(scope, reason);
-        let report = ExceptionReport::read(scope, value, None);
-        log_uncaught(scope, "Uncaught (in promise)", &report);
-    }
-}
-
 fn uncaught(scope: &mut v8::PinScope<'_, '_>, report: ExceptionReport) {
-    log_uncaught(scope, "Uncaught", &report);
-}
-
-fn log_uncaught(scope: &mut v8::PinScope<'_, '_>, what: &str, report: &ExceptionReport) {
-    atoll_web::basics::write_log(scope, "error", &format!("{what} {}", report.to_log()));
+    report::log(scope, "Uncaught", &report);
 }
 
 /// The limits of the current invocation; those of a Worker's own calls to itself can be no larger.

@@ -134,7 +134,8 @@ class AbortSignal extends EventTarget {
     this.#sources = null;
   }
 
-  #runAbortSteps() {
+  // `failed` is called with what listeners throw, where dispatching does not report that itself.
+  #runAbortSteps(failed) {
     const algorithms = this.#algorithms;
     this.#algorithms = null;
     if (algorithms !== null) {
@@ -146,7 +147,12 @@ class AbortSignal extends EventTarget {
         }
       }
     }
-    if (hasListeners(this, "abort")) dispatchTrusted(this, new Event("abort"));
+    if (!hasListeners(this, "abort")) return;
+    try {
+      dispatchTrusted(this, new Event("abort"));
+    } catch (error) {
+      failed(error);
+    }
   }
 
   // Lets the sources hold this signal exactly while somebody waits for it.
@@ -186,7 +192,7 @@ class AbortSignal extends EventTarget {
       else for (let i = 0; i < signal.#sources.length; i++) ArrayPrototypePush(result.#sources, signal.#sources[i]);
     };
 
-    signalAbort = (signal, reason) => {
+    signalAbort = (signal, reason, failed = natives.reportError) => {
       if (signal.#isAborted()) return;
       const order = ++abortCount;
       if (reason === undefined) reason = new DOMException("The operation was aborted", "AbortError");
@@ -200,7 +206,7 @@ class AbortSignal extends EventTarget {
         dependents[i].#settle(signal.#reason, order);
         ArrayPrototypePush(aborted, dependents[i]);
       }
-      for (let i = 0; i < aborted.length; i++) aborted[i].#runAbortSteps();
+      for (let i = 0; i < aborted.length; i++) aborted[i].#runAbortSteps(failed);
     };
 
     exports.addAbortAlgorithm = (signal, algorithm) => {
@@ -311,7 +317,11 @@ class AbortController {
 
   abort(reason = undefined) {
     if (!(#signal in this)) throw illegalInvocation();
-    signalAbort(this.#signal, reason);
+    let thrown;
+    signalAbort(this.#signal, reason, (error) => {
+      thrown ??= { __proto__: null, error };
+    });
+    if (thrown !== undefined) throw thrown.error;
   }
 }
 

@@ -3,7 +3,7 @@
 // becomes a stream object; `.body` makes one on demand. https://fetch.spec.whatwg.org/#body-mixin
 //
 // natives.bodyReadAll(handle, inCall) -> Promise<Uint8Array>, natives.bodyReadText(handle, inCall) -> Promise<string>,
-// natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle)
+// natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle), natives.logError(error)
 
 const {
   ArrayBufferIsView, JSONParse, ObjectDefineProperties, Promise, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
@@ -342,12 +342,12 @@ function guardedRead(guard) {
   );
 }
 
-// What natives take for a body: null, text, bytes or a handle. Consumes it. `whenGone` as for detachStream.
-function detach(body, whenGone) {
+// What natives take for a body: null, text, bytes or a handle. Consumes it. `whenGone`, `whenFailed` as for detachStream.
+function detach(body, whenGone, whenFailed) {
   if (body === null) return null;
   consume(body);
   if (body.stream !== undefined) {
-    if (body.source === undefined) return detachStream(body.stream, whenGone);
+    if (body.source === undefined) return detachStream(body.stream, whenGone, whenFailed);
     leaveLocked(body);
   }
   body.guard?.done();
@@ -355,8 +355,8 @@ function detach(body, whenGone) {
 }
 
 // A handle of a native body with what the stream gives. Should its reader go before its end, `whenGone(cancel)` cancels the
-// stream with a reason; without it the reason is undefined.
-function detachStream(stream, whenGone = undefined) {
+// stream with a reason; without it the reason is undefined. `whenFailed(error)` is told what the stream fails with.
+function detachStream(stream, whenGone, whenFailed) {
   const native = nativeBodies.get(stream);
   const { acquireReader, isDisturbed, isLocked, stateOf } = streams();
   if (native !== undefined && !isDisturbed(stream) && !isLocked(stream)) {
@@ -367,7 +367,7 @@ function detachStream(stream, whenGone = undefined) {
     acquireReader(stateOf(stream), false);
     return native.handle;
   }
-  return require("web/pumps").start(stream, whenGone);
+  return require("web/pumps").start(stream, whenGone, whenFailed);
 }
 
 // As detachStream, for what goes out with a call. What is left of a stream of the runtime's own cannot.
@@ -375,7 +375,7 @@ function sendStream(stream) {
   const { isDisturbed, isLocked, isNative } = streams();
   if (isLocked(stream)) throw new TypeError(LOCKED_IN_CALL);
   if (isDisturbed(stream) && isNative(stream)) throw new TypeError("This ReadableStream is disturbed.");
-  return detachStream(stream, released);
+  return detachStream(stream, released, natives.logError);
 }
 
 const LOCKED_IN_CALL = "The ReadableStream has been locked to a reader.";
@@ -388,7 +388,7 @@ function released(cancel) {
 function send(body) {
   if (body === null) return null;
   if (body.used) throw new TypeError(LOCKED_IN_CALL);
-  if (body.stream === undefined) return detach(body);
+  if (body.stream === undefined) return detach(body, undefined, undefined);
   const handle = sendStream(body.stream);
   body.used = true;
   return handle;

@@ -2,7 +2,8 @@
 // Event, EventTarget and the event interfaces that Workers have, without a tree: an event is dispatched at its
 // target only. https://dom.spec.whatwg.org/#events
 //
-// natives.reportError(error) -> undefined; takes an exception that nobody caught, must not throw.
+// natives.reportException(error) -> undefined; takes an exception that nobody caught, must not throw.
+// natives.hasFlag(name) -> whether the compatibility flag is on.
 const {
   ArrayPrototypePush,
   ObjectDefineProperty,
@@ -33,6 +34,8 @@ class Event {
   #immediatelyStopped = false;
   #dispatching = false;
   #inPassiveListener = false;
+  // preventDefault() was called, cancelable or not.
+  #refused = false;
   #target = null;
   #currentTarget = null;
 
@@ -109,6 +112,7 @@ class Event {
   }
 
   #cancel() {
+    this.#refused = true;
     if (this.#cancelable && !this.#inPassiveListener) this.#canceled = true;
   }
 
@@ -131,14 +135,35 @@ class Event {
           callHandleEvent(callback, this);
         }
       } catch (error) {
-        natives.reportError(error);
+        failed(error);
       }
       this.#inPassiveListener = false;
     }
   }
 
+  // `onerror` and its like are properties of the global object that code may set. They come before listeners.
+  #callGlobalHandler() {
+    try {
+      const handler = globalHandler(this.#type);
+      if (typeof handler !== "function") return;
+      const result = ReflectApply(handler, globalThis, [this]);
+      if (result === (this.#type === "error")) this.#cancel();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #reset() {
+    this.#currentTarget = null;
+    this.#dispatching = false;
+    this.#inPassiveListener = false;
+    this.#propagationStopped = false;
+    this.#immediatelyStopped = false;
+  }
+
   static {
     exports.isEvent = (value) => typeof value === "object" && value !== null && #type in value;
+    exports.isRefused = (event) => event.#refused;
 
     // The result is false when a listener called preventDefault(). `trusted` is for events of the runtime.
     dispatchTo = (event, eventTarget, publicTarget, trusted) => {
@@ -150,21 +175,32 @@ class Event {
       event.#dispatching = true;
       event.#target = publicTarget;
       event.#currentTarget = publicTarget;
-      const list = listenerList(eventTarget, event.#type);
-      if (list !== undefined) {
-        if (!event.#propagationStopped) event.#invoke(eventTarget, list, true);
-        if (!event.#propagationStopped) event.#invoke(eventTarget, list, false);
+      try {
+        if (eventTarget === globalEventTarget) event.#callGlobalHandler();
+        const list = listenerList(eventTarget, event.#type);
+        if (list !== undefined) {
+          if (!event.#propagationStopped) event.#invoke(eventTarget, list, true);
+          if (!event.#propagationStopped) event.#invoke(eventTarget, list, false);
+        }
+      } finally {
+        event.#reset();
       }
-      event.#currentTarget = null;
-      event.#dispatching = false;
-      event.#propagationStopped = false;
-      event.#immediatelyStopped = false;
       return !event.#canceled;
     };
   }
 }
 
 defineInterface(Event, "Event", { __proto__: null, NONE: 0, CAPTURING_PHASE: 1, AT_TARGET: 2, BUBBLING_PHASE: 3 });
+
+// What a listener threw. Before the flag, it ends the dispatch, and whoever dispatched the event gets it.
+function failed(error) {
+  if (!natives.hasFlag("spec_compliant_dispatch_exceptions")) throw error;
+  natives.reportException(error);
+}
+
+function globalHandler(type) {
+  return globalThis[`on${type}`];
+}
 
 // A callback interface: `handleEvent` is looked up at each call.
 function callHandleEvent(callback, event) {
@@ -447,6 +483,8 @@ exports.globalEventTarget = globalEventTarget;
 exports.addEventListener = EventTarget.prototype.addEventListener;
 exports.removeEventListener = EventTarget.prototype.removeEventListener;
 exports.dispatchEvent = EventTarget.prototype.dispatchEvent;
+exports.listensToGlobal = (type) =>
+  listenerList(globalEventTarget, type) !== undefined || typeof globalHandler(type) === "function";
 exports.hasListeners = (target, type) => listenerList(target, type) !== undefined;
 // Dispatches an event of the runtime's own (isTrusted is true); false when a listener cancelled it.
 exports.dispatchTrusted = (target, event) =>

@@ -20,8 +20,14 @@ function structuredClone(value, options = undefined) {
   return natives.structuredClone(value, transfer);
 }
 
+// https://html.spec.whatwg.org/#dom-reporterror
 function reportError(error) {
-  natives.reportError(error);
+  if (arguments.length === 0) {
+    throw new TypeError(
+      "Failed to execute 'reportError' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'Value'.",
+    );
+  }
+  natives.reportException(error);
 }
 
 define("self", globalThis);

@@ -8,12 +8,12 @@ const { PromisePrototypeThen, PromiseResolve, SafeMap } = primordials;
 const { hold, onDrop } = require("web/context");
 const { startDrain, streamLength } = require("web/streams/readable");
 
-// Context -> sink -> { drain, whenGone }.
+// Context -> sink -> { drain, whenGone }, while somebody reads.
 const pumps = new SafeMap();
 onDrop((context) => pumps.delete(context));
 
-// -> a handle of the native body with what the stream gives. `whenGone` as for detachStream of web/body.
-exports.start = (stream, whenGone) => {
+// -> a handle of the native body with what the stream gives. `whenGone` and `whenFailed` as for detachStream of web/body.
+exports.start = (stream, whenGone, whenFailed) => {
   const length = streamLength(stream);
   const pipe = natives.pipeNew(length === undefined ? NaN : length);
   const sink = pipe[0];
@@ -41,7 +41,7 @@ exports.start = (stream, whenGone) => {
       release();
     },
     (error) => {
-      inContext.delete(sink);
+      if (inContext.delete(sink)) whenFailed(error);
       natives.pipeAbort(sink, error);
       release();
     },
@@ -54,7 +54,11 @@ function readerGone(sink) {
   const pump = inContext === undefined ? undefined : inContext.get(sink);
   if (pump === undefined) return;
   inContext.delete(sink);
-  const cancel = (reason) => pump.drain.stop(reason);
+  // What the source does about it may take longer than its context is kept for the stream.
+  const cancel = (reason) => {
+    const release = hold();
+    PromisePrototypeThen(pump.drain.stop(reason), release, release);
+  };
   const { whenGone } = pump;
   if (whenGone === undefined) cancel(undefined);
   else whenGone(cancel);

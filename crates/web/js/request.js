@@ -209,9 +209,22 @@ class Request {
       const { DOMException } = require("web/dom-exception");
       require("web/abort").signalAbort(request.signal, new DOMException("The client has disconnected", "AbortError"));
     };
+    // A request that was sent here, to be sent on: without its body, where that was touched.
+    exports.passableRequest = (request) => {
+      const passable = new Request(internal);
+      passable.#method = request.#method;
+      passable.#url = request.#url;
+      passable.#headers = request.#headers;
+      passable.#redirect = request.#redirect;
+      passable.#cf = request.#cf;
+      passable.#cfText = request.#cfText;
+      const body = request.#body;
+      if (!bodies.isUsed(body) && !bodies.isLocked(body)) passable.#body = body;
+      return passable;
+    };
     // -> [method, url, headers, body for natives, cf as JSON, redirect]; consumes the body.
     exports.detachRequest = (request) => {
-      const body = bodies.detach(request.#body, connectionLost);
+      const body = bodies.detach(request.#body, connectionLost, natives.reportError);
       return [request.#method, request.#url, headerList(request.#headers), body, cfText(request), request.#redirect];
     };
     const cfText = (request) => {

@@ -178,10 +178,10 @@ class Response {
       return response;
     };
     // -> [status, statusText, headers, body for natives, whether it is coded already]; consumes the body.
-    // `whenGone` as for detachStream.
-    exports.detachResponse = (response, whenGone) => {
+    // `whenGone` and `whenFailed` as for detachStream.
+    exports.detachResponse = (response, whenGone, whenFailed) => {
       if (response.#status === 0) throw new TypeError("Return value from serve handler must not be an error response (like Response.error())");
-      const body = bodies.detach(response.#body, whenGone);
+      const body = bodies.detach(response.#body, whenGone, whenFailed);
       const status = response.#status;
       let text = response.#statusText;
       if (text === "") text = phrases[status] ?? classes[primordials.MathTrunc(status / 100)];

@@ -1,4 +1,4 @@
-//! The small natives: console, clock, randomness, errors nobody handles.
+//! The small natives: console, clock, randomness.
 
 use atoll_host::log::LogLevel;
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
@@ -10,7 +10,6 @@ pub(crate) fn natives() -> Vec<Native> {
         "currentContext" => current_context,
         "requireContext" => require_context,
         "log" => log,
-        "reportError" => report_error,
         "performanceNow" => performance_now,
         "dateNow" => date_now,
         "randomFill" => random_fill,
@@ -40,16 +39,6 @@ pub type LogHook = fn(&mut v8::PinScope<'_, '_>, level: &str, text: &str, args: 
 
 struct Hook(LogHook);
 
-/// Sees exceptions that nobody caught, beside the log.
-pub type ErrorHook = fn(&mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>);
-
-struct OnError(ErrorHook);
-
-/// Sets who sees exceptions that nobody caught, before they are logged.
-pub fn set_error_hook(scope: &mut v8::PinScope<'_, '_>, hook: ErrorHook) {
-    scope.set_slot(OnError(hook));
-}
-
 /// Sets who sees console lines before the log sink; false from it passes the line on.
 pub fn set_log_hook(scope: &mut v8::PinScope<'_, '_>, hook: LogHook) {
     scope.set_slot(Hook(hook));
@@ -74,14 +63,6 @@ fn log<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     if !hook.is_some_and(|hook| hook(scope, &level, &text, args.get(2))) {
         write_log(scope, &level, &text);
     }
-}
-
-fn report_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    if let Some(hook) = scope.get_slot::<OnError>().map(|hook| hook.0) {
-        hook(scope, args.get(0));
-    }
-    let report = atoll_isolate::error::ExceptionReport::read(scope, args.get(0), None);
-    write_log(scope, "error", &format!("Uncaught {}", report.to_log()));
 }
 
 /// Milliseconds since 1970; 0 at module top level.
@@ -138,7 +119,7 @@ fn queue_microtask<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Re
     match v8::Local::<v8::Function>::try_from(args.get(0)) {
         Ok(function) => scope.enqueue_microtask(function),
         Err(_) => JsError::type_error(
-            "Failed to execute 'queueMicrotask' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'Function'.",
+            "Failed to execute 'queueMicrotask' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'function'.",
         )
         .throw(scope),
     }

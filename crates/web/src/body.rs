@@ -19,7 +19,7 @@ use crate::usage;
 
 pub use cell::BodyCell;
 use cell::{Next, collect};
-pub use pipe::{fail_pipes, has_open_pipe};
+pub use pipe::{Demand, demand, fail_pipes, has_open_pipe};
 
 /// A body of at most so many bytes, all of them ASCII, is given to scripts as text at once: most answers of an API are.
 const SHORT: usize = 16 * 1024;

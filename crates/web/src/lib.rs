@@ -13,6 +13,7 @@
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
 //! | [`basics`] | console, clock, randomness |
+//! | [`report`] | errors that no code catches |
 //! | [`url`], [`encoding`], [`compression`] | parsing and codecs over well-kept crates |
 //! | [`clone`], [`inspection`] | structured clone; what only V8 can tell of a value |
 //! | `signal` | abort signals that crossed |
@@ -32,6 +33,7 @@ pub mod fetcher;
 pub mod inbox;
 pub mod inspection;
 pub mod interest;
+pub mod report;
 pub mod resizable;
 pub mod task;
 pub mod url;

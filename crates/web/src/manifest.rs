@@ -1,10 +1,11 @@
 //! The layer's manifest: natives, scripts, lazy globals.
 
 use atoll_isolate::extension::LazyGlobal;
-use atoll_isolate::{Extension, Native, Script, layer, modules, script, v8};
+use atoll_isolate::{Extension, Native, Script, layer, modules, script, uncaught, v8};
 
 use crate::{
-    basics, body, clone, compression, context, encoding, fetch, inspection, resizable, signal, timers, url,
+    basics, body, clone, compression, context, encoding, fetch, inspection, report, resizable, signal,
+    timers, url,
 };
 
 /// Web and Workers APIs.
@@ -21,6 +22,7 @@ fn natives() -> Vec<Native> {
         encoding::natives(),
         fetch::natives(),
         inspection::natives(),
+        report::natives(),
         resizable::natives(),
         timers::natives(),
         signal::natives(),
@@ -32,6 +34,7 @@ fn natives() -> Vec<Native> {
 fn bind(scope: &mut v8::PinScope<'_, '_>) {
     layer::set(scope, context::Contexts::default());
     modules::set_around_evaluation(scope, context::around_evaluation);
+    uncaught::set_thrown_hook(scope, report::thrown);
 }
 
 const SCRIPTS: &[Script] = &[
@@ -59,6 +62,7 @@ const SCRIPTS: &[Script] = &[
     script!("web", "errors"),
     script!("web", "events"),
     script!("web", "form-data"),
+    script!("web", "global-events"),
     script!("web", "inspect"),
     script!("web", "performance"),
     script!("web", "timers"),

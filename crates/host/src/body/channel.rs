@@ -70,14 +70,22 @@ struct State {
     receiver_gone: bool,
     waiting_receiver: Option<Waker>,
     waiting_sink: Option<Waker>,
-    on_closed: Option<OnClosed>,
+    on_closed: Option<Action>,
+    on_starved: Option<Action>,
 }
 
-struct OnClosed(Box<dyn FnOnce() + Send>);
+impl State {
+    /// Whether the reader waits for more than there is.
+    fn is_starved(&self) -> bool {
+        self.queue.is_empty() && self.end.is_none() && self.waiting_receiver.is_some()
+    }
+}
 
-impl fmt::Debug for OnClosed {
+struct Action(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OnClosed")
+        formatter.write_str("Action")
     }
 }
 
@@ -197,7 +205,25 @@ impl ByteSink {
             drop(state);
             return action();
         }
-        let replaced = state.on_closed.replace(OnClosed(Box::new(action)));
+        let replaced = state.on_closed.replace(Action(Box::new(action)));
+        drop(state);
+        drop(replaced);
+    }
+
+    /// Whether the reader waits for more than was sent.
+    pub fn is_starved(&self) -> bool {
+        self.shared.lock().is_starved()
+    }
+
+    /// What to do, once, when the reader begins to wait for more than was sent; at once if it does. Runs on the thread
+    /// that reads and must not block.
+    pub fn on_starved(&self, action: impl FnOnce() + Send + 'static) {
+        let mut state = self.shared.lock();
+        if state.is_starved() {
+            drop(state);
+            return action();
+        }
+        let replaced = state.on_starved.replace(Action(Box::new(action)));
         drop(state);
         drop(replaced);
     }
@@ -219,9 +245,9 @@ impl ByteSink {
             state.end = Some(end);
         }
         let reader = state.waiting_receiver.take();
-        let on_closed = state.on_closed.take();
+        let actions = (state.on_closed.take(), state.on_starved.take());
         drop(state);
-        drop(on_closed);
+        drop(actions);
         wake(reader);
     }
 }
@@ -247,8 +273,12 @@ impl Receiver {
             Some(Err(error)) => Poll::Ready(Some(Err(error.clone()))),
             None => {
                 let replaced = remember(&mut state.waiting_receiver, context);
+                let on_starved = state.on_starved.take();
                 drop(state);
                 drop(replaced);
+                if let Some(Action(action)) = on_starved {
+                    action();
+                }
                 Poll::Pending
             }
         }
@@ -262,11 +292,11 @@ impl Drop for Receiver {
         state.queued_bytes = 0;
         let unread = std::mem::take(&mut state.queue);
         let sink = state.waiting_sink.take();
-        let on_closed = state.on_closed.take();
+        let (on_closed, on_starved) = (state.on_closed.take(), state.on_starved.take());
         drop(state);
-        drop(unread);
+        drop((unread, on_starved));
         wake(sink);
-        if let Some(OnClosed(action)) = on_closed {
+        if let Some(Action(action)) = on_closed {
             action();
         }
     }
@@ -319,6 +349,29 @@ mod tests {
 
     fn chunk(length: usize) -> Bytes {
         Bytes::from(vec![b'x'; length])
+    }
+
+    #[test]
+    fn the_sink_is_told_once_that_the_reader_waits_for_more() {
+        let (mut sink, mut stream) = channel(10);
+        let told = Arc::new(CountWakes::default());
+        let counter = told.clone();
+        sink.try_send(chunk(1)).expect("an empty channel has room");
+        sink.on_starved(move || counter.wake_by_ref());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(stream.poll_next(&mut context).is_ready());
+        assert!(!sink.is_starved());
+        assert_eq!(told.count(), 0, "it took what was there");
+        assert!(stream.poll_next(&mut context).is_pending());
+        assert!(stream.poll_next(&mut context).is_pending());
+        assert!(sink.is_starved());
+        assert_eq!(told.count(), 1);
+
+        let counter = told.clone();
+        sink.on_starved(move || counter.wake_by_ref());
+        assert_eq!(told.count(), 2, "it waits already");
+        sink.try_send(chunk(1)).expect("an empty channel has room");
+        assert!(!sink.is_starved());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::{Envelope, realm, v8};
-use atoll_web::body;
+use atoll_web::body::{self, Demand};
 use atoll_web::context::{self, ContextId};
 use atoll_web::fetcher::RemoteError;
 use atoll_web::task::Task;
@@ -11,7 +11,7 @@ use atoll_web::usage;
 use super::{Invocation, stalled};
 use crate::limits;
 use crate::usage::Outcome;
-use crate::worker::HOOKS_SCRIPT;
+use crate::worker::{EVENTS_SCRIPT, HOOKS_SCRIPT};
 
 /// The error of an invocation that can never settle.
 const HUNG: &str = "The Workers runtime canceled this request because it detected that your Worker's code had hung and \
@@ -60,18 +60,29 @@ fn end_if_settled(scope: &mut v8::PinScope<'_, '_>, id: ContextId, may_stall: bo
     let number = v8::Integer::new_from_unsigned(scope, id);
     let hosts = realm::call(scope, HOOKS_SCRIPT, "isReachable", &[number.into(), answered.into()])
         .is_some_and(|v| v.is_true());
-    if !hosts {
-        if may_stall && !answer.is_given() && stalled::stall(scope, id) {
-            return;
-        }
-        // After an answer: what `waitUntil` waits for will never come, nor will the rest of a body.
-        let owes_body = body::fail_pipes(scope, id, &RemoteError::error(HUNG));
-        if owes_body || !answer.is_given() {
-            hung(scope, id);
-        }
-        answer.end(RemoteError::error(HUNG));
-        context::close(scope, id);
+    if hosts {
+        return;
     }
+    if answer.is_given() {
+        match body::demand(scope, id) {
+            // What `waitUntil` waits for will never come.
+            Demand::None => return context::close(scope, id),
+            // A source that is idle, a stream of events for instance: it is told when its reader goes.
+            Demand::Later => return linger(scope, id),
+            Demand::Now => {}
+        }
+    } else if may_stall && stalled::stall(scope, id) {
+        return;
+    }
+    hung(scope, id);
+    if let Some(invocation) = context::data::<Invocation>(scope, id)
+        && invocation.passes_through()
+    {
+        return pass_through(scope, id);
+    }
+    body::fail_pipes(scope, id, &RemoteError::error(HUNG));
+    answer.end(RemoteError::error(HUNG));
+    context::close(scope, id);
 }
 
 /// Whether anything keeps it open. A call that was answered at once never took a hold: what it began ends with it.
@@ -85,6 +96,19 @@ fn hung(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
     invocation.answer.conclude(Outcome::Exception);
     invocation.traced(|trace| trace.exception(now, "Error", HUNG, &ExceptionReport::default()));
+}
+
+/// Sends the request of an invocation that hangs on to where its Worker's requests go; what comes back is the answer.
+fn pass_through(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
+    let meter = context::meter(scope, id);
+    let isolate = context::environment(scope).isolate.upgrade();
+    let (Some(isolate), Some(meter)) = (isolate, meter) else { return };
+    isolate.send(Envelope::new(meter, move |scope| {
+        if context::enter(scope, id) {
+            let number = v8::Integer::new_from_unsigned(scope, id);
+            realm::call(scope, EVENTS_SCRIPT, "passThrough", &[number.into()]);
+        }
+    }));
 }
 
 /// After its answer an invocation may go on for a while (`waitUntil`), longer only while others hold its objects or read

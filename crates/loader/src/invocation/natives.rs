@@ -21,6 +21,8 @@ pub(crate) fn natives() -> Vec<Native> {
     natives![
         "respond" => respond,
         "respondError" => respond_error,
+        "bodyFailed" => body_failed,
+        "passThroughOnException" => pass_through_on_exception,
         "misdirected" => misdirected,
         "testDone" => test_done,
         "abortContext" => abort_context,
@@ -55,7 +57,10 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
         body = Body::Empty;
     }
     let id = context::current(scope);
-    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+    if let Some(invocation) = context::data::<Invocation>(scope, id)
+        && invocation.answer.outcome().is_none()
+    {
+        // Not that of a request that passed through: the Worker did not give it.
         invocation.traced(|trace| trace.responded(status));
     }
     if let Some(answer) = answer(scope) {
@@ -85,19 +90,45 @@ fn coded_as(
     }
 }
 
-/// `respondError(exception)` fails the current invocation.
-fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let Some(answer) = answer(scope) else { return };
-    answer.conclude(Outcome::Exception);
-    tail::on_exception(scope, args.get(0));
-    let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
-    if own {
-        // Nobody but the log tells the developer where a project's own code failed.
-        let report = ExceptionReport::read(scope, args.get(0), None);
-        uncaught(scope, report);
+/// `respondError(exception)` fails the current invocation. True: its request passes through, and answers its caller.
+fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
+    let id = context::current(scope);
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    let answer = invocation.answer.clone();
+    let passes_through = invocation.passes_through();
+    failed(scope, &answer, args.get(0));
+    if passes_through {
+        return rv.set_bool(true);
     }
     let error = fetch::error_of(scope, args.get(0));
     answer.fail(error);
+}
+
+/// `bodyFailed(exception)`: the body of the current invocation's answer failed; its reader is told by the pipe.
+fn body_failed<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    if let Some(answer) = answer(scope) {
+        failed(scope, &answer, args.get(0));
+    }
+}
+
+/// The current invocation ends with an exception that its handler, or the body of its answer, threw.
+fn failed(scope: &mut v8::PinScope<'_, '_>, answer: &Answer, exception: v8::Local<v8::Value>) {
+    answer.conclude(Outcome::Exception);
+    tail::on_exception(scope, exception);
+    let own = scope.get_slot::<Own>().is_some_and(|own| !own.dynamic);
+    if own {
+        // Nobody but the log tells the developer where a project's own code failed.
+        let report = ExceptionReport::read(scope, exception, None);
+        uncaught(scope, report);
+    }
+}
+
+/// `passThroughOnException()`: should the handler of the current request fail, the request passes through.
+fn pass_through_on_exception<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, _rv: Return<'_>) {
+    let id = context::current(scope);
+    if let Some(invocation) = context::data::<Invocation>(scope, id) {
+        invocation.pass_through = true;
+    }
 }
 
 /// `misdirected()`: the current invocation names an entrypoint that is not there. Nothing of it runs, so there is nothing

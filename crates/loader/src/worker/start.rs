@@ -112,7 +112,7 @@ impl Worker {
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {
                 atoll_web::basics::set_log_hook(scope, tail::on_log);
-                atoll_web::basics::set_error_hook(scope, tail::on_exception);
+                atoll_web::report::set_error_hook(scope, tail::on_exception);
             }
             scope.set_slot(Own { worker: weak.clone(), dynamic: code.dynamic });
             scope.set_slot(invocation::Stalled::default());

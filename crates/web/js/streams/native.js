@@ -159,11 +159,11 @@ class Drain {
     this.outcome.reject(error);
   }
 
-  // Whoever took the chunks is gone.
+  // Whoever took the chunks is gone. -> a promise that is settled once the stream is cancelled.
   stop(reason) {
     const error = this.stream.isConduit ? new Error("Network connection lost.") : reason;
     this.outcome.reject(error);
-    PromisePrototypeThen(streams.cancel(this.stream, error), ignore, ignore);
+    return PromisePrototypeThen(streams.cancel(this.stream, error), ignore, ignore);
   }
 
   fail(error) {

@@ -28,6 +28,13 @@ struct SinkCell {
     counted: Option<Counted>,
 }
 
+impl SinkCell {
+    /// Looks at the pipe, unless it has ended or a write waits for its reader.
+    fn with<T>(&self, look: impl FnOnce(&ByteSink) -> T) -> Option<T> {
+        self.sink.try_lock().ok().and_then(|sink| sink.as_ref().map(look))
+    }
+}
+
 impl Waiter for SinkCell {
     fn ended(&self, reason: &str) {
         if let Some(sink) = self.sink.try_lock().ok().and_then(|mut sink| sink.take()) {
@@ -45,7 +52,46 @@ impl Drop for SinkCell {
     }
 }
 
-/// Whether a context still writes to somebody.
+/// What the readers of a context's pipes want of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// It writes to no reader.
+    None,
+    /// They have something to read, or do not read now. Once one waits for more, the context is looked at again.
+    Later,
+    /// One waits for more.
+    Now,
+}
+
+/// What readers want of a context that waits for nothing itself.
+pub fn demand(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> Demand {
+    // Reading ends that were never given away: no code will do that now.
+    for (handle, cell) in context::owned::<BodyCell>(scope, id) {
+        if cell.own {
+            context::release(scope, handle);
+        }
+    }
+    let sinks = context::owned::<SinkCell>(scope, id);
+    let starved = |sink: &ByteSink| sink.is_starved();
+    if sinks.iter().any(|(_, cell)| cell.with(starved).unwrap_or(false)) {
+        return Demand::Now;
+    }
+    let isolate = context::environment(scope).isolate.clone();
+    for (_, cell) in &sinks {
+        let isolate = isolate.clone();
+        cell.with(|sink| {
+            sink.on_starved(move || {
+                let Some(isolate) = isolate.upgrade() else { return };
+                isolate.send(Envelope::unmetered(move |scope| {
+                    context::enter(scope, id);
+                }));
+            });
+        });
+    }
+    if sinks.is_empty() { Demand::None } else { Demand::Later }
+}
+
+/// Whether a context still writes to a reader.
 pub fn has_open_pipe(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> bool {
     context::owns::<SinkCell>(scope, id)
 }
