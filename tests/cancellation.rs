@@ -35,16 +35,32 @@ fn leave(server: &Server, request: &[u8], before_leaving: impl Fn(&mut support::
 
 const COUNTING: &str = r#"
     let begun = 0, ended = 0;
+    const controllers = new Set();
     export default {
         async fetch(request) {
             const { pathname } = new URL(request.url);
             if (pathname === "/count") return Response.json({ begun, ended });
+            if (pathname === "/tell") {
+                for (const controller of controllers) controller.enqueue(new TextEncoder().encode("told"));
+                return new Response("told");
+            }
             begun++;
             if (pathname === "/stream") {
                 return new Response(new ReadableStream({
                     start(controller) { controller.enqueue(new TextEncoder().encode("beginning")); },
                     pull: () => scheduler.wait(1e9),
                     cancel() { ended++; },
+                }));
+            }
+            if (pathname === "/events") {
+                let own;
+                return new Response(new ReadableStream({
+                    start(controller) {
+                        own = controller;
+                        controllers.add(own);
+                        controller.enqueue(new TextEncoder().encode("beginning"));
+                    },
+                    cancel() { controllers.delete(own); ended++; },
                 }));
             }
             request.signal.addEventListener("abort", () => ended++);
@@ -76,6 +92,19 @@ fn a_client_that_leaves_cancels_a_stream_that_waits() {
     leave(&server, b"GET /stream HTTP/1.1\r\nHost: test\r\n\r\n", |client| {
         let mut head = client.read_head().expect("read the head");
         assert_eq!(client.read_piece(&mut head).expect("read a piece"), Some(b"beginning".to_vec()));
+    });
+}
+
+/// Nothing of its own goes on in an invocation whose events come from others.
+#[test]
+fn a_client_that_leaves_cancels_a_stream_of_others_events() {
+    let project = project(COUNTING);
+    let server = Server::start(project.path());
+    leave(&server, b"GET /events HTTP/1.1\r\nHost: test\r\n\r\n", |client| {
+        let mut head = client.read_head().expect("read the head");
+        assert_eq!(client.read_piece(&mut head).expect("read a piece"), Some(b"beginning".to_vec()));
+        assert_eq!(server.get("/tell").text(), "told");
+        assert_eq!(client.read_piece(&mut head).expect("read a piece"), Some(b"told".to_vec()));
     });
 }
 
@@ -132,6 +161,48 @@ fn a_client_that_leaves_cancels_a_childs_stream_of_events() {
             assert_eq!(client.read_piece(&mut head).expect("read a piece"), Some(b"beginning".to_vec()));
         });
     }
+}
+
+/// The parent goes on, and makes so much that what it no longer has is collected.
+#[test]
+fn a_body_that_is_collected_is_cancelled() {
+    let project = project(
+        r#"import { WorkerEntrypoint } from "cloudflare:workers";
+        const child = `
+            import { WorkerEntrypoint } from "cloudflare:workers";
+            export default class extends WorkerEntrypoint {
+                fetch() {
+                    const timer = setInterval(() => {}, 1e9);
+                    return new Response(new ReadableStream({
+                        cancel: () => {
+                            clearInterval(timer);
+                            this.ctx.waitUntil(this.env.LOG.ended());
+                        },
+                    }));
+                }
+            }`;
+        let ended = 0;
+        export class Log extends WorkerEntrypoint { ended() { ended++; } }
+        export default {
+            async fetch(request, env, ctx) {
+                const worker = env.LOADER.load({
+                    compatibilityDate: "2026-07-01", mainModule: "child.js", modules: { "child.js": child },
+                    env: { LOG: ctx.exports.Log({}) },
+                });
+                for (let i = 0; i < 5; i++) {
+                    const { body } = await worker.getEntrypoint().fetch(request.url);
+                    if (i % 2 === 1) body.getReader();
+                }
+                while (ended < 5) {
+                    for (let i = 0; i < 1e5; i++) [i, {}];
+                    await scheduler.wait(1);
+                }
+                return new Response("all are told");
+            },
+        };"#,
+    );
+    let server = Server::start(project.path());
+    assert_eq!(server.get("/").text(), "all are told");
 }
 
 #[test]

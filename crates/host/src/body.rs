@@ -2,6 +2,7 @@
 //! chunks.
 
 mod channel;
+mod patience;
 mod stream;
 
 use std::pin::Pin;
@@ -77,6 +78,15 @@ impl Body {
             Body::Empty => Some(0),
             Body::Bytes(bytes) => Some(bytes.len() as u64),
             Body::Stream(stream) => stream.length(),
+        }
+    }
+
+    /// The same body for a reader that may wait as long as it likes, a client on the network for instance: to the other
+    /// end of a pipe it never looks like one that waits ([`ByteSink::is_starved`]).
+    pub fn read_patiently(self) -> Self {
+        match self {
+            Body::Stream(stream) => Body::Stream(ByteStream::from_http_body(patience::Patient(stream))),
+            body => body,
         }
     }
 

@@ -59,10 +59,13 @@ function isEntrypointClass(value) {
   return isSubclass(value, WorkerEntrypoint) || isSubclass(value, WorkflowEntrypoint);
 }
 
+let isContext;
+
 class ExecutionContext {
   #brand;
   static {
-    setContextCheck((value) => typeof value === "object" && value !== null && #brand in value);
+    isContext = (value) => typeof value === "object" && value !== null && #brand in value;
+    setContextCheck(isContext);
   }
   // What Cloudflare's edge fills in.
   access = undefined;
@@ -82,7 +85,7 @@ class ExecutionContext {
     waitUntil(promise);
   }
   passThroughOnException() {
-    if (!(#brand in this)) throw require("web/webidl").illegalInvocation();
+    if (!isContext(this)) throw require("web/webidl").illegalInvocation();
     natives.passThroughOnException();
   }
   abort(reason = undefined) {

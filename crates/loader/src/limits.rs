@@ -231,6 +231,12 @@ pub const TABLE: &[Limit] = &[
         "TypeError when the path is made",
     ),
     row(
+        "unhandled rejections",
+        "1,000 told of in each message",
+        LoweredBy::Nobody,
+        "the rest are neither events nor lines",
+    ),
+    row(
         "thrown errors",
         "65,536 characters of name and of message, 1 MiB of other properties; 1,000 errors within one, 32 deep",
         LoweredBy::Nobody,

@@ -245,7 +245,7 @@ fn response(answer: FetchResponse, head_only: bool) -> Result<Response<Body>, St
         Coding::Pending(format, payer) => encoded(answer.body, format, payer),
         Coding::Applied => answer.body,
     };
-    let mut response = Response::new(body);
+    let mut response = Response::new(body.read_patiently());
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|e| e.to_string())?;
     *response.headers_mut() = headers;
     if response.status().canonical_reason() != Some(&answer.status_text)

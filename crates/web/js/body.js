@@ -3,7 +3,8 @@
 // becomes a stream object; `.body` makes one on demand. https://fetch.spec.whatwg.org/#body-mixin
 //
 // natives.bodyReadAll(handle, inCall) -> Promise<Uint8Array>, natives.bodyReadText(handle, inCall) -> Promise<string>,
-// natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle), natives.logError(error)
+// natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle), natives.release(handle),
+// natives.logError(error)
 
 const {
   ArrayBufferIsView, JSONParse, ObjectDefineProperties, Promise, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
@@ -29,6 +30,8 @@ class BodyState {
   context = 0;
   // It came with a call.
   inCall = false;
+  // What collecting lets go of the native body.
+  kept = undefined;
 }
 
 const { CROSS_REQUEST } = require("web/context");
@@ -102,8 +105,22 @@ function fromHandle(handle, inCall = false) {
   body.inCall = inCall;
   body.context = natives.currentContext();
   if (typeof handle === "string") body.source = handle;
-  else body.handle = handle;
+  else {
+    body.handle = handle;
+    body.kept = keep(handle);
+  }
   return body;
+}
+
+let collected;
+
+// An object that the holders of a native body have in common: once it is collected, nobody can read the body, and whoever
+// writes it is told. What was sent on or is being read has left its handle by then.
+function keep(handle) {
+  collected ??= new primordials.FinalizationRegistry((gone) => natives.release(gone));
+  const kept = { __proto__: null };
+  primordials.FinalizationRegistryPrototypeRegister(collected, kept, handle);
+  return kept;
 }
 
 const USED =
@@ -281,7 +298,7 @@ function streamOf(body) {
     body.stream = streams().spentStream();
     body.source = undefined;
   } else if (body.handle !== 0) {
-    body.stream = streamFromHandle(body.handle, body.context, body.inCall, body.guard);
+    body.stream = streamFromHandle(body.handle, body.context, body.inCall, body.guard, body.kept);
   } else if (body.guard !== undefined) {
     body.stream = guardedTextStream(natives.utf8Encode(body.source), body);
     body.source = undefined;
@@ -312,8 +329,8 @@ function guardedTextStream(bytes, body) {
 const nativeBodies = new primordials.SafeWeakMap();
 
 // A stream over a native body of this context. `inCall`: it came with a call, so that its readers are not told why it failed.
-function streamFromHandle(handle, context, inCall, guard = undefined) {
-  const native = { __proto__: null, handle, context, guard };
+function streamFromHandle(handle, context, inCall, guard = undefined, kept = keep(handle)) {
+  const native = { __proto__: null, handle, context, guard, kept };
   const stream = streams().readableStreamFromNative(
     () => {
       checkContext(native);

@@ -252,6 +252,12 @@ pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -
     true
 }
 
+/// Goes on in the context that the message entered, where V8 carries no context along.
+pub(crate) fn enter_again(scope: &mut v8::PinScope<'_, '_>) {
+    let entered = contexts(scope).current;
+    enter(scope, entered);
+}
+
 /// Leaves the context that the message was for, at the message's end. Gives it.
 pub fn leave(scope: &mut v8::PinScope<'_, '_>) -> ContextId {
     carry(scope, Carried::default());

@@ -6,6 +6,7 @@ use atoll_isolate::uncaught::{Rejection, Rejections};
 use atoll_isolate::{Native, natives, realm, v8};
 
 use crate::basics::write_log;
+use crate::context;
 
 /// The script that makes the events.
 const EVENTS: &str = "web/global-events";
@@ -57,7 +58,11 @@ pub(crate) fn thrown(
     exception: v8::Local<v8::Value>,
     message: v8::Local<v8::Message>,
 ) {
+    let carried = scope.get_continuation_preserved_embedder_data();
+    // V8 has dropped what the microtask carried, and with it its context: that of the message, nearly always.
+    context::enter_again(scope);
     report(scope, exception, Some(message));
+    scope.set_continuation_preserved_embedder_data(carried);
 }
 
 /// <https://html.spec.whatwg.org/#report-an-exception>
@@ -67,7 +72,7 @@ fn report(
     message: Option<v8::Local<v8::Message>>,
 ) {
     let report = ExceptionReport::read(scope, exception, message);
-    if !is_prevented(scope, exception, &report) && !scope.is_execution_terminating() {
+    if dispatch_error(scope, exception, &report) == Dispatched::Ignored {
         record(scope, exception, &report);
     }
 }
@@ -84,14 +89,25 @@ pub fn log(scope: &mut v8::PinScope<'_, '_>, what: &str, report: &ExceptionRepor
     write_log(scope, "error", &format!("{what} {}", report.to_log()));
 }
 
-/// Dispatches the `error` event. True: a listener has seen to it.
-fn is_prevented(
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dispatched {
+    /// No listener prevented what is done otherwise.
+    Ignored,
+    /// A listener has seen to it.
+    Prevented,
+    /// A listener was stopped at a limit, and the message with it.
+    Stopped,
+}
+
+/// Dispatches the `error` event.
+fn dispatch_error(
     scope: &mut v8::PinScope<'_, '_>,
     exception: v8::Local<v8::Value>,
     report: &ExceptionReport,
-) -> bool {
+) -> Dispatched {
     if scope.get_slot::<Reporting>().is_some_and(|reporting| reporting.0) || !may_listen(scope, "onerror") {
-        return false;
+        return Dispatched::Ignored;
     }
     let message = string(scope, &format!("Uncaught {}", report.message)).into();
     let (script, line, column) = match &report.location {
@@ -101,9 +117,9 @@ fn is_prevented(
     let script = string(scope, script).into();
     let [line, column] = [line, column].map(|n| v8::Integer::new_from_unsigned(scope, n).into());
     scope.set_slot(Reporting(true));
-    let prevented = dispatch(scope, "error", &[exception, message, script, line, column]);
+    let dispatched = dispatch(scope, "error", &[exception, message, script, line, column]);
     scope.set_slot(Reporting(false));
-    prevented
+    dispatched
 }
 
 /// Whether there can be a listener: most Workers have none, and need none of the scripts for it.
@@ -116,48 +132,56 @@ fn may_listen(scope: &mut v8::PinScope<'_, '_>, attribute: &str) -> bool {
     global.has_own_property(scope, attribute.into()) == Some(true)
 }
 
-/// Calls a function of the script that dispatches an event and says whether a listener prevented what is done otherwise.
+/// Calls a function of the script that dispatches an event.
 fn dispatch(
     scope: &mut v8::PinScope<'_, '_>,
     function: &'static str,
     arguments: &[v8::Local<v8::Value>],
-) -> bool {
-    let (prevented, stopped) = {
+) -> Dispatched {
+    let dispatched = {
         v8::tc_scope!(let scope, scope);
-        let prevented = realm::call(scope, EVENTS, function, arguments);
-        (prevented.is_some_and(|prevented| prevented.is_true()), scope.has_terminated())
+        match realm::call(scope, EVENTS, function, arguments) {
+            Some(prevented) if prevented.is_true() => Dispatched::Prevented,
+            None if scope.has_terminated() => Dispatched::Stopped,
+            _ => Dispatched::Ignored,
+        }
     };
-    if stopped {
+    if dispatched == Dispatched::Stopped {
         // Seen here, a stop counts as done; it is meant for the whole message.
         scope.terminate_execution();
     }
-    prevented
+    dispatched
 }
 
 /// The events of promises that nothing handles, and of those that are handled late.
 /// <https://html.spec.whatwg.org/#unhandled-promise-rejections>
 pub fn rejected(scope: &mut v8::PinScope<'_, '_>, rejections: Rejections) {
     for promise in rejections.handled {
-        if scope.is_execution_terminating() || !realm::is_loaded(scope, EVENTS) {
-            break;
-        }
         let promise = v8::Local::new(scope, promise);
-        dispatch(scope, "rejectionHandled", &[promise.into()]);
+        // Without the script, no listener was told of it.
+        if realm::is_loaded(scope, EVENTS)
+            && dispatch(scope, "rejectionHandled", &[promise.into()]) == Dispatched::Stopped
+        {
+            return;
+        }
     }
     for Rejection { promise, reason } in rejections.unhandled {
-        if scope.is_execution_terminating() {
-            break;
-        }
         let (promise, reason) = (v8::Local::new(scope, promise), v8::Local::new(scope, reason));
         // A listener that was told of one before may have handled it.
         if promise.has_handler() {
             continue;
         }
-        let prevented = may_listen(scope, "onunhandledrejection")
-            && dispatch(scope, "unhandledRejection", &[promise.into(), reason]);
-        if !prevented && !scope.is_execution_terminating() {
-            let report = ExceptionReport::read(scope, reason, None);
-            log(scope, "Uncaught (in promise)", &report);
+        let dispatched = match may_listen(scope, "onunhandledrejection") {
+            true => dispatch(scope, "unhandledRejection", &[promise.into(), reason]),
+            false => Dispatched::Ignored,
+        };
+        match dispatched {
+            Dispatched::Ignored => {
+                let report = ExceptionReport::read(scope, reason, None);
+                log(scope, "Uncaught (in promise)", &report);
+            }
+            Dispatched::Prevented => {}
+            Dispatched::Stopped => return,
         }
     }
 }

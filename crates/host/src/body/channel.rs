@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::{BodyError, ByteStream};
+use super::{BodyError, ByteStream, patience};
 
 /// Chunks that may wait at once, however small: each costs memory beside its bytes.
 const MAX_QUEUED_CHUNKS: usize = 1024;
@@ -72,12 +72,15 @@ struct State {
     waiting_sink: Option<Waker>,
     on_closed: Option<Action>,
     on_starved: Option<Action>,
+    /// The reader that waits may do so as long as it likes.
+    is_patient: bool,
 }
 
 impl State {
-    /// Whether the reader waits for more than there is.
+    /// Whether the reader waits for more than there is, and not as long as it likes.
     fn is_starved(&self) -> bool {
-        self.queue.is_empty() && self.end.is_none() && self.waiting_receiver.is_some()
+        let waits = self.waiting_receiver.is_some() && !self.is_patient;
+        waits && self.queue.is_empty() && self.end.is_none()
     }
 }
 
@@ -210,7 +213,8 @@ impl ByteSink {
         drop(replaced);
     }
 
-    /// Whether the reader waits for more than was sent.
+    /// Whether the reader waits for more than was sent; one that waits as long as it likes
+    /// ([`Body::read_patiently`](super::Body::read_patiently)) does not.
     pub fn is_starved(&self) -> bool {
         self.shared.lock().is_starved()
     }
@@ -273,7 +277,8 @@ impl Receiver {
             Some(Err(error)) => Poll::Ready(Some(Err(error.clone()))),
             None => {
                 let replaced = remember(&mut state.waiting_receiver, context);
-                let on_starved = state.on_starved.take();
+                state.is_patient = patience::is_patient();
+                let on_starved = if state.is_patient { None } else { state.on_starved.take() };
                 drop(state);
                 drop(replaced);
                 if let Some(Action(action)) = on_starved {
@@ -309,6 +314,7 @@ mod tests {
     use std::task::Wake;
     use std::thread::{self, Thread};
 
+    use super::super::Body;
     use super::*;
 
     #[derive(Default)]
@@ -372,6 +378,19 @@ mod tests {
         assert_eq!(told.count(), 2, "it waits already");
         sink.try_send(chunk(1)).expect("an empty channel has room");
         assert!(!sink.is_starved());
+    }
+
+    #[test]
+    fn a_patient_reader_does_not_starve() {
+        let (sink, stream) = channel(10);
+        // Something in between changes nothing.
+        let between = Body::Stream(ByteStream::from_http_body(Body::Stream(stream)));
+        let Body::Stream(mut stream) = between.read_patiently() else { panic!("it is a stream") };
+        let told = Arc::new(CountWakes::default());
+        let counter = told.clone();
+        sink.on_starved(move || counter.wake_by_ref());
+        assert!(stream.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!((told.count(), sink.is_starved()), (0, false));
     }
 
     #[test]
