@@ -189,10 +189,11 @@ fn a_body_that_is_collected_is_cancelled() {
                     compatibilityDate: "2026-07-01", mainModule: "child.js", modules: { "child.js": child },
                     env: { LOG: ctx.exports.Log({}) },
                 });
-                for (let i = 0; i < 5; i++) {
-                    const { body } = await worker.getEntrypoint().fetch(request.url);
-                    if (i % 2 === 1) body.getReader();
-                }
+                const leave = async (number) => {
+                    const response = await worker.getEntrypoint().fetch(request.url);
+                    if (number % 2 === 1) response.body.getReader();
+                };
+                for (let i = 0; i < 5; i++) await leave(i);
                 while (ended < 5) {
                     for (let i = 0; i < 1e5; i++) [i, {}];
                     await scheduler.wait(1);

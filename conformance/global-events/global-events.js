@@ -167,7 +167,14 @@ export const handlersOfOwnEvents = {
     globalThis.onknock = ({ type }) => seen.push(type);
     dispatchEvent(new Event("knock"));
     delete globalThis.onknock;
-    assert.deepStrictEqual(seen, ["knock"]);
+    class Door extends EventTarget {}
+    const door = new Door();
+    door.addEventListener("knock", () => seen.push("listener"));
+    door.onknock = (event) => {
+      seen.push(event.target === door);
+    };
+    door.dispatchEvent(new Event("knock"));
+    assert.deepStrictEqual(seen, ["knock", true, "listener"]);
   },
 };
 

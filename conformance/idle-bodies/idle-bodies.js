@@ -123,8 +123,8 @@ export class Log extends WorkerEntrypoint {
 }
 
 export class Tail extends WorkerEntrypoint {
-  tail([{ outcome, exceptions }]) {
-    traces.set(this.ctx.props.key, { outcome, exceptions: exceptions.map(({ name, message }) => `${name}: ${message}`) });
+  tail([{ outcome, event, exceptions }]) {
+    traces.set(this.ctx.props.key, { outcome, response: event?.response, exceptions: exceptions.map(({ name, message }) => `${name}: ${message}`) });
   }
 }
 
@@ -135,7 +135,7 @@ async function until(condition) {
 let keys = 0;
 
 // Runs `use` on a child; then the child has been told that its stream was cancelled, and all has ended well.
-function cancelled(use, { outcome = "ok" } = {}) {
+function cancelled(use) {
   return {
     async test(_controller, env, ctx) {
       const { child, key } = load(env, ctx);
@@ -143,7 +143,8 @@ function cancelled(use, { outcome = "ok" } = {}) {
       await until(() => told.has(key));
       assert.strictEqual(told.get(key), "cancelled");
       await until(() => traces.has(key));
-      assert.deepStrictEqual(traces.get(key), { outcome, exceptions: [] });
+      const trace = traces.get(key);
+      assert.deepStrictEqual([trace.outcome, trace.exceptions], ["ok", []]);
     },
   };
 }
@@ -292,7 +293,7 @@ export const argumentThatIsCancelled = givenUp(async (child, stream) => {
 
 // ---- What bodies fail with ----------------------------------------------------------------------------------------
 
-function fails(path, error, outcome = "exception") {
+function fails(path, error) {
   return {
     async test(_controller, env, ctx) {
       const { child, key } = load(env, ctx);
@@ -300,7 +301,9 @@ function fails(path, error, outcome = "exception") {
       assert.strictEqual(response.status, 200);
       await assert.rejects(response.text(), error);
       await until(() => traces.has(key));
-      assert.deepStrictEqual(traces.get(key), { outcome, exceptions: [`${error.name}: ${error.message}`] });
+      // There is no response to tell of.
+      const exceptions = [`${error.name}: ${error.message}`];
+      assert.deepStrictEqual(traces.get(key), { outcome: "exception", response: undefined, exceptions });
     },
   };
 }
@@ -324,6 +327,7 @@ export const rpcStreamThrows = {
       message: "ReadableStream received over RPC disconnected prematurely.",
     });
     await until(() => traces.has(key));
-    assert.deepStrictEqual(traces.get(key), { outcome: "ok", exceptions: [] });
+    const { outcome, exceptions } = traces.get(key);
+    assert.deepStrictEqual([outcome, exceptions], ["ok", []]);
   },
 };

@@ -113,6 +113,13 @@ impl Trace {
         self.state().event["response"] = json!({ "status": status });
     }
 
+    /// The body of the response failed: as in the reference there is no response to tell of.
+    pub(crate) fn response_failed(&self) {
+        if let Some(event) = self.state().event.as_object_mut() {
+            event.remove("response");
+        }
+    }
+
     /// The invocation is over: the tails get its item, in their order. Called once.
     pub(crate) fn deliver(&self, entrypoint: Option<&str>, usage: &Usage) {
         let state = std::mem::take(&mut *self.state());

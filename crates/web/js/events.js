@@ -141,12 +141,11 @@ class Event {
     }
   }
 
-  // `onerror` and its like are properties of the global object that code may set. They come before listeners.
-  #callGlobalHandler() {
+  // `onerror` and its like may be plain properties, which code sets on any target. They come before listeners.
+  #callHandler(handler) {
+    if (typeof handler !== "function") return;
     try {
-      const handler = globalHandler(this.#type);
-      if (typeof handler !== "function") return;
-      const result = ReflectApply(handler, globalThis, [this]);
+      const result = ReflectApply(handler, this.#currentTarget, [this]);
       if (result === (this.#type === "error")) this.#cancel();
     } catch (error) {
       failed(error);
@@ -176,8 +175,8 @@ class Event {
       event.#target = publicTarget;
       event.#currentTarget = publicTarget;
       try {
-        if (eventTarget === globalEventTarget) event.#callGlobalHandler();
         const list = listenerList(eventTarget, event.#type);
+        if (findHandler(list) === null) event.#callHandler(publicTarget[`on${event.#type}`]);
         if (list !== undefined) {
           if (!event.#propagationStopped) event.#invoke(eventTarget, list, true);
           if (!event.#propagationStopped) event.#invoke(eventTarget, list, false);
@@ -196,10 +195,6 @@ defineInterface(Event, "Event", { __proto__: null, NONE: 0, CAPTURING_PHASE: 1, 
 function failed(error) {
   if (!natives.hasFlag("spec_compliant_dispatch_exceptions")) throw error;
   natives.reportException(error);
-}
-
-function globalHandler(type) {
-  return globalThis[`on${type}`];
 }
 
 // A callback interface: `handleEvent` is looked up at each call.
@@ -484,7 +479,7 @@ exports.addEventListener = EventTarget.prototype.addEventListener;
 exports.removeEventListener = EventTarget.prototype.removeEventListener;
 exports.dispatchEvent = EventTarget.prototype.dispatchEvent;
 exports.listensToGlobal = (type) =>
-  listenerList(globalEventTarget, type) !== undefined || typeof globalHandler(type) === "function";
+  listenerList(globalEventTarget, type) !== undefined || typeof globalThis[`on${type}`] === "function";
 exports.hasListeners = (target, type) => listenerList(target, type) !== undefined;
 // Dispatches an event of the runtime's own (isTrusted is true); false when a listener cancelled it.
 exports.dispatchTrusted = (target, event) =>

@@ -220,6 +220,7 @@ class Request {
       passable.#cfText = request.#cfText;
       const body = request.#body;
       if (!bodies.isUsed(body) && !bodies.isLocked(body)) passable.#body = body;
+      else passable.#headers = headersFromList(withoutLength(headerList(request.#headers)), "immutable");
       return passable;
     };
     // -> [method, url, headers, body for natives, cf as JSON, redirect]; consumes the body.
@@ -265,6 +266,14 @@ class Request {
       },
     });
   }
+}
+
+function withoutLength(list) {
+  const kept = [];
+  for (let i = 0; i < list.length; i += 2) {
+    if (list[i] !== "content-length") primordials.ArrayPrototypePush(kept, list[i], list[i + 1]);
+  }
+  return kept;
 }
 
 function connectionLost(cancel) {

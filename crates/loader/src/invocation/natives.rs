@@ -13,7 +13,7 @@ use atoll_web::fetcher::FetchResponse;
 
 use super::{Failure, Invocation, cancellation, uncaught};
 use crate::answer::Answer;
-use crate::tail;
+use crate::tail::{self, Trace};
 use crate::usage::Outcome;
 use crate::worker::Own;
 
@@ -106,9 +106,11 @@ fn respond_error<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
 
 /// `bodyFailed(exception)`: the body of the current invocation's answer failed; its reader is told by the pipe.
 fn body_failed<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    if let Some(answer) = answer(scope) {
-        failed(scope, &answer, args.get(0));
-    }
+    let id = context::current(scope);
+    let Some(invocation) = context::data::<Invocation>(scope, id) else { return };
+    invocation.traced(Trace::response_failed);
+    let answer = invocation.answer.clone();
+    failed(scope, &answer, args.get(0));
 }
 
 /// The current invocation ends with an exception that its handler, or the body of its answer, threw.
