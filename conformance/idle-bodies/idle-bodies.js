@@ -124,7 +124,8 @@ export class Log extends WorkerEntrypoint {
 
 export class Tail extends WorkerEntrypoint {
   tail([{ outcome, event, exceptions }]) {
-    traces.set(this.ctx.props.key, { outcome, response: event?.response, exceptions: exceptions.map(({ name, message }) => `${name}: ${message}`) });
+    const texts = exceptions.map(({ name, message }) => `${name}: ${message}`);
+    traces.set(this.ctx.props.key, { outcome, response: event?.response, exceptions: texts });
   }
 }
 
