@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Wea
 use std::time::{Duration, Instant};
 
 use crate::allowance::{Allowance, TASK_CPU};
+use crate::guard;
 use crate::heap::{self, Heap, HeapState, MemoryEnd};
 use crate::mailbox::{Mailbox, Next, Sent};
 use crate::meter::Meter;
@@ -463,6 +464,10 @@ pub(crate) fn configure(isolate: &mut v8::Isolate) {
 unsafe extern "C" fn on_reject(message: v8::PromiseRejectMessage<'_>) {
     // SAFETY: V8 calls this inside the isolate, with its lock held.
     v8::callback_scope!(unsafe let scope, &message);
+    guard::silently(|| note_rejection(scope, &message));
+}
+
+fn note_rejection(scope: &mut v8::PinScope<'_, '_>, message: &v8::PromiseRejectMessage<'_>) {
     let promise = message.get_promise();
     let promise = v8::Global::new(scope, promise);
     let value = message.get_value().map(|v| v8::Global::new(scope, v));
