@@ -5,6 +5,7 @@
 // natives.reportError(error) -> undefined; takes an exception that nobody caught, must not throw.
 const {
   ArrayPrototypePush,
+  ArrayPrototypeSlice,
   ObjectDefineProperty,
   ObjectFreeze,
   PromiseResolve,
@@ -115,8 +116,7 @@ class Event {
   // One round over the listeners: "inner invoke" of the standard.
   #invoke(eventTarget, list, capture) {
     // A listener may add or remove others while we are here: walk over a copy.
-    const snapshot = [];
-    for (let i = 0; i < list.length; i++) snapshot[i] = list[i];
+    const snapshot = ArrayPrototypeSlice(list);
     for (let i = 0; i < snapshot.length && !this.#immediatelyStopped; i++) {
       const listener = snapshot[i];
       if (listener.removed || listener.capture !== capture) continue;
