@@ -2,6 +2,8 @@
 //! under those that the language asks for. No accessor gets hold of an object that is not the Worker's own, nothing that the
 //! runtime does comes out differently, and the process lives.
 
+#![allow(clippy::print_stdout, reason = "the seed of this run")]
+
 mod support;
 
 #[path = "patched/orders.rs"]
