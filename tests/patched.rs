@@ -34,10 +34,9 @@ fn order(random: &mut fastrand::Rng, names: &[String], all: bool) -> Value {
     let neutral = all || random.bool();
     let answers: Vec<usize> =
         keys.iter().map(|_| if neutral { 0 } else { random.usize(..ANSWERS) }).collect();
-    let some: Vec<usize> = match all || random.bool() {
-        true => (0..PROTOTYPES).collect(),
-        false => (0..random.usize(1..5)).map(|_| random.usize(..PROTOTYPES)).collect(),
-    };
+    // The first are those that nearly everything inherits from.
+    let from = if all || random.bool() { 0..5 } else { 0..0 };
+    let some: Vec<usize> = from.chain((0..4).map(|_| random.usize(..PROTOTYPES))).collect();
     let promises = all || random.bool();
     json!({ "keys": keys, "answers": answers, "early": random.bool(), "some": some, "promises": promises })
 }

@@ -93,7 +93,8 @@ function listen(undone) {
     if (!hasOwn(Class, Symbol.species)) continue;
     replace(Class, Symbol.species, { __proto__: null, get() { return this; } });
   }
-  const methods = [Promise.prototype, "then", Promise.prototype, "catch", Promise.prototype, "finally", RegExp.prototype, "exec"];
+  const methods = [Promise.prototype, "then", Promise.prototype, "catch", Promise.prototype, "finally", RegExp.prototype, "exec",
+    Array.prototype, Symbol.iterator, Map.prototype, Symbol.iterator, Set.prototype, Symbol.iterator];
   for (let i = 0; i < methods.length; i += 2) {
     const method = methods[i][methods[i + 1]];
     const value = function (one, other) {

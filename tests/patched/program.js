@@ -89,9 +89,9 @@ export const steps = {
   encoding() {
     const decoder = note(new TextDecoder("shift_jis", source({ fatal: true })));
     const streaming = source({ stream: true });
-    const first = decoder.decode(new Uint8Array([0x83]), streaming);
+    const first = decoder.decode(new Uint8Array(note([0x83])), streaming);
     const into = note(new TextEncoder().encodeInto("\u00e9x", new Uint8Array(2)));
-    return `${first}${decoder.decode(new Uint8Array([0x65]))} ${into.read} ${into.written} ${atob("aGk=")} ${btoa("hi")}`;
+    return `${first}${decoder.decode(new Uint8Array(note([0x65])))} ${into.read} ${into.written} ${atob("aGk=")} ${btoa("hi")}`;
   },
 
   crypto() {
@@ -100,16 +100,16 @@ export const steps = {
   },
 
   structuredClone() {
-    const map = note(new Map([["k", { deep: [1, 2, 3] }]]));
-    const copy = note(structuredClone(source({ map, set: new Set([1]), date: new Date(5), error: new RangeError("e"), list: [1, , 3] })));
+    const map = note(new Map(note([["k", { deep: [1, 2, 3] }]])));
+    const copy = note(structuredClone(source({ map, set: new Set(note([1])), date: new Date(5), error: new RangeError("e"), list: [1, , 3] })));
     note(copy.map.get("k"));
-    const list = note(structuredClone([{ a: 1 }, new Blob(["b"]), new Headers(source({ h: "1" }))]));
+    const list = note(structuredClone([{ a: 1 }, new Blob(note(["b"])), new Headers(source({ h: "1" }))]));
     return `${copy.map.get("k").deep[2]} ${copy.error.message} ${copy.date.getTime()} ${list[0].a} ${list[2].get("h")}`;
   },
 
   async blobs() {
-    const blob = note(new Blob(["ab", note(new Uint8Array([99]))], source({ type: "text/plain" })));
-    const file = note(new File([blob], "name.txt", source({ lastModified: 7 })));
+    const blob = note(new Blob(note(["ab", new Uint8Array(note([99]))]), source({ type: "text/plain" })));
+    const file = note(new File(note([blob]), "name.txt", source({ lastModified: 7 })));
     const slice = note(blob.slice(1, 2));
     const form = note(new FormData());
     form.append("x", "1");
@@ -178,7 +178,7 @@ export const steps = {
 
   async aborts() {
     const controller = note(new AbortController());
-    const any = note(AbortSignal.any([note(controller.signal), note(AbortSignal.timeout(1e6))]));
+    const any = note(AbortSignal.any(note([controller.signal, AbortSignal.timeout(1e6)])));
     let heard = "";
     any.addEventListener("abort", (event) => { note(event); heard += event.type; }, source({ once: true }));
     controller.abort();
@@ -198,9 +198,9 @@ export const steps = {
   },
 
   console() {
-    console.log("%s is %d, %o and %j", "text", 1.5, note([1]), note({ __proto__: null, a: 1 }), note(new Map([[1, { b: 2 }]])));
+    console.log("%s is %d, %o and %j", "text", 1.5, note([1]), note({ __proto__: null, a: 1 }), note(new Map(note([[1, { b: 2 }]]))));
     console.table(note([note({ __proto__: null, a: 1, b: 2 }), note({ __proto__: null, b: 3, c: 4 }), 5]));
-    console.table(note(new Map([["k", "v"]])));
+    console.table(note(new Map(note([["k", "v"]]))));
     console.group("group");
     console.count();
     console.dir(note({ __proto__: null, deep: { er: { est: 1 } } }), source({ depth: 0 }));
@@ -222,7 +222,7 @@ export const steps = {
   },
 
   async calls(host, env) {
-    const echoed = note(await note(host.echo(note({ a: [1, { b: "c" }], when: new Date(3), map: new Map([[1, 2]]) }))));
+    const echoed = note(await note(host.echo(note({ a: [1, { b: "c" }], when: new Date(3), map: new Map(note([[1, 2]])) }))));
     const called = await note(host.callBack(note((value) => `back ${value}`)));
     const target = note(await note(host.echo(note(new Target()))));
     const greeted = await note(target.greet("you"));
@@ -255,9 +255,9 @@ export const steps = {
     }
     await note(assert.rejects(note(Promise.reject(new TypeError("r"))), TypeError));
     assert.throws(() => { throw new RangeError("t"); }, RangeError);
-    assert.deepEqual(note(new Set([1, { a: 1 }])), note(new Set([1, { a: 1 }])));
+    assert.deepEqual(note(new Set(note([1, { a: 1 }]))), note(new Set(note([1, { a: 1 }]))));
     const promisified = util.promisify((value, callback) => callback(null, value + 1));
-    const formatted = util.format("%s %i", "a", 1.5, note(new Map([[1, 2]])));
+    const formatted = util.format("%s %i", "a", 1.5, note(new Map(note([[1, 2]]))));
     const inside = withEnv(source({ HOST: "other" }), () => env.HOST);
     return `${late.value} ${thrown} ${await note(promisified(1))} ${formatted} ${util.types.isMap(new Map())} ${inside}`;
   },
