@@ -7,8 +7,9 @@
 
 const { apply, bind, call } = Function.prototype;
 const uncurryThis = bind.bind(call);
-const { defineProperty, getOwnPropertyDescriptor, getOwnPropertyNames, getPrototypeOf, setPrototypeOf, freeze } = Object;
+const { defineProperty, getOwnPropertyDescriptor, getOwnPropertyNames, getPrototypeOf, hasOwn, setPrototypeOf, freeze } = Object;
 const { ownKeys } = Reflect;
+const OriginalPromise = Promise;
 const copies = {};
 
 function keyName(key) {
@@ -50,9 +51,7 @@ for (const name of [
   const original = global[name];
   copies[name] = original;
   if (name === "Promise") {
-    for (const method of ["all", "allSettled", "any", "race", "resolve", "reject", "withResolvers"]) {
-      copies["Promise" + keyName(method)] = original[method].bind(original);
-    }
+    copies.PromiseReject = original.reject.bind(original);
   } else if (name !== "Proxy" && name !== "Function") {
     copyAll(original, name, false);
   }
@@ -119,9 +118,91 @@ copies.ArrayPrototypeSlice = (array, start = 0, end = array.length) => {
   return copy;
 };
 
+// Descriptors without a prototype: in what they do not say, nothing of Object.prototype must be found.
+function withoutPrototype(describe) {
+  return (object, key) => {
+    const descriptor = describe(object, key);
+    if (descriptor !== undefined) setPrototypeOf(descriptor, null);
+    return descriptor;
+  };
+}
+const describe = withoutPrototype(getOwnPropertyDescriptor);
+copies.ObjectGetOwnPropertyDescriptor = describe;
+copies.ReflectGetOwnPropertyDescriptor = withoutPrototype(Reflect.getOwnPropertyDescriptor);
+
+// Promises. V8 asks each for its `constructor` and that for its species, and one that another promise or `await` waits for
+// for its `then`: all of them can be a guest's. While they are not, the language's own functions do; once they are, a
+// promise gets properties of its own for as long as V8 asks. Not always: the first such property would slow down every
+// promise of the isolate.
+const promisePrototype = OriginalPromise.prototype;
+const originalThen = promisePrototype.then;
+const originalSpecies = getOwnPropertyDescriptor(OriginalPromise, Symbol.species).get;
+const { species } = Symbol;
+const then = uncurryThis(originalThen);
+const resolve = OriginalPromise.resolve.bind(OriginalPromise);
+const tryDefine = Reflect.defineProperty;
+
+function leadsToPromise() {
+  const constructor = getOwnPropertyDescriptor(promisePrototype, "constructor");
+  if (constructor === undefined || !hasOwn(constructor, "value") || constructor.value !== OriginalPromise) return false;
+  const accessor = getOwnPropertyDescriptor(OriginalPromise, species);
+  return accessor !== undefined && hasOwn(accessor, "get") && accessor.get === originalSpecies;
+}
+
+function isOrdinary(promise) {
+  return getPrototypeOf(promise) === promisePrototype && !hasOwn(promise, "constructor") && leadsToPromise();
+}
+
+function hide(object, key, value) {
+  return tryDefine(object, key, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+}
+
+// Without a constructor a promise leads to none but Promise itself.
+function thenApart(promise, fulfilled, rejected) {
+  const own = describe(promise, "constructor");
+  // A guest has frozen it: one of our own waits for it.
+  if (!hide(promise, "constructor", undefined)) {
+    return thenApart(new OriginalPromise((settle) => settle(promise)), fulfilled, rejected);
+  }
+  try {
+    return then(promise, fulfilled, rejected);
+  } finally {
+    if (own === undefined) delete promise.constructor;
+    else defineProperty(promise, "constructor", own);
+  }
+}
+
+// `promise` must be one. The result is an ordinary promise.
+copies.PromisePrototypeThen = (promise, fulfilled, rejected) =>
+  isOrdinary(promise) ? then(promise, fulfilled, rejected) : thenApart(promise, fulfilled, rejected);
+
+copies.PromiseResolve = (value) => {
+  if (typeof value !== "object" || value === null || leadsToPromise()) return resolve(value);
+  if (getPrototypeOf(value) !== promisePrototype || hasOwn(value, "constructor")) return resolve(value);
+  try {
+    return thenApart(value, undefined, undefined);
+  } catch {
+    // It only looks like a promise.
+    return resolve(value);
+  }
+};
+
+// For `await`, and for what a function gives that V8 calls for a promise: a promise of the runtime's own, which V8 then waits
+// for without a guest hearing of it.
+copies.PromiseGuarded = (promise) => {
+  const method = getOwnPropertyDescriptor(promisePrototype, "then");
+  const isOriginal = method !== undefined && hasOwn(method, "value") && method.value === originalThen;
+  if (isOriginal && isOrdinary(promise)) return promise;
+  const guarded = thenApart(promise, undefined, undefined);
+  hide(guarded, "constructor", undefined);
+  hide(guarded, "then", originalThen);
+  return guarded;
+};
+
 copies.ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
 for (const name of getOwnPropertyNames(copies)) {
-  if (sources.includes(name)) primordials[name] = copies[name];
+  // The runtime itself calls PromisePrototypeThen.
+  if (sources.includes(name) || name === "PromisePrototypeThen") primordials[name] = copies[name];
 }
 setPrototypeOf(primordials, null);
 freeze(primordials);

@@ -20,12 +20,17 @@ pub fn optional_text(
 
 /// The argument as a small integer (a handle, an index); 0 where it is none.
 pub fn integer(scope: &v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>, index: i32) -> u32 {
-    args.get(index).uint32_value(scope).unwrap_or(0)
+    integer_of(scope, args.get(index))
+}
+
+/// The value as a small integer; 0 where it is none. Objects are not asked what number they are.
+pub fn integer_of(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> u32 {
+    if value.is_number() { value.uint32_value(scope).unwrap_or(0) } else { 0 }
 }
 
 /// The argument as a number; NaN where it is none.
-pub fn number(scope: &v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>, index: i32) -> f64 {
-    args.get(index).number_value(scope).unwrap_or(f64::NAN)
+pub fn number(_scope: &v8::PinScope<'_, '_>, args: &v8::FunctionCallbackArguments<'_>, index: i32) -> f64 {
+    v8::Local::<v8::Number>::try_from(args.get(index)).map_or(f64::NAN, |number| number.value())
 }
 
 /// A copy of the argument's bytes, where it is an `ArrayBuffer` or a view of one.
@@ -51,14 +56,26 @@ pub fn bytes_of(value: v8::Local<v8::Value>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The argument as a list of strings; elements that are not strings are skipped.
+/// The argument as a list of strings, up to the first element that is none: an array can say that it is as long as no memory.
 pub fn texts(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Vec<String> {
     let Ok(array) = v8::Local::<v8::Array>::try_from(value) else { return Vec::new() };
     (0..array.length())
-        .filter_map(|i| array.get_index(scope, i))
-        .filter_map(|item| v8::Local::<v8::String>::try_from(item).ok())
+        .map_while(|i| array.get_index(scope, i))
+        .map_while(|item| v8::Local::<v8::String>::try_from(item).ok())
         .map(|item| item.to_rust_string_lossy(scope))
         .collect()
+}
+
+/// A list for a runtime script, without a prototype: a promise that is resolved with it finds no `then`, and nothing is found
+/// where it has no element.
+pub fn tuple<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    values: &[v8::Local<'s, v8::Value>],
+) -> v8::Local<'s, v8::Value> {
+    let list = v8::Array::new_with_elements(scope, values);
+    let null = v8::null(scope);
+    list.set_prototype(scope, null.into());
+    list.into()
 }
 
 /// An `ArrayBuffer` with a copy of `bytes`, allocated by V8 inside its sandbox.

@@ -32,7 +32,8 @@ impl ErrorClass {
     }
 }
 
-/// An error that becomes a JavaScript exception of a class, with a message that guests can see.
+/// An error that becomes a JavaScript exception of a class, with a message that guests can see. What a guest gave may be in it:
+/// it is cut after 65,536 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsError {
     /// Its class.
@@ -44,22 +45,22 @@ pub struct JsError {
 impl JsError {
     /// An `Error`.
     pub fn error(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Error, message: message.into() }
+        Self { class: ErrorClass::Error, message: bounded(message.into()) }
     }
 
     /// A `TypeError`.
     pub fn type_error(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Type, message: message.into() }
+        Self { class: ErrorClass::Type, message: bounded(message.into()) }
     }
 
     /// A `RangeError`.
     pub fn range_error(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Range, message: message.into() }
+        Self { class: ErrorClass::Range, message: bounded(message.into()) }
     }
 
     /// A `DOMException` with a name.
     pub fn dom(name: &'static str, message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Dom(name), message: message.into() }
+        Self { class: ErrorClass::Dom(name), message: bounded(message.into()) }
     }
 
     /// The exception object, made in the current context.
@@ -280,11 +281,7 @@ fn stack_text(message: &str, frames: &[Frame]) -> String {
 }
 
 /// The start of a text, which guests choose and may make as long as they have memory for.
-pub(crate) fn start_of(
-    scope: &mut v8::PinScope<'_, '_>,
-    text: v8::Local<'_, v8::String>,
-    most: usize,
-) -> String {
+pub fn start_of(scope: &mut v8::PinScope<'_, '_>, text: v8::Local<'_, v8::String>, most: usize) -> String {
     if text.length() <= most {
         return text.to_rust_string_lossy(scope);
     }
@@ -293,8 +290,17 @@ pub(crate) fn start_of(
     format!("{}...", String::from_utf16_lossy(&units))
 }
 
-/// UTF-16 units of what a report has. A name is a function's or a script's.
-pub(crate) const MAX_MESSAGE: usize = 65_536;
+/// The start of a text that may have been put together with one of a guest's.
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE {
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+        text.push_str("...");
+    }
+    text
+}
+
+/// UTF-16 units of what a report has, bytes of an error's message. A name is a function's or a script's.
+pub const MAX_MESSAGE: usize = 65_536;
 const MAX_NAME: usize = 1_024;
 const MAX_SOURCE_LINE: usize = 4_096;
 

@@ -45,11 +45,12 @@ pub struct Extension {
     pub bind: fn(&mut v8::PinScope<'_, '_>),
 }
 
-/// Lists native functions for an [`Extension`]: `natives![log, "urlParse" => url_parse]`.
+/// Lists native functions for an [`Extension`]: `natives!["log" => log, "urlParse" => url_parse]`. One that panics
+/// [throws](crate::guard).
 #[macro_export]
 macro_rules! natives {
     ($($name:literal => $function:path),* $(,)?) => {
-        vec![$($crate::Native { name: $name, callback: $crate::v8::MapFnTo::map_fn_to($function) }),*]
+        vec![$($crate::Native { name: $name, callback: $crate::guard::callback($function) }),*]
     };
 }
 

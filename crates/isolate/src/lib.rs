@@ -27,6 +27,7 @@ pub mod buffers;
 pub mod engine;
 pub mod error;
 pub mod extension;
+pub mod guard;
 pub mod heap;
 pub mod layer;
 mod liveness;

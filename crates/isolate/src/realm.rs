@@ -6,6 +6,7 @@ use v8::ExternalReference;
 
 use crate::error::{MAX_MESSAGE, start_of, string};
 use crate::extension::{Source, Startup, source_reference};
+use crate::guard;
 
 static PRIMORDIALS: &Source = crate::include_source!("../js/primordials.js");
 static REQUIRE: &Source = crate::include_source!("../js/require.js");
@@ -33,7 +34,7 @@ pub(crate) fn references() -> Vec<ExternalReference> {
     vec![
         source_reference(PRIMORDIALS),
         source_reference(REQUIRE),
-        ExternalReference { function: require.map_fn_to() },
+        ExternalReference { function: guard::callback(require) },
         ExternalReference {
             named_getter: {
                 // A lazy data property's getter is an accessor callback; its address is all that the list needs.
@@ -51,7 +52,7 @@ pub(crate) fn references() -> Vec<ExternalReference> {
 
 /// Builds the realm from nothing, while the snapshot is made, and runs the eager scripts.
 pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup) -> Result<(), String> {
-    let natives = v8::Object::new(scope);
+    let natives = bare_object(scope);
     for extension in startup.extensions {
         for native in (extension.natives)() {
             let function = v8::Function::builder_raw(native.callback)
@@ -60,15 +61,12 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
                 .ok_or("a native cannot be made")?;
             let key = string(scope, native.name);
             function.set_name(key);
-            natives.set(scope, key.into(), function.into());
+            natives.create_data_property(scope, key.into(), function.into());
         }
     }
-    let primordials = v8::Object::new(scope);
-    let registry = v8::Object::new(scope);
-    // No name of a script may lead to what guests put on Object.prototype.
-    let null = v8::null(scope);
-    registry.set_prototype(scope, null.into());
-    let require = v8::Function::builder(require)
+    let primordials = bare_object(scope);
+    let registry = bare_object(scope);
+    let require = v8::Function::builder_raw(guard::callback(require))
         .constructor_behavior(v8::ConstructorBehavior::Throw)
         .build(scope)
         .ok_or("require")?;
@@ -87,7 +85,7 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         &[primordials.into(), global.into(), sources.into()],
     )?;
 
-    let made = v8::Object::new(scope);
+    let made = bare_object(scope);
     run(
         scope,
         "isolate/require",
@@ -100,10 +98,8 @@ pub(crate) fn build(scope: &mut v8::PinScope<'_, '_>, startup: &'static Startup)
         .and_then(|made| v8::Local::<v8::Function>::try_from(made).ok())
         .ok_or("require")?;
 
-    let holder = v8::Array::new(scope, 4);
-    for (index, value) in [natives, primordials, registry, require.into()].into_iter().enumerate() {
-        holder.set_index(scope, index as u32, value.into());
-    }
+    let held = [natives.into(), primordials.into(), registry.into(), require.into()];
+    let holder = v8::Array::new_with_elements(scope, &held);
     install(scope, startup, holder.into());
     for extension in startup.extensions {
         for lazy in extension.globals {
@@ -150,6 +146,16 @@ fn restore_shared_array_buffer(scope: &mut v8::PinScope<'_, '_>) -> Option<bool>
 }
 
 const SHARED_ARRAY_BUFFER: &str = "SharedArrayBuffer";
+
+/// An object without a prototype, for the runtime's own: what guests put on `Object.prototype` is neither found on it nor
+/// called when a script adds to it. Unlike one of `Object.create(null)` it is no dictionary: its properties are as quick to
+/// read as those of any object.
+fn bare_object<'s>(scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Object> {
+    let object = v8::Object::new(scope);
+    let null = v8::null(scope);
+    object.set_prototype(scope, null.into());
+    object
+}
 
 fn property<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -202,9 +208,9 @@ pub fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Result<v8::Loca
         return Ok(found);
     }
     let script = startup.script(name).ok_or_else(|| format!("there is no runtime script named {name}"))?;
-    let exports = v8::Object::new(scope);
+    let exports = bare_object(scope);
     // Registered before it runs, so that scripts can require each other.
-    registry.set(scope, key.into(), exports.into());
+    registry.create_data_property(scope, key.into(), exports.into());
     let require = v8::Local::new(scope, arguments.0);
     let natives = v8::Local::new(scope, arguments.1);
     let primordials = v8::Local::new(scope, arguments.2);
@@ -338,9 +344,12 @@ pub fn function<'s>(
             return None;
         }
     };
-    let function = property(scope, exports, name)
-        .and_then(|v| v8::Local::<v8::Function>::try_from(v).ok())
-        .unwrap_or_else(|| panic!("runtime script {script} exports no function {name}"));
+    let Some(function) =
+        property(scope, exports, name).and_then(|v| v8::Local::<v8::Function>::try_from(v).ok())
+    else {
+        tracing::error!(script, name, "a defect of the runtime: its script exports no such function");
+        return None;
+    };
     let global = v8::Global::new(scope, function);
     if let Some(realm) = scope.get_slot_mut::<Realm>() {
         realm.functions.insert(key, global);
@@ -359,6 +368,32 @@ pub fn call<'s>(
     let function = function(scope, script, name)?;
     let receiver = v8::undefined(scope);
     function.call(scope, receiver.into(), arguments)
+}
+
+/// As `Promise.prototype.then`, which V8's own interface would ask guests for: what it gives need not be a promise then.
+/// None: an exception is pending.
+pub(crate) fn then<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    promise: v8::Local<'s, v8::Promise>,
+    fulfilled: v8::Local<'s, v8::Function>,
+    rejected: Option<v8::Local<'s, v8::Function>>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    let primordials = scope.get_slot::<Realm>()?.primordials.clone();
+    let primordials = v8::Local::new(scope, primordials);
+    let then = v8::Local::<v8::Function>::try_from(property(scope, primordials, THEN)?).ok()?;
+    let receiver: v8::Local<v8::Value> = v8::undefined(scope).into();
+    let rejected = rejected.map_or(receiver, Into::into);
+    let derived = then.call(scope, receiver, &[promise.into(), fulfilled.into(), rejected])?;
+    v8::Local::<v8::Promise>::try_from(derived).ok()
+}
+
+/// The primordial that [`then`] calls; `primordials.js` keeps it whether scripts name it or not.
+const THEN: &str = "PromisePrototypeThen";
+
+/// The natives of an isolate, for tests of them: no guest ever sees this object.
+pub fn natives<'s>(scope: &mut v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Object>> {
+    let natives = scope.get_slot::<Realm>()?.natives.clone();
+    Some(v8::Local::new(scope, natives))
 }
 
 /// Makes a `DOMException`.
@@ -409,17 +444,22 @@ fn lazy_global<'s>(
     _args: v8::PropertyCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) {
+    guard::guarded(scope, |scope| load_global(scope, key, &mut rv));
+}
+
+fn load_global<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Name>,
+    rv: &mut v8::ReturnValue<'_, v8::Value>,
+) -> Option<()> {
     let name = key.to_rust_string_lossy(scope);
-    let Some(lazy) = scope.get_slot::<Realm>().and_then(|r| r.startup.lazy_global(&name)) else { return };
+    let lazy = scope.get_slot::<Realm>().and_then(|r| r.startup.lazy_global(&name))?;
     match load(scope, lazy.script) {
-        Ok(exports) => {
-            if let Some(value) = exports.get(scope, key.into()) {
-                rv.set(value);
-            }
-        }
+        Ok(exports) => rv.set(exports.get(scope, key.into())?),
         Err(message) if scope.is_execution_terminating() => drop(message),
         Err(message) => {
             crate::JsError::error(format!("runtime script {}: {message}", lazy.script)).throw(scope)
         }
     }
+    Some(())
 }

@@ -1,6 +1,8 @@
 //! Errors that no code handles: promises that were rejected, and what microtasks and finalisation callbacks throw, whose
 //! text V8 would print to the process's standard output otherwise.
 
+use crate::guard;
+
 /// Sees what a microtask or a finalisation callback threw, with the message that V8 made of it.
 pub type ThrownHook =
     fn(&mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>, message: v8::Local<v8::Message>);
@@ -53,6 +55,14 @@ pub(crate) fn configure(isolate: &mut v8::Isolate) {
 unsafe extern "C" fn on_message(message: v8::Local<'_, v8::Message>, exception: v8::Local<'_, v8::Value>) {
     // SAFETY: V8 calls this inside the isolate, with its lock held.
     v8::callback_scope!(unsafe let scope, message);
+    guard::silently(|| tell(scope, message, exception));
+}
+
+fn tell(
+    scope: &mut v8::PinScope<'_, '_>,
+    message: v8::Local<'_, v8::Message>,
+    exception: v8::Local<'_, v8::Value>,
+) {
     let Some(hook) = scope.get_slot::<OnThrown>().map(|hook| hook.0) else { return };
     v8::tc_scope!(let scope, scope);
     hook(scope, exception, message);
@@ -65,6 +75,10 @@ unsafe extern "C" fn on_message(message: v8::Local<'_, v8::Message>, exception: 
 unsafe extern "C" fn on_reject(message: v8::PromiseRejectMessage<'_>) {
     // SAFETY: V8 calls this inside the isolate, with its lock held.
     v8::callback_scope!(unsafe let scope, &message);
+    guard::silently(|| note_rejection(scope, &message));
+}
+
+fn note_rejection(scope: &mut v8::PinScope<'_, '_>, message: &v8::PromiseRejectMessage<'_>) {
     let promise = message.get_promise();
     let promise = v8::Global::new(scope, promise);
     let reason = message.get_value().map(|v| v8::Global::new(scope, v));

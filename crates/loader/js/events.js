@@ -36,7 +36,8 @@ class Handled {
 }
 
 // Requests being handled, by context. With an entry that is never taken out, as the holds of web/context.
-const handled = new SafeMap([[0, undefined]]);
+const handled = new SafeMap();
+handled.set(0, undefined);
 onDrop((context) => handled.delete(context));
 
 // Whoever sent the request is gone: the handler no longer keeps the context open.

@@ -128,7 +128,7 @@ function isObject(value) {
 }
 
 function optionsOf(options) {
-  if (options === null || options === undefined) return {};
+  if (options === null || options === undefined) return { __proto__: null };
   if (isObject(options)) return options;
   throw new TypeError("Failed to execute 'getEntrypoint' on 'WorkerStub': parameter 2 is not of type 'EntrypointOptions'.");
 }

@@ -3,7 +3,7 @@
 
 const {
   ArrayIsArray, ArrayPrototypeJoin, ArrayPrototypePush, JSONParse, JSONStringify, ObjectDefineProperty,
-  ObjectGetPrototypeOf,
+  ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty,
 } = primordials;
 const { isPlain } = require("rpc/values");
 
@@ -35,8 +35,10 @@ function argumentText(value) {
 // What tail events carry of requests, with the method by which the reference gives what it redacted.
 exports.events = (text) => {
   const events = JSONParse(text);
-  const request = events[0].event?.request;
-  if (request !== undefined) {
+  const { event } = events[0];
+  // Other events have no request, whatever all objects may inherit.
+  if (event !== null && ObjectPrototypeHasOwnProperty(event, "request")) {
+    const { request } = event;
     const { unredacted } = request;
     delete request.unredacted;
     const getUnredacted = () => ({ ...request, ...unredacted });

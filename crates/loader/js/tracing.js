@@ -47,8 +47,9 @@ class Tracing {
   }
   // (name, fn, ...args) -> what fn(span, ...args) gives
   enterSpan(name, fn, ...args) {
-    primordials.ArrayPrototypeUnshift(args, new Span(internal));
-    return run("enterSpan", fn, args);
+    const all = [new Span(internal)];
+    for (let i = 0; i < args.length; i++) primordials.ArrayPrototypePush(all, args[i]);
+    return run("enterSpan", fn, all);
   }
   startActiveSpan(name, options, fn) {
     return run("startActiveSpan", typeof options === "function" ? options : fn, [new Span(internal)]);

@@ -144,7 +144,7 @@ function noEntrypoint(name) {
 function instantiate(name, props) {
   const value = namespace[name ?? "default"];
   if (value === undefined) {
-    if (name === undefined) return { target: {}, handler: [env, undefined] };
+    if (name === undefined) return { target: { __proto__: null }, handler: [env, undefined] };
     throw noEntrypoint(name);
   }
   const ctx = new ExecutionContext(internal, props);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_isolate::error::string;
+use atoll_isolate::error::{MAX_MESSAGE, start_of, string};
 use atoll_isolate::modules::ModuleSource;
 use atoll_isolate::values;
 use atoll_isolate::{JsError, Native, arguments, natives, v8};
@@ -292,10 +292,11 @@ fn read_modules<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     flat: v8::Local<'s, v8::Array>,
 ) -> Option<Vec<(String, ModuleSource)>> {
-    let mut modules = Vec::with_capacity(flat.length() as usize / 3);
+    let mut modules = Vec::new();
     let mut size = 0;
     for index in (0..flat.length()).step_by(3) {
-        let name = flat.get_index(scope, index)?.to_rust_string_lossy(scope);
+        let name = v8::Local::<v8::String>::try_from(flat.get_index(scope, index)?).ok()?;
+        let name = name.to_rust_string_lossy(scope);
         let kind = flat.get_index(scope, index + 1)?.to_rust_string_lossy(scope);
         let content = flat.get_index(scope, index + 2)?;
         let text = || content.to_rust_string_lossy(scope);
@@ -360,7 +361,7 @@ fn read_tails<'s>(
     value: v8::Local<'s, v8::Value>,
 ) -> Option<Vec<Arc<dyn Service>>> {
     let Ok(list) = v8::Local::<v8::Array>::try_from(value) else { return Some(Vec::new()) };
-    let mut tails = Vec::with_capacity(list.length() as usize);
+    let mut tails = Vec::new();
     for index in 0..list.length() {
         let handle = list.get_index(scope, index)?.uint32_value(scope)?;
         let service = context::resource_as::<ServiceCap>(scope, handle)?.0.clone();
@@ -414,7 +415,8 @@ fn later<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'
 
 /// `abortIsolate(reason)` ends this Worker. What its callers get is masked: the reason is for the log.
 fn abort_isolate<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let reason = arguments::text(scope, &args, 0);
+    let reason = v8::Local::<v8::String>::try_from(args.get(0));
+    let reason = reason.map(|reason| start_of(scope, reason, MAX_MESSAGE)).unwrap_or_default();
     let dynamic = scope.get_slot::<Own>().is_some_and(|own| own.dynamic);
     if !dynamic {
         return JsError::error("abortIsolate() can only be called in a Worker that another Worker loaded.")

@@ -201,9 +201,16 @@ pub(crate) fn on_log(
     let Some(trace) = trace_of(scope) else { return true };
     let now = context::environment(scope).clock.now_ms();
     let message = realm::call(scope, "loader/trace", "argumentsText", &[arguments]);
-    if let Some(message) = message {
-        let errors = describe_errors(scope, arguments);
-        trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
+    match message.and_then(|message| v8::Local::<v8::String>::try_from(message).ok()) {
+        // Not copied before it is found to be too long.
+        Some(message) if message.length() > BUDGET => {
+            trace.state().take(now, message.length());
+        }
+        Some(message) => {
+            let errors = describe_errors(scope, arguments);
+            trace.log(now, level, &message.to_rust_string_lossy(scope), errors);
+        }
+        None => {}
     }
     true
 }

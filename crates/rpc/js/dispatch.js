@@ -8,7 +8,7 @@
 
 const {
   ArrayPrototypeJoin, ArrayPrototypeSlice, Error, ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty, ObjectSetPrototypeOf,
-  PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap, TypeError,
+  PromiseGuarded, PromisePrototypeThen, PromiseResolve, ReflectApply, ReflectGet, SafeMap, TypeError,
 } = primordials;
 const { RpcTarget, WorkerEntrypoint, WorkflowEntrypoint, hasPrototype } = require("rpc/targets");
 const stubs = require("rpc/stubs");
@@ -108,7 +108,7 @@ function perform(target, path, args, entrypoint) {
       // A property that is a promise is awaited on the way.
       const rest = ArrayPrototypeSlice(path, i + 1);
       const within = entrypoint === undefined ? undefined : { handler: undefined };
-      return PromisePrototypeThen(object, (value) => perform(value, rest, args, within));
+      return PromiseGuarded(PromisePrototypeThen(object, (value) => perform(value, rest, args, within)));
     }
   }
   if (args === undefined) return object;
@@ -195,7 +195,7 @@ exports.keepAnswer = (question, value) => {
 // A promise of RPC's own that is returned is awaited.
 function unwrap(value) {
   const state = stubs.stateOf(value);
-  if (state !== undefined && (state.kind === "promise" || state.kind === "property")) return stubs.promiseOf(state);
+  if (state !== undefined && (state.kind === "promise" || state.kind === "property")) return PromiseGuarded(stubs.promiseOf(state));
   return value;
 }
 

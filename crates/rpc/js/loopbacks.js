@@ -20,7 +20,7 @@ class LoopbackState extends ServiceState {
     return LoopbackServiceStub.prototype;
   }
   apply(target, _this, args) {
-    const options = args[0] ?? {};
+    const options = args.length === 0 ? undefined : args[0] ?? { __proto__: null };
     if (args.length === 0 || (typeof options !== "object" && typeof options !== "function")) {
       throw new TypeError(
         "Failed to execute '(called as function)' on 'LoopbackServiceStub': parameter 1 is not of type 'Options'.",

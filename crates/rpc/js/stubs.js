@@ -11,7 +11,7 @@
 
 const {
   ArrayPrototypePush, ArrayPrototypeSlice, Error, ErrorCaptureStackTrace, ObjectPrototypeHasOwnProperty, ObjectSetPrototypeOf,
-  PromisePrototypeThen, PromiseReject, PromiseResolve, Proxy, ReflectApply, ReflectDefineProperty, ReflectDeleteProperty,
+  PromiseGuarded, PromisePrototypeThen, PromiseReject, PromiseResolve, Proxy, ReflectApply, ReflectDefineProperty, ReflectDeleteProperty,
   ReflectGet, ReflectGetOwnPropertyDescriptor, ReflectOwnKeys, ReflectSet, SafeMap, StringPrototypeCharCodeAt, SymbolDispose,
   SymbolToStringTag, TypeError,
 } = primordials;
@@ -89,10 +89,7 @@ class State {
     return this.own === undefined ? [] : ReflectOwnKeys(this.own);
   }
   getOwnPropertyDescriptor(target, key) {
-    const descriptor = this.own === undefined ? undefined : ReflectGetOwnPropertyDescriptor(this.own, key);
-    // V8 reads it like any object's: a `get` that all objects inherit must not count.
-    if (descriptor !== undefined) ObjectSetPrototypeOf(descriptor, null);
-    return descriptor;
+    return this.own === undefined ? undefined : ReflectGetOwnPropertyDescriptor(this.own, key);
   }
 }
 const noProperties = { __proto__: null };
@@ -181,7 +178,7 @@ function sendOnPromise(root, path, args, result) {
     result.promise = callValue(value, path, args);
     return;
   }
-  result.promise = PromisePrototypeThen(root.promise, (value) => callValue(value, path, args));
+  result.promise = PromisePrototypeThen(root.promise, (value) => PromiseGuarded(callValue(value, path, args)));
 }
 
 // As if it had been called where the value came from.
@@ -195,7 +192,7 @@ function remoteError(error) {
 // asynchronous frames that wait for the promise, which it can only once that waits for this one.
 exports.reject = (error) => {
   const soon = PromisePrototypeThen(PromiseResolve(), () => {});
-  return PromisePrototypeThen(soon, () => stampAndThrow(error));
+  return PromiseGuarded(PromisePrototypeThen(soon, () => stampAndThrow(error)));
 };
 
 function stampAndThrow(error) {
@@ -363,7 +360,18 @@ function promiseOf(state) {
 function thenMethod(state, name) {
   if (name === "then") return (fulfilled, rejected) => PromisePrototypeThen(promiseOf(state), fulfilled, rejected);
   if (name === "catch") return (rejected) => PromisePrototypeThen(promiseOf(state), undefined, rejected);
-  return (done) => primordials.PromisePrototypeFinally(promiseOf(state), done);
+  return (done) => finallyOf(promiseOf(state), done);
+}
+
+// As Promise.prototype.finally, which would call `then` of guests.
+function finallyOf(promise, done) {
+  if (typeof done !== "function") return PromisePrototypeThen(promise, done, done);
+  const after = (settle) => PromiseGuarded(PromisePrototypeThen(PromiseResolve(done()), settle));
+  return PromisePrototypeThen(
+    promise,
+    (value) => after(() => value),
+    (error) => after(() => { throw error; }),
+  );
 }
 
 function disposePromise(state) {

@@ -13,9 +13,9 @@ const { FinalizationRegistry, FinalizationRegistryPrototypeRegister, ObjectDefin
 let collected;
 
 function construct(target, args, as) {
-  const options = args[1];
+  const options = args.length > 1 ? args[1] : undefined;
   const most = typeof options === "object" && options !== null ? options.maxByteLength : undefined;
-  if (most === undefined) return ReflectConstruct(target, [args[0]], as);
+  if (most === undefined) return ReflectConstruct(target, args.length > 0 ? [args[0]] : [], as);
   if (!natives.holdResizable()) {
     throw new RangeError("Array buffer allocation failed: there are too many resizable buffers");
   }

@@ -13,6 +13,7 @@ const {
   MathTrunc,
   NumberIsFinite,
   NumberIsNaN,
+  ObjectSetPrototypeOf,
   StringPrototypeCharCodeAt,
   StringPrototypeSlice,
   StringPrototypeToLowerCase,
@@ -31,6 +32,9 @@ const clones = require("web/clone");
 
 // Given instead of parts, it lets the runtime hand over bytes without a copy; guest code cannot reach it.
 const adopt = { __proto__: null };
+// Type and bytes for the constructor of Blob that runs next. As arguments they would go to whatever a guest has made the
+// parent of File.
+let adopted;
 
 class Blob {
   #bytes;
@@ -40,6 +44,12 @@ class Blob {
     if (parts === adopt) {
       this.#bytes = bytes;
       this.#type = options;
+      return;
+    }
+    if (adopted !== undefined) {
+      this.#bytes = adopted.bytes;
+      this.#type = adopted.type;
+      adopted = undefined;
       return;
     }
     if (options !== undefined && options !== null && typeof options !== "object" && typeof options !== "function") {
@@ -103,7 +113,7 @@ class Blob {
       },
       decode: (payload) => {
         clones.expect(typeof payload === "object" && payload !== null);
-        const { bytes, type } = payload;
+        const { bytes, type } = ObjectSetPrototypeOf(payload, null);
         clones.expect(TypedArrayPrototypeGetSymbolToStringTag(bytes) === "Uint8Array");
         clones.expect(typeof type === "string");
         return new Blob(adopt, type, bytes);
@@ -200,7 +210,8 @@ class File extends Blob {
 
   constructor(parts, name, options = undefined, bytes = undefined) {
     if (parts === adopt) {
-      super(adopt, options.type, bytes);
+      adopted = { __proto__: null, type: options.type, bytes };
+      super();
     } else {
       if (parts === undefined) throw argumentError("File", "", 1, "Array");
       if (arguments.length < 2) throw argumentError("File", "", 2, "string");
@@ -235,7 +246,7 @@ class File extends Blob {
       },
       decode: (payload) => {
         clones.expect(typeof payload === "object" && payload !== null);
-        const { bytes, type, name, lastModified } = payload;
+        const { bytes, type, name, lastModified } = ObjectSetPrototypeOf(payload, null);
         clones.expect(TypedArrayPrototypeGetSymbolToStringTag(bytes) === "Uint8Array");
         clones.expectTexts([type, name]);
         clones.expect(typeof lastModified === "number");

@@ -2,15 +2,17 @@
 // Bodies of requests and responses. A simple body (text, bytes, what came from outside and nobody touched) never
 // becomes a stream object; `.body` makes one on demand. https://fetch.spec.whatwg.org/#body-mixin
 //
-// natives.bodyReadAll(handle, inCall) -> Promise<Uint8Array>, natives.bodyReadText(handle, inCall) -> Promise<string>,
-// natives.bodyRead(handle, inCall) -> Promise<Uint8Array | null>, natives.bodyCancel(handle), natives.release(handle),
-// natives.logError(error)
+// natives.bodyReadAll(handle, inCall) -> Promise<[Uint8Array]>, natives.bodyReadText(handle, inCall) -> Promise<string>,
+// natives.bodyRead(handle, inCall) -> Promise<[Uint8Array] | null>, natives.bodyCancel(handle),
+// natives.release(handle), natives.logError(error)
+//
+// Bytes that a promise of the runtime's own is fulfilled with are in a list without a prototype: it is asked for `then`.
 
 const {
-  ArrayBufferIsView, JSONParse, ObjectDefineProperties, Promise, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
+  ArrayBufferIsView, JSONParse, ObjectDefineProperty, Promise, PromiseGuarded, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
   StringPrototypeIncludes, StringPrototypeSlice, StringPrototypeCharCodeAt, TypeError, TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag, ArrayBufferPrototypeGetByteLength,
-  ArrayBufferPrototypeSlice, Uint8Array, TypedArrayPrototypeSlice, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
+  Uint8Array, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
   DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString,
 } = primordials;
 
@@ -51,7 +53,7 @@ function viewBytes(view) {
   const buffer = typed ? TypedArrayPrototypeGetBuffer(view) : DataViewPrototypeGetBuffer(view);
   const offset = typed ? TypedArrayPrototypeGetByteOffset(view) : DataViewPrototypeGetByteOffset(view);
   const length = typed ? TypedArrayPrototypeGetByteLength(view) : DataViewPrototypeGetByteLength(view);
-  return TypedArrayPrototypeSlice(new Uint8Array(buffer, offset, length));
+  return new Uint8Array(new Uint8Array(buffer, offset, length));
 }
 
 // https://fetch.spec.whatwg.org/#concept-bodyinit-extract
@@ -64,7 +66,7 @@ function extract(init) {
   } else if (ArrayBufferIsView(init)) {
     body.source = viewBytes(init);
   } else if (typeof init === "object" && isArrayBuffer(init)) {
-    body.source = new Uint8Array(ArrayBufferPrototypeSlice(init, 0));
+    body.source = new Uint8Array(new Uint8Array(init));
   } else if (typeof init !== "object" && typeof init !== "function") {
     body.source = `${init}`;
     body.contentType = "text/plain;charset=UTF-8";
@@ -188,16 +190,17 @@ function consume(body) {
 async function drain(stream) {
   const chunks = [];
   let length = 0;
-  await streams().drainStream(stream, (chunk) => {
-    primordials.ArrayPrototypePush(chunks, TypedArrayPrototypeSlice(chunk));
+  const drained = streams().drainStream(stream, (chunk) => {
+    primordials.ArrayPrototypePush(chunks, new Uint8Array(chunk));
     length += TypedArrayPrototypeGetByteLength(chunk);
   });
+  await PromiseGuarded(drained);
   const all = new Uint8Array(length);
   for (let i = 0, offset = 0; i < chunks.length; i++) {
     primordials.TypedArrayPrototypeSet(all, chunks[i], offset);
     offset += TypedArrayPrototypeGetByteLength(chunks[i]);
   }
-  return all;
+  return { __proto__: null, 0: all };
 }
 
 // Ends the reading of a native body when a signal aborts: the body is let go of at once, reads fail with the reason.
@@ -247,14 +250,14 @@ function readWhole({ guard, handle, inCall }, read) {
   return whole;
 }
 
-// -> Uint8Array or a promise of it
+// -> Uint8Array or a promise of a list with it
 function readBytes(body) {
   if (body === null) return new Uint8Array(0);
   consume(body);
   if (body.stream !== undefined) return drain(body.stream);
   if (body.handle !== 0) return readWhole(body, natives.bodyReadAll);
   checkAborted(body);
-  return typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source);
+  return typeof body.source === "string" ? natives.utf8Encode(body.source) : new Uint8Array(body.source);
 }
 
 function decodeText(bytes) {
@@ -275,10 +278,21 @@ function readText(body) {
     return StringPrototypeCharCodeAt(text, 0) === 0xfeff ? StringPrototypeSlice(text, 1) : text;
   }
   const bytes = readBytes(body);
-  return body.stream === undefined ? decodeText(bytes) : PromisePrototypeThen(bytes, decodeText);
+  return body.stream === undefined ? decodeText(bytes) : PromisePrototypeThen(bytes, (list) => decodeText(list[0]));
 }
 
-// Runs a reader; what it throws becomes a rejection.
+// Runs a reader of bytes and hands them on to `then`; what it throws becomes a rejection.
+function settleBytes(reader, body, then) {
+  try {
+    const value = reader(body);
+    if (natives.isPromise(value)) return PromisePrototypeThen(value, (list) => then(list[0]));
+    return PromiseResolve(then(value));
+  } catch (error) {
+    return PromiseReject(error);
+  }
+}
+
+// The same for text.
 function settle(reader, body, then) {
   try {
     const value = reader(body);
@@ -305,7 +319,7 @@ function streamOf(body) {
   } else {
     // The source stays: a request whose stream nobody has read can be sent again.
     body.stream = streams().readableStreamFromBytes(
-      typeof body.source === "string" ? natives.utf8Encode(body.source) : TypedArrayPrototypeSlice(body.source),
+      typeof body.source === "string" ? natives.utf8Encode(body.source) : new Uint8Array(body.source),
     );
   }
   return body.stream;
@@ -318,7 +332,7 @@ function guardedTextStream(bytes, body) {
       checkAborted(body);
       const chunk = given ? null : bytes;
       given = true;
-      return PromiseResolve(chunk);
+      return PromiseResolve(chunk === null ? null : { __proto__: null, 0: chunk });
     },
     () => body.guard.done(),
   );
@@ -453,10 +467,10 @@ function mixin(Class, stateOf, typeOf) {
       return isUsed(stateOf(this));
     },
     arrayBuffer() {
-      return settle((o) => readBytes(stateOf(o)), this, (bytes) => TypedArrayPrototypeGetBuffer(bytes));
+      return settleBytes((o) => readBytes(stateOf(o)), this, (bytes) => TypedArrayPrototypeGetBuffer(bytes));
     },
     bytes() {
-      return settle((o) => readBytes(stateOf(o)), this);
+      return settleBytes((o) => readBytes(stateOf(o)), this, (bytes) => bytes);
     },
     text() {
       return settle((o) => readText(stateOf(o)), this);
@@ -467,11 +481,11 @@ function mixin(Class, stateOf, typeOf) {
     blob() {
       const header = typeOf(this);
       const type = header === null ? "" : require("web/mime-type").extract(header);
-      return settle((o) => readBytes(stateOf(o)), this, (bytes) => require("web/blob").blobFromBytes(bytes, type));
+      return settleBytes((o) => readBytes(stateOf(o)), this, (bytes) => require("web/blob").blobFromBytes(bytes, type));
     },
     formData() {
       const type = typeOf(this);
-      return settle(
+      return settleBytes(
         (o) => {
           if (isUsed(stateOf(o))) throw new TypeError(USED);
           if (type === null) throw new TypeError("Parsing a Body as FormData requires a Content-Type header.");
@@ -487,8 +501,10 @@ function mixin(Class, stateOf, typeOf) {
       );
     },
   };
-  const descriptors = primordials.ObjectGetOwnPropertyDescriptors(members);
-  ObjectDefineProperties(Class.prototype, descriptors);
+  const names = primordials.ReflectOwnKeys(members);
+  for (let i = 0; i < names.length; i++) {
+    ObjectDefineProperty(Class.prototype, names[i], primordials.ReflectGetOwnPropertyDescriptor(members, names[i]));
+  }
 }
 
 exports.clone = clone;

@@ -97,7 +97,7 @@ function row(cells, widths) {
   return text;
 }
 
-// `rows` are arrays of texts, one for each head.
+// `rows` have texts under numbers, for the heads that they have one for.
 function drawTable(heads, rows) {
   const widths = [];
   for (let column = 0; column < heads.length; column++) {
@@ -136,7 +136,7 @@ class Table {
 
   add(index, value) {
     if (this.rows.length >= MAX_ROWS) return;
-    const cells = [index];
+    const cells = { __proto__: null, 0: index };
     let own;
     if (isOpenObject(value)) {
       const keys = this.fixed ?? ObjectKeys(value);

@@ -4,7 +4,7 @@
 const {
   NumberParseInt, RegExpPrototypeExec, StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice,
   StringPrototypeStartsWith, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength,
-  TypedArrayPrototypeSlice, Uint8Array,
+  TypedArrayPrototypeGetBuffer, Uint8Array,
 } = primordials;
 const mimeTypes = require("web/mime-type");
 const { Response } = require("web/response");
@@ -43,7 +43,7 @@ function percentDecode(bytes) {
     bytes[end] = NumberParseInt(code, 16);
     i += 2;
   }
-  return TypedArrayPrototypeSlice(bytes, 0, end);
+  return new Uint8Array(new Uint8Array(TypedArrayPrototypeGetBuffer(bytes), 0, end));
 }
 
 // What is no base64 stands for no bytes.

@@ -3,7 +3,7 @@
 
 const {
   ArrayIsArray, ArrayPrototypePush, Error, EvalError, FunctionPrototypeToString, ObjectDefineProperty,
-  ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, RangeError, ReferenceError, String, SyntaxError, TypeError,
+  ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectSetPrototypeOf, RangeError, ReferenceError, String, SyntaxError, TypeError,
   URIError,
 } = primordials;
 const clones = require("web/clone");
@@ -151,7 +151,9 @@ function expectDetails(pairs) {
   for (let i = 0; i < pairs.length; i += 2) clones.expect(typeof pairs[i] === "string");
 }
 
-function decodeInner({ error, list, value }) {
+function decodeInner(inner) {
+  clones.expect(typeof inner === "object" && inner !== null);
+  const { error, list, value } = ObjectSetPrototypeOf(inner, null);
   if (error !== undefined) return decodeParts(error);
   if (list === undefined) return value;
   clones.expect(ArrayIsArray(list) && list.length <= MAX_DETAILS);
@@ -180,6 +182,8 @@ exports.decodeError = (name, message, dom, more, remote) => {
 
 function decodeError(name, message, dom, more, remote) {
   let error;
+  // What they do not have must not be found on Object.prototype.
+  if (more !== undefined) ObjectSetPrototypeOf(more, null);
   if (more !== undefined && more.thrown !== undefined) {
     clones.expect(typeof more.thrown === "object" && more.thrown !== null);
     error = more.thrown;

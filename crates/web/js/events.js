@@ -6,6 +6,7 @@
 // natives.hasFlag(name) -> whether the compatibility flag is on.
 const {
   ArrayPrototypePush,
+  ArrayPrototypeSlice,
   ObjectDefineProperty,
   ObjectFreeze,
   PromiseResolve,
@@ -119,8 +120,7 @@ class Event {
   // One round over the listeners: "inner invoke" of the standard.
   #invoke(eventTarget, list, capture) {
     // A listener may add or remove others while we are here: walk over a copy.
-    const snapshot = [];
-    for (let i = 0; i < list.length; i++) snapshot[i] = list[i];
+    const snapshot = ArrayPrototypeSlice(list);
     for (let i = 0; i < snapshot.length && !this.#immediatelyStopped; i++) {
       const listener = snapshot[i];
       if (listener.removed || listener.capture !== capture) continue;

@@ -5,7 +5,7 @@
 // natives.fetch(method, url, headers, body, cf, redirect, canceller) -> Promise<[status, statusText, headers, body handle or
 // null]>; natives.newCanceller() -> handle or undefined, to be released
 
-const { ArrayPrototypeJoin, ArrayPrototypePush, Promise, PromisePrototypeThen } = primordials;
+const { ArrayPrototypeJoin, ArrayPrototypePush, Promise, PromiseGuarded, PromisePrototypeThen } = primordials;
 const { PromiseReject, RegExpPrototypeExec, TypeError } = primordials;
 const { Request, detachRequest, signalOf } = require("web/request");
 const { argumentError } = require("web/webidl");
@@ -15,7 +15,7 @@ const MAX_REDIRECTS = 20;
 const hasAuthority = /^[^:]+:\/\//;
 
 // Sends a Request through `hop`, a function with the signature of natives.fetch.
-async function send(hop, request) {
+function send(hop, request) {
   const signal = signalOf(request);
   if (signal !== undefined && signal !== null) return abortable(signal, hop, request);
   return follow(hop, request);
@@ -42,7 +42,11 @@ async function abortable(signal, hop, request) {
     const answer = follow(cancellable, request);
     // An answer that comes too late has a body that nobody reads.
     PromisePrototypeThen(answer, (response) => abortBody(response, signal), () => {});
-    return await primordials.PromiseRace([answer, aborted]);
+    const first = new Promise((resolve, reject) => {
+      PromisePrototypeThen(answer, resolve, reject);
+      PromisePrototypeThen(aborted, undefined, reject);
+    });
+    return await PromiseGuarded(first);
   } finally {
     removeAbortAlgorithm(signal, abort);
     natives.release(canceller);
@@ -58,7 +62,7 @@ async function follow(hop, request) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
     try {
-      answer = await hop(method, withoutCredentials(url), headers, body, cf, redirect);
+      answer = await PromiseGuarded(hop(method, withoutCredentials(url), headers, body, cf, redirect));
     } catch (error) {
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this function.
       if (typeof error === "object" && error !== null) primordials.ErrorCaptureStackTrace(error, follow);

@@ -71,7 +71,8 @@ ObjectDefineProperty(globalThis, "Cloudflare", {
   get: () => {
     const compatibilityFlags = {};
     const names = natives.flags();
-    for (let i = 0; i < names.length; i++) compatibilityFlags[names[i]] = true;
+    const flag = { __proto__: null, value: true, enumerable: true };
+    for (let i = 0; i < names.length; i++) ObjectDefineProperty(compatibilityFlags, names[i], flag);
     const value = primordials.ObjectFreeze({ compatibilityFlags: primordials.ObjectFreeze(compatibilityFlags) });
     define("Cloudflare", value, false);
     return value;

@@ -173,7 +173,7 @@ function combine(list, name) {
 // https://fetch.spec.whatwg.org/#concept-header-list-sort-and-combine
 function sortAndCombine(list) {
   const order = [];
-  for (let i = 0; i < list.length; i += 2) order[i / 2] = i;
+  for (let i = 0; i < list.length; i += 2) ArrayPrototypePush(order, i);
   ArrayPrototypeSort(order, (a, b) => (list[a] < list[b] ? -1 : list[a] > list[b] ? 1 : a - b));
   const sorted = [];
   for (let i = 0; i < order.length; i++) {

@@ -16,6 +16,7 @@ const {
   MathFloor,
   MathMax,
   MathMin,
+  ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
   ReflectApply,
   RegExpPrototypeExec,
@@ -249,7 +250,9 @@ function inspect(value, options) {
     return failure(error);
   }
 }
-inspect.custom = customInspect;
+ObjectDefineProperty(inspect, "custom", {
+  __proto__: null, value: customInspect, writable: true, enumerable: true, configurable: true,
+});
 
 exports.Inspection = Inspection;
 exports.MAX_OUTPUT = MAX_OUTPUT;

@@ -29,7 +29,7 @@ const phrases = {
   511: "Network Authentication Required",
 };
 // What W3C's and others' lists do not name is called by its class.
-const classes = ["", "", "Successful", "Redirection", "Client Error", "Server Error"];
+const classes = { __proto__: null, 2: "Successful", 3: "Redirection", 4: "Client Error", 5: "Server Error" };
 const reasonPhrase = /^[^\0-\x1f]*$/;
 const internal = {};
 let stateOf;

@@ -13,6 +13,7 @@ const {
   MathMin,
   MathTrunc,
   Promise,
+  PromiseGuarded,
   ReflectApply,
   SafeMap,
   SafeSet,
@@ -113,7 +114,9 @@ class Scheduler {
     if (arguments.length === 0) throw argumentError("Scheduler", "wait", 1, "number");
     const signal = options?.signal;
     // `await`, because returning a promise from an async function would look up its `then`.
-    if (signal === undefined) return await new Promise((resolve) => start("wait", resolve, delay, false, []));
+    if (signal === undefined) {
+      return await PromiseGuarded(new Promise((resolve) => start("wait", resolve, delay, false, [])));
+    }
     const { abortReason, addAbortAlgorithm, isAborted, isAbortSignal, removeAbortAlgorithm } = require("web/abort");
     if (!isAbortSignal(signal)) {
       throw new TypeError(
@@ -121,7 +124,7 @@ class Scheduler {
       );
     }
     if (isAborted(signal)) throw abortReason(signal);
-    return await new Promise((resolve, reject) => {
+    const waited = new Promise((resolve, reject) => {
       const onAbort = (reason) => {
         stop(id);
         reject(reason);
@@ -133,6 +136,7 @@ class Scheduler {
       const id = start("wait", finish, delay, false, []);
       addAbortAlgorithm(signal, onAbort);
     });
+    return await PromiseGuarded(waited);
   }
 }
 

@@ -117,7 +117,9 @@ class URLSearchParams {
     if (!(#list in this)) throw illegalInvocation();
     const list = this.#list;
     const pairs = [];
-    for (let i = 0; i < list.length; i += 2) pairs[i / 2] = { __proto__: null, name: list[i], value: list[i + 1] };
+    for (let i = 0; i < list.length; i += 2) {
+      ArrayPrototypePush(pairs, { __proto__: null, name: list[i], value: list[i + 1] });
+    }
     // Stable, and `<` on strings compares UTF-16 code units: what the standard wants.
     ArrayPrototypeSort(pairs, (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
     for (let i = 0; i < pairs.length; i++) {

@@ -202,7 +202,13 @@ fn finish<'s>(
     }
 }
 
-/// `bodyRead(handle, inCall)`: a promise of the next bytes, or of null at the end.
+/// What a promise of bytes is resolved with: asked for `then`, bytes would ask a guest's prototype.
+fn bytes_value<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::Local<'s, v8::Value> {
+    let bytes = arguments::uint8_array(scope, bytes);
+    arguments::tuple(scope, &[bytes])
+}
+
+/// `bodyRead(handle, inCall)`: a promise of `[the next bytes]`, or of null at the end.
 fn body_read<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
@@ -218,7 +224,7 @@ fn body_read<'s>(
     let promise = context::spawn(scope, next, move |scope, next| match next {
         Next::Chunk(chunk) => {
             count_read(scope, own, &chunk);
-            Ok(arguments::uint8_array(scope, &chunk))
+            Ok(bytes_value(scope, &chunk))
         }
         Next::End | Next::Taken => Ok(v8::null(scope).into()),
         Next::Failed(error) if in_call => Err(exception_in_call(scope, error)),
@@ -227,13 +233,13 @@ fn body_read<'s>(
     finish(scope, rv, promise);
 }
 
-/// `bodyReadAll(handle, inCall)`: a promise of all bytes.
+/// `bodyReadAll(handle, inCall)`: a promise of `[all bytes]`.
 fn body_read_all<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
     rv: v8::ReturnValue<'_, v8::Value>,
 ) {
-    read_whole(scope, &args, rv, arguments::uint8_array);
+    read_whole(scope, &args, rv, bytes_value);
 }
 
 /// `bodyReadText(handle, inCall)`: a promise of the text.

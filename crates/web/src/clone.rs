@@ -28,9 +28,10 @@ fn structured_clone<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv
     // Transferring means that the sender loses the buffers.
     if let Ok(transfer) = v8::Local::<v8::Array>::try_from(args.get(1)) {
         for index in 0..transfer.length() {
-            let item = transfer.get_index(scope, index);
-            match item.map(v8::Local::<v8::ArrayBuffer>::try_from) {
-                Some(Ok(buffer)) if buffer.is_detachable() && !buffer.was_detached() => {
+            // None: a getter threw.
+            let Some(item) = transfer.get_index(scope, index) else { return };
+            match v8::Local::<v8::ArrayBuffer>::try_from(item) {
+                Ok(buffer) if buffer.is_detachable() && !buffer.was_detached() => {
                     buffer.detach(None);
                 }
                 _ => {

@@ -84,7 +84,8 @@ impl Codec {
     }
 }
 
-struct CodecCell(Mutex<Codec>, #[expect(dead_code, reason = "counts")] Charge);
+/// The codec is gone once it has been finished or has failed.
+struct CodecCell(Mutex<Option<Codec>>, #[expect(dead_code, reason = "counts")] Charge);
 
 /// What the state of a codec takes, about.
 const STATE_BYTES: usize = 320 << 10;
@@ -95,7 +96,8 @@ fn zlib_new<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
         Some(codec) => {
             let Some(charge) = buffers::charge(scope, STATE_BYTES) else { return };
             let owner = context::current(scope);
-            let handle = context::add_resource(scope, owner, Arc::new(CodecCell(Mutex::new(codec), charge)));
+            let handle =
+                context::add_resource(scope, owner, Arc::new(CodecCell(Mutex::new(Some(codec)), charge)));
             rv.set_uint32(handle);
         }
         None => JsError::type_error(format!(
@@ -109,7 +111,16 @@ fn zlib_push<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retur
     let handle = arguments::integer(scope, &args, 0);
     let bytes = arguments::bytes(&args, 1).unwrap_or_default();
     let Some(cell) = context::resource_as::<CodecCell>(scope, handle) else { return };
-    let output = cell.0.lock().unwrap_or_else(PoisonError::into_inner).push(&bytes, args.get(2).is_true());
+    let finish = args.get(2).is_true();
+    let mut codec = cell.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(output) = codec.as_mut().map(|codec| codec.push(&bytes, finish)) else {
+        return JsError::type_error("The compression has ended.").throw(scope);
+    };
+    if finish || output.is_err() {
+        // It takes no more: some codecs of `flate2` panic when they are given it.
+        *codec = None;
+    }
+    drop(codec);
     match output {
         Ok(output) => rv.set(arguments::uint8_array(scope, &output)),
         Err(error) => {

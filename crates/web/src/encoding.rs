@@ -110,6 +110,8 @@ fn decode(decoder: &mut Decoder, mut bytes: &[u8], fatal: bool, last: bool) -> O
 }
 
 struct DecoderCell {
+    encoding: &'static Encoding,
+    ignore_bom: bool,
     decoder: Mutex<Decoder>,
     fatal: bool,
 }
@@ -117,7 +119,8 @@ struct DecoderCell {
 fn decoder_new<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let encoding = encoding(scope, &args);
     let (fatal, ignore_bom) = (args.get(1).is_true(), args.get(2).is_true());
-    let cell = DecoderCell { decoder: Mutex::new(new_decoder(encoding, ignore_bom)), fatal };
+    let decoder = Mutex::new(new_decoder(encoding, ignore_bom));
+    let cell = DecoderCell { encoding, ignore_bom, decoder, fatal };
     // Decoders may be made at module top level and used in any context.
     rv.set_uint32(context::add_resource(scope, 0, Arc::new(cell)));
 }
@@ -128,7 +131,12 @@ fn decoder_decode<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: 
     let last = args.get(2).is_true();
     let Some(cell) = context::resource_as::<DecoderCell>(scope, handle) else { return };
     let mut decoder = cell.decoder.lock().unwrap_or_else(PoisonError::into_inner);
-    match decode(&mut decoder, &bytes, cell.fatal, last) {
+    let text = decode(&mut decoder, &bytes, cell.fatal, last);
+    if last {
+        // One that has seen the end panics when it is given more.
+        *decoder = new_decoder(cell.encoding, cell.ignore_bom);
+    }
+    match text {
         Some(text) => rv.set(string(scope, &text).into()),
         None => JsError::type_error(MALFORMED).throw(scope),
     }

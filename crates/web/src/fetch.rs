@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atoll_host::body::Body;
-use atoll_isolate::{JsError, Native, arguments, error::string, natives, realm, v8};
+use atoll_isolate::error::{MAX_MESSAGE, start_of, string};
+use atoll_isolate::{JsError, Native, arguments, natives, realm, v8};
 
 use crate::body;
 use crate::coding::{Coding, format_of};
@@ -100,7 +101,7 @@ pub fn start<'s>(
     });
     let interest = respond.interest();
     fetcher.fetch(request, respond);
-    let handle = canceller.uint32_value(scope).unwrap_or(0);
+    let handle = arguments::integer_of(scope, canceller);
     match context::resource_as::<Canceller>(scope, handle) {
         Some(canceller) => {
             *canceller.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(interest);
@@ -124,7 +125,7 @@ fn response_value<'s>(scope: &mut v8::PinScope<'s, '_>, response: FetchResponse)
         Some(format) => body::coded_to_value(scope, response.body, format),
         None => body::to_value(scope, response.body),
     };
-    v8::Array::new_with_elements(scope, &[status.into(), status_text.into(), headers.into(), body]).into()
+    arguments::tuple(scope, &[status.into(), status_text.into(), headers.into(), body])
 }
 
 /// The exception that an error from elsewhere becomes here.
@@ -158,7 +159,8 @@ pub fn error_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value
         return RemoteError::error("An exception that cannot be described.");
     };
     let part = |scope: &mut v8::PinScope<'_, '_>, index| {
-        parts.get_index(scope, index).map(|p| p.to_rust_string_lossy(scope)).unwrap_or_default()
+        let text = parts.get_index(scope, index).and_then(|p| v8::Local::<v8::String>::try_from(p).ok());
+        text.map(|text| start_of(scope, text, MAX_MESSAGE)).unwrap_or_default()
     };
     let (name, message) = (part(scope, 0), part(scope, 1));
     let dom = parts.get_index(scope, 2).is_some_and(|v| v.is_true());

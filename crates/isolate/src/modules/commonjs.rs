@@ -5,6 +5,7 @@ use super::compile::{self, Compiled};
 use super::registry::{Registry, Way};
 use super::{Kind, link, map, origin, refuse};
 use crate::error::{JsError, string};
+use crate::guard;
 
 const PARAMETERS: [&str; 5] = ["exports", "require", "module", "__filename", "__dirname"];
 
@@ -95,11 +96,11 @@ fn run<'s>(
     let path = string(scope, &registry.module_path(&name));
     let done = (|| {
         for (key, value) in [("path", path.into()), ("exports", exports.into())] {
-            let key: v8::Local<v8::Value> = string(scope, key).into();
-            module.set(scope, key, value)?;
+            let key: v8::Local<v8::Name> = string(scope, key).into();
+            module.create_data_property(scope, key, value)?;
         }
         let data = v8::Integer::new(scope, index as i32);
-        let require = v8::Function::builder(require).data(data.into()).build(scope)?;
+        let require = v8::Function::builder_raw(guard::callback(require)).data(data.into()).build(scope)?;
         require.set_name(string(scope, "require"));
         let (file, folder) = (string(scope, &file), string(scope, folder));
         let arguments = [exports.into(), require.into(), module.into(), file.into(), folder.into()];

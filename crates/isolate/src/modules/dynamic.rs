@@ -3,6 +3,7 @@
 
 use super::registry::{Registry, Way, no_source};
 use super::{evaluate, link, map, refuse};
+use crate::{guard, realm};
 
 /// V8's callback for `import(specifier)`.
 pub(super) fn import<'s>(
@@ -17,7 +18,8 @@ pub(super) fn import<'s>(
         // In a microtask of its own: the module may be the one that is being evaluated right now.
         let index = v8::Integer::new(scope, index as i32);
         let data = v8::Array::new_with_elements(scope, &[resolver.into(), index.into()]);
-        let task = v8::Function::builder(evaluate_later).data(data.into()).build(scope)?;
+        let task =
+            v8::Function::builder_raw(guard::callback(evaluate_later)).data(data.into()).build(scope)?;
         scope.enqueue_microtask(task);
         Some(())
     })
@@ -104,7 +106,7 @@ fn settle_with<'s>(
     body: impl FnOnce(&mut v8::PinScope<'s, '_>, v8::Local<'s, v8::PromiseResolver>) -> Option<()>,
 ) -> bool {
     v8::tc_scope!(let scope, scope);
-    if body(scope, resolver).is_none() {
+    if guard::guarded(scope, |scope| body(scope, resolver)).is_none() {
         match scope.exception() {
             Some(exception) if !scope.has_terminated() => {
                 scope.reset();
@@ -127,15 +129,17 @@ fn when_evaluated<'s>(
     evaluated: v8::Local<'s, v8::Promise>,
     namespace: v8::Local<'s, v8::Value>,
 ) -> Option<()> {
-    let give_namespace = v8::Function::builder(give_data).data(namespace).build(scope)?;
-    let settled = evaluated.then(scope, give_namespace)?;
+    let give_namespace =
+        v8::Function::builder_raw(guard::callback(give_data)).data(namespace).build(scope)?;
+    let settled = realm::then(scope, evaluated, give_namespace, None)?;
+    let resolve =
+        v8::Function::builder_raw(guard::callback(resolve_import)).data(resolver.into()).build(scope)?;
+    let reject =
+        v8::Function::builder_raw(guard::callback(reject_import)).data(resolver.into()).build(scope)?;
+    realm::then(scope, settled, resolve, Some(reject))?;
     if matches!(map(scope).registry, Registry::Urls) {
-        resolver.resolve(scope, settled.into());
         return Some(());
     }
-    let resolve = v8::Function::builder(resolve_import).data(resolver.into()).build(scope)?;
-    let reject = v8::Function::builder(reject_import).data(resolver.into()).build(scope)?;
-    settled.then2(scope, resolve, reject)?;
     let (resolver, settled) = (v8::Global::new(scope, resolver), v8::Global::new(scope, settled));
     map(scope).unsettled.push((resolver, settled));
     Some(())

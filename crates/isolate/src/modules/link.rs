@@ -3,6 +3,7 @@
 use super::registry::Way;
 use super::{Kind, builtins, commonjs, compile, map, refuse};
 use crate::error::{JsError, string};
+use crate::guard;
 
 pub(super) fn register(
     scope: &mut v8::PinScope<'_, '_>,
@@ -159,9 +160,11 @@ pub(super) fn resolve<'s>(
 ) -> Option<v8::Local<'s, v8::Module>> {
     // SAFETY: V8 calls this inside the isolate that the context belongs to.
     v8::callback_scope!(unsafe let scope, context);
-    let index = import(scope, specifier, attributes, referrer)?;
-    let module = map(scope).records[index].module.clone();
-    Some(v8::Local::new(scope, module))
+    guard::guarded(scope, |scope| {
+        let index = import(scope, specifier, attributes, referrer)?;
+        let module = map(scope).records[index].module.clone();
+        Some(v8::Local::new(scope, module))
+    })
 }
 
 /// V8 asks for the source object of an `import source`: only Wasm modules have one.
@@ -173,14 +176,16 @@ pub(super) fn resolve_source<'s>(
 ) -> Option<v8::Local<'s, v8::Object>> {
     // SAFETY: V8 calls this inside the isolate that the context belongs to.
     v8::callback_scope!(unsafe let scope, context);
-    let index = import(scope, specifier, attributes, referrer)?;
-    if let Some(object) = source_object(scope, index) {
-        return Some(object);
-    }
-    let (registry, name) = (map(scope).registry, map(scope).records[index].name.clone());
-    let specifier = specifier.to_rust_string_lossy(scope);
-    let importer = name_of(scope, referrer);
-    refuse(scope, &registry.no_source(&name, &specifier, &importer))
+    guard::guarded(scope, |scope| {
+        let index = import(scope, specifier, attributes, referrer)?;
+        if let Some(object) = source_object(scope, index) {
+            return Some(object);
+        }
+        let (registry, name) = (map(scope).registry, map(scope).records[index].name.clone());
+        let specifier = specifier.to_rust_string_lossy(scope);
+        let importer = name_of(scope, referrer);
+        refuse(scope, &registry.no_source(&name, &specifier, &importer))
+    })
 }
 
 /// The module object of a Wasm module.
@@ -201,6 +206,13 @@ fn evaluate_synthetic<'s>(
 ) -> Option<v8::Local<'s, v8::Value>> {
     // SAFETY: V8 calls this inside the isolate that the context belongs to.
     v8::callback_scope!(unsafe let scope, context);
+    guard::guarded(scope, |scope| evaluate_synthetic_in(scope, module))
+}
+
+fn evaluate_synthetic_in<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    module: v8::Local<'s, v8::Module>,
+) -> Option<v8::Local<'s, v8::Value>> {
     let index = record_of(scope, module)?;
     let builtin = match &map(scope).records[index].kind {
         Kind::Builtin(builtin) => Some(*builtin),

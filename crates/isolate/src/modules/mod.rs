@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{ExceptionReport, JsError, string};
+use crate::guard;
 
 pub use builtins::Builtin;
 pub use compile::{has_code_to_keep, keep_code};
@@ -179,13 +180,16 @@ unsafe extern "C" fn fill_meta<'s>(
 ) {
     // SAFETY: V8 calls this inside the isolate that the context belongs to.
     v8::callback_scope!(unsafe let scope, context);
-    if map(scope).registry != Registry::Urls {
-        return;
-    }
-    let Some(index) = link::record_of(scope, module) else { return };
-    let name = map(scope).records[index].name.clone();
-    let is_main = name == map(scope).main;
-    urls::fill_meta(scope, &name, is_main, meta);
+    guard::guarded(scope, |scope| {
+        if map(scope).registry != Registry::Urls {
+            return None;
+        }
+        let index = link::record_of(scope, module)?;
+        let name = map(scope).records[index].name.clone();
+        let is_main = name == map(scope).main;
+        urls::fill_meta(scope, &name, is_main, meta);
+        Some(())
+    });
 }
 
 /// Sets what happens around the evaluation of module code.

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::paths;
 use crate::error::{JsError, string};
+use crate::guard;
 
 /// What the names of the bundle's modules are relative to.
 const ROOT: &str = "file:///bundle/";
@@ -72,7 +73,8 @@ pub(super) fn fill_meta(
         define(scope, meta, "filename", path.into())?;
         define(scope, meta, "dirname", folder.into())?;
     }
-    let resolve = v8::Function::builder(resolve_for_guest).data(url.into()).build(scope)?;
+    let resolve =
+        v8::Function::builder_raw(guard::callback(resolve_for_guest)).data(url.into()).build(scope)?;
     define(scope, meta, "resolve", resolve.into())
 }
 

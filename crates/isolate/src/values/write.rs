@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Body, Hosts, MAX_PASSES, Message, Primitive, SCRIPT, frames};
-use crate::error::JsError;
-use crate::realm;
+use crate::error::{JsError, MAX_MESSAGE, start_of};
+use crate::{guard, realm};
 
 /// Host objects in one message, whether they are capabilities or not.
 const MAX_HOSTS: usize = 100_000;
@@ -201,8 +201,12 @@ impl v8::ValueSerializerImpl for Writer {
         message: v8::Local<'s, v8::String>,
     ) {
         self.state.refused.set(true);
-        let message = message.to_rust_string_lossy(scope);
-        JsError::dom("DataCloneError", message).throw(scope);
+        guard::guarded(scope, |scope| {
+            // It can have the whole source of a function in it.
+            let message = start_of(scope, message, MAX_MESSAGE);
+            JsError::dom("DataCloneError", message).throw(scope);
+            Some(())
+        });
     }
 
     fn get_shared_array_buffer_id<'s>(
@@ -223,18 +227,20 @@ impl v8::ValueSerializerImpl for Writer {
         scope: &mut v8::PinScope<'s, '_>,
         object: v8::Local<'s, v8::Object>,
     ) -> Option<bool> {
-        // Plain objects and native errors are V8's own, and nothing else.
-        if object.is_native_error() {
-            return Some(false);
-        }
-        let prototype = object.get_prototype(scope)?;
-        if is_object_prototype(scope, prototype) {
-            return Some(false);
-        }
-        if self.instances == Instances::Plain {
-            return realm::call(scope, SCRIPT, "isHost", &[object.into()]).map(|is| is.is_true());
-        }
-        Some(true)
+        guard::guarded(scope, |scope| {
+            // Plain objects and native errors are V8's own, and nothing else.
+            if object.is_native_error() {
+                return Some(false);
+            }
+            let prototype = object.get_prototype(scope)?;
+            if is_object_prototype(scope, prototype) {
+                return Some(false);
+            }
+            if self.instances == Instances::Plain {
+                return realm::call(scope, SCRIPT, "isHost", &[object.into()]).map(|is| is.is_true());
+            }
+            Some(true)
+        })
     }
 
     fn write_host_object<'s>(

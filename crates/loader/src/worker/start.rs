@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use atoll_isolate::actor::End;
+use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::modules::{self, Bundle, Registry};
 use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, realm, v8, values};
 use atoll_rpc::ServiceCap;
@@ -205,16 +206,23 @@ fn begin(scope: &mut v8::PinScope<'_, '_>, code: &WorkerCode) -> Result<(), Opti
         realm::call(scope, HOOKS_SCRIPT, "prepare", &[env, bindings.into()])
     });
     if prepared.is_none() {
-        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err((!scope.has_terminated()).then(|| failed(&message)));
+        let message = message_of(scope);
+        return Err((!message.is_empty()).then(|| failed(&message)));
     }
     let namespace = modules::start(scope, bundle).map_err(start_error)?;
     modules::allow_code_generation(scope, false);
     if realm::call(scope, HOOKS_SCRIPT, "start", &[namespace.into()]).is_none() {
-        let message = scope.exception().map(|e| e.to_rust_string_lossy(scope)).unwrap_or_default();
-        return Err((!scope.has_terminated()).then(|| failed(&format!("Uncaught {message}"))));
+        let message = message_of(scope);
+        return Err((!message.is_empty()).then(|| failed(&format!("Uncaught {message}"))));
     }
     Ok(())
+}
+
+/// What was thrown, without asking it: its own words could be as long as a guest likes, or run for ever.
+fn message_of(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>) -> String {
+    let Some(exception) = scope.exception().filter(|_| !scope.has_terminated()) else { return String::new() };
+    scope.reset();
+    ExceptionReport::read(scope, exception, None).message
 }
 
 fn start_error(error: modules::StartError) -> Option<RemoteError> {

@@ -64,7 +64,7 @@ function format(args) {
   let budget = MAX_OUTPUT - 1024;
   let text = "";
   let next = 0;
-  const first = args[0];
+  const first = args.length > 0 ? args[0] : undefined;
   if (typeof first === "string") {
     next = 1;
     if (args.length === 1) return first;

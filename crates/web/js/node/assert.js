@@ -5,8 +5,8 @@
 // natives.valueKind: see node/comparisons.
 
 const {
-  ArrayPrototypePush, Error, FunctionPrototypeCall, NumberIsNaN, ObjectAssign, ObjectIs, ObjectKeys,
-  ObjectPrototypeIsPrototypeOf, RegExpPrototypeExec, String,
+  ArrayPrototypePush, Error, FunctionPrototypeCall, NumberIsNaN, ObjectDefineProperty, ObjectIs, ObjectKeys,
+  ObjectPrototypeIsPrototypeOf, PromiseGuarded, RegExpPrototypeExec, String,
 } = primordials;
 const { inspect } = require("web/inspect");
 const { isDeepEqual, isDeepStrictEqual, isError, isPartialDeepStrictEqual } = require("web/node/comparisons");
@@ -17,6 +17,15 @@ const {
   describeReceived,
   invalidArgumentType,
 } = require("web/node/assertion-error");
+
+function define(object, key, value) {
+  ObjectDefineProperty(object, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+}
+
+// An argument; those that are not there must not be found on Array.prototype.
+function item(args, index) {
+  return index < args.length ? args[index] : undefined;
+}
 
 // What a function that did not throw "threw".
 const NO_EXCEPTION = { __proto__: null };
@@ -32,7 +41,7 @@ function raise(operator, actual, expected, message, stackStartFn) {
 // As raise, with a message that this file made (`generated`) or the caller gave.
 function raiseWith(operator, actual, expected, message, stackStartFn, generated) {
   const error = new AssertionError({ __proto__: null, actual, expected, message, operator, stackStartFn });
-  error.generatedMessage = generated;
+  define(error, "generatedMessage", generated);
   throw error;
 }
 
@@ -44,9 +53,9 @@ function requireBoth(count, stackStartFn) {
 
 // Node shows the source text of the call here; the runtime keeps no source, so the values have to do.
 function requireTruthy(args, stackStartFn) {
-  const value = args[0];
+  const value = item(args, 0);
   if (value) return;
-  let message = args[1];
+  let message = item(args, 1);
   const generated = message === undefined || message === null;
   if (args.length === 0) message = "No value argument passed to `assert.ok()`";
   else if (isError(message)) throw message;
@@ -176,11 +185,13 @@ function doesNotThrow(fn, ...args) {
 }
 
 async function rejects(promiseFn, ...args) {
-  requireException("rejects", await rejectionOf(promiseFn), args, rejects);
+  const { rejection } = await PromiseGuarded(rejectionOf(promiseFn));
+  requireException("rejects", rejection, args, rejects);
 }
 
 async function doesNotReject(promiseFn, ...args) {
-  requireNoException("doesNotReject", await rejectionOf(promiseFn), args, doesNotReject);
+  const { rejection } = await PromiseGuarded(rejectionOf(promiseFn));
+  requireNoException("doesNotReject", rejection, args, doesNotReject);
 }
 
 function catchFrom(fn) {
@@ -193,6 +204,7 @@ function catchFrom(fn) {
   return NO_EXCEPTION;
 }
 
+// In an object of our own: what a promise is resolved with is asked for `then`.
 async function rejectionOf(promiseFn) {
   let promise = promiseFn;
   // A stub's promise is callable, and yet a promise.
@@ -210,9 +222,9 @@ async function rejectionOf(promiseFn) {
   try {
     await promise;
   } catch (error) {
-    return error;
+    return { __proto__: null, rejection: error };
   }
-  return NO_EXCEPTION;
+  return { __proto__: null, rejection: NO_EXCEPTION };
 }
 
 function isPromise(value) {
@@ -223,8 +235,8 @@ function isPromise(value) {
 
 // throws and rejects: `args` are the expectation and the message, or the message alone.
 function requireException(operator, actual, args, stackStartFn) {
-  let expected = args[0];
-  let message = args[1];
+  let expected = item(args, 0);
+  let message = item(args, 1);
   if (typeof expected === "string") {
     if (args.length > 1) throw wrongExpectation(expected);
     requireUnambiguous(actual, expected);
@@ -290,7 +302,7 @@ function requireProperties(operator, actual, expected, message, stackStartFn) {
   if (typeof actual !== "object" || actual === null) {
     const options = { __proto__: null, actual, expected, message, operator: "deepStrictEqual", stackStartFn };
     const error = new AssertionError(options);
-    error.operator = operator;
+    define(error, "operator", operator);
     throw error;
   }
   const keys = ObjectKeys(expected);
@@ -320,7 +332,7 @@ class Comparison {
       const key = keys[i];
       if (!(key in source)) continue;
       const matches = actual !== undefined && matchesMember(actual[key], source[key]);
-      this[key] = matches ? actual[key] : source[key];
+      define(this, key, matches ? actual[key] : source[key]);
     }
   }
 }
@@ -333,16 +345,16 @@ function raiseProperties(operator, actual, expected, keys, stackStartFn) {
     operator: "deepStrictEqual",
     stackStartFn,
   });
-  error.actual = actual;
-  error.expected = expected;
-  error.operator = operator;
+  define(error, "actual", actual);
+  define(error, "expected", expected);
+  define(error, "operator", operator);
   throw error;
 }
 
 function requireNoException(operator, actual, args, stackStartFn) {
   if (actual === NO_EXCEPTION) return;
-  let expected = args[0];
-  let message = args[1];
+  let expected = item(args, 0);
+  let message = item(args, 1);
   if (typeof expected === "string") {
     message = expected;
     expected = undefined;
@@ -394,5 +406,11 @@ const strictNames = {
   strict,
 };
 
-exports.default = ObjectAssign(ok, functions, { __proto__: null, strict });
-exports.strict = ObjectAssign(strict, functions, strictNames);
+function defineAll(target, members) {
+  const names = ObjectKeys(members);
+  for (let i = 0; i < names.length; i++) define(target, names[i], members[names[i]]);
+  return target;
+}
+
+exports.default = defineAll(defineAll(ok, functions), { __proto__: null, strict });
+exports.strict = defineAll(defineAll(strict, functions), strictNames);

@@ -72,6 +72,10 @@ function defineHidden(object, key, value) {
   ObjectDefineProperty(object, key, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
 }
 
+function define(object, key, value) {
+  ObjectDefineProperty(object, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+}
+
 // V8 writes the name into `stack` when the trace is captured, so the code stands in the name for that moment.
 function captureStackWithCode(error, name, code, hideFrom) {
   defineHidden(error, "name", `${name} [${code}]`);
@@ -87,13 +91,13 @@ class AssertionError extends Error {
     const { message, operator, actual, expected, stackStartFn, stackStartFunction } = options;
     super(messageFor(operator, actual, expected, message));
     // In Node's order: it shows when the error is inspected.
-    this.generatedMessage = !message;
+    define(this, "generatedMessage", !message);
     defineHidden(this, "name", "AssertionError");
-    this.code = "ERR_ASSERTION";
-    this.actual = actual;
-    this.expected = expected;
-    this.operator = operator;
-    captureStackWithCode(this, "AssertionError", this.code, stackStartFn ?? stackStartFunction);
+    define(this, "code", "ERR_ASSERTION");
+    define(this, "actual", actual);
+    define(this, "expected", expected);
+    define(this, "operator", operator);
+    captureStackWithCode(this, "AssertionError", "ERR_ASSERTION", stackStartFn ?? stackStartFunction);
   }
 
   toString() {
@@ -109,7 +113,7 @@ function codedTypeError(code, message, hideFrom = codedTypeError) {
   const error = new TypeError(message);
   captureStackWithCode(error, "TypeError", code, hideFrom);
   delete error.name;
-  error.code = code;
+  define(error, "code", code);
   defineHidden(error, "toString", codedErrorToString);
   return error;
 }

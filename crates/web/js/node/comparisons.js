@@ -261,7 +261,7 @@ function equalCollections(a, b, isMap, mode, seen) {
     if (!settled.has(actual[i]) && (isObject(actual[i]) || mode === LOOSE)) ArrayPrototypePush(candidates, actual[i]);
   }
   if (!sizesFit(candidates.length, needed.length, mode)) return false;
-  const search = { __proto__: null, a, b, isMap, mode, seen, candidates, needed, holders: [], tried: null };
+  const search = { __proto__: null, a, b, isMap, mode, seen, candidates, needed, holders: new SafeMap(), tried: null };
   for (let i = 0; i < needed.length; i++) {
     search.tried = new SafeSet();
     if (!claimCandidate(search, i)) return false;
@@ -297,13 +297,13 @@ function claimCandidate(search, index) {
   const { a, b, isMap, mode, seen, candidates, holders, tried } = search;
   const key = search.needed[index];
   for (let i = 0; i < candidates.length; i++) {
-    const holder = holders[i];
+    const holder = holders.get(i);
     if (tried.has(i) || (holder !== undefined && mode !== PARTIAL)) continue;
     if (!deepEqual(candidates[i], key, mode, seen)) continue;
     if (!equalValues(a, candidates[i], b, key, isMap, mode, seen)) continue;
     tried.add(i);
     if (holder === undefined || claimCandidate(search, holder)) {
-      holders[i] = index;
+      holders.set(i, index);
       return true;
     }
   }

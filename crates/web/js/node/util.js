@@ -5,10 +5,9 @@
 // natives.valueKind: see node/comparisons.
 
 const {
-  ArrayBufferIsView, BigIntPrototypeToString, FunctionPrototypeToString, JSONStringify, Number,
-  NumberParseFloat, NumberParseInt, NumberPrototypeToString, ObjectDefineProperties, ObjectDefineProperty,
-  ObjectGetOwnPropertyDescriptors, ObjectGetPrototypeOf, ObjectIs, ObjectSetPrototypeOf, Promise,
-  ReflectApply, ReflectConstruct, ReflectOwnKeys, SafeSet, String, StringPrototypeCharCodeAt,
+  ArrayBufferIsView, ArrayPrototypePush, BigIntPrototypeToString, FunctionPrototypeToString, JSONStringify, Number,
+  NumberParseFloat, NumberParseInt, NumberPrototypeToString, ObjectDefineProperty, ObjectGetPrototypeOf, ObjectIs, ObjectSetPrototypeOf, Promise,
+  ReflectApply, ReflectConstruct, ReflectGetOwnPropertyDescriptor, ReflectOwnKeys, SafeSet, String, StringPrototypeCharCodeAt,
   StringPrototypeIncludes, StringPrototypeSlice, SymbolFor, TypedArrayPrototypeGetSymbolToStringTag,
   globalThis,
 } = primordials;
@@ -54,7 +53,11 @@ function makeTypes() {
 
 function addType(types, name, test) {
   ObjectDefineProperty(test, "name", { __proto__: null, value: name, configurable: true });
-  types[name] = test;
+  define(types, name, test);
+}
+
+function define(object, key, value) {
+  ObjectDefineProperty(object, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
 }
 
 function isOneOf(kind, kinds) {
@@ -123,7 +126,7 @@ function numberOfObject(value) {
 }
 
 function format(...args) {
-  const first = args[0];
+  const first = args.length > 0 ? args[0] : undefined;
   let text = "";
   let next = 0;
   if (typeof first === "string") {
@@ -165,22 +168,22 @@ function promisify(original) {
   }
   function promisified(...args) {
     return new Promise((resolve, reject) => {
-      args[args.length] = (error, value) => {
+      ArrayPrototypePush(args, (error, value) => {
         if (error) reject(error);
         else resolve(value);
-      };
+      });
       ReflectApply(original, this, args);
     });
   }
   ObjectSetPrototypeOf(promisified, ObjectGetPrototypeOf(original));
   markPromisified(promisified);
-  const descriptors = ObjectGetOwnPropertyDescriptors(original);
-  const keys = ReflectOwnKeys(descriptors);
-  // Descriptors inherit from Object.prototype, where a guest may have put a "get".
-  for (let i = 0; i < keys.length; i++) ObjectSetPrototypeOf(descriptors[keys[i]], null);
-  return ObjectDefineProperties(promisified, descriptors);
+  const keys = ReflectOwnKeys(original);
+  for (let i = 0; i < keys.length; i++) {
+    ObjectDefineProperty(promisified, keys[i], ReflectGetOwnPropertyDescriptor(original, keys[i]));
+  }
+  return promisified;
 }
-promisify.custom = customPromisify;
+define(promisify, "custom", customPromisify);
 
 function markPromisified(fn) {
   const mark = { __proto__: null, value: fn, enumerable: false, writable: false, configurable: true };

@@ -14,6 +14,7 @@
 // natives.zlibFree(handle)                          -> undefined; never called twice for one handle.
 
 const {
+  PromiseGuarded,
   RangeError,
   StringPrototypeCharCodeAt,
   StringPrototypeSlice,
@@ -28,7 +29,7 @@ const { internal } = require("web/streams/promises");
 const { dictionary } = require("web/streams/dictionaries");
 const { ReadableStream } = require("web/streams/readable");
 const { WritableStream } = require("web/streams/writable");
-const { TransformStream, Transformation } = require("web/streams/transform");
+const { TransformStream, Transformation, handOver } = require("web/streams/transform");
 const { ownBytes } = require("web/streams/native");
 
 const NOT_BUFFER_SOURCE =
@@ -78,7 +79,7 @@ class ZlibCoder {
       const offset = TypedArrayPrototypeGetByteOffset(bytes);
       const length = TypedArrayPrototypeGetByteLength(bytes);
       for (let at = 0; at < length; at += PIECE) {
-        if (transformation.backpressure) await transformation.backpressureChange.promise;
+        if (transformation.backpressure) await PromiseGuarded(transformation.backpressureChange.promise);
         // The reader has cancelled or the writer aborted meanwhile.
         if (this.handle === 0 || transformation.writable.state !== "writable") return;
         const piece = new Uint8Array(buffer, offset + at, length - at < PIECE ? length - at : PIECE);
@@ -108,15 +109,15 @@ class ZlibCoder {
 
 class CompressionStream extends TransformStream {
   constructor(format) {
-    const { readable, writable } = sides(new ZlibCoder(format, false), byteOutput);
-    super(internal, readable, writable);
+    handOver(sides(new ZlibCoder(format, false), byteOutput));
+    super();
   }
 }
 
 class DecompressionStream extends TransformStream {
   constructor(format) {
-    const { readable, writable } = sides(new ZlibCoder(format, true), byteOutput);
-    super(internal, readable, writable);
+    handOver(sides(new ZlibCoder(format, true), byteOutput));
+    super();
   }
 }
 
@@ -145,8 +146,8 @@ class TextEncoderStream extends TransformStream {
   #brand;
 
   constructor() {
-    const { readable, writable } = sides(new Utf8Coder(), byteOutput);
-    super(internal, readable, writable);
+    handOver(sides(new Utf8Coder(), byteOutput));
+    super();
   }
 
   get encoding() {
@@ -207,8 +208,8 @@ class TextDecoderStream extends TransformStream {
 
   constructor(label = "utf-8", options = undefined) {
     const coder = new TextCoder(`${label}`, options);
-    const { readable, writable } = sides(coder, textOutput);
-    super(internal, readable, writable);
+    handOver(sides(coder, textOutput));
+    super();
     this.#coder = coder;
   }
 

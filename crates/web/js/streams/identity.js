@@ -8,7 +8,7 @@ const { argumentError, defineInterface } = require("web/webidl");
 const { Deferred, internal, resolved } = require("web/streams/promises");
 const { ReadableState, ReadableStream } = require("web/streams/readable");
 const { ByteControl } = require("web/streams/byte-control");
-const { TransformStream } = require("web/streams/transform");
+const { TransformStream, handOver } = require("web/streams/transform");
 const { createByteSink } = require("web/streams/native");
 const { queuingStrategy } = require("web/streams/dictionaries");
 
@@ -117,16 +117,22 @@ function sides(strategy, expectedLength) {
   return { __proto__: null, readable: new ReadableStream(internal, stream), writable };
 }
 
+// How many bytes the stream whose constructor runs next expects. No argument, for the reason that TransformStream gives.
+let nextLength;
+
 class IdentityTransformStream extends TransformStream {
-  constructor(strategy = undefined, token = undefined, expectedLength = undefined) {
-    const { readable, writable } = sides(strategy, token === internal ? expectedLength : undefined);
-    super(internal, readable, writable);
+  constructor(strategy = undefined) {
+    const expectedLength = nextLength;
+    nextLength = undefined;
+    handOver(sides(strategy, expectedLength));
+    super();
   }
 }
 
 class FixedLengthStream extends IdentityTransformStream {
   constructor(expectedLength, strategy = undefined) {
-    super(strategy, internal, lengthArgument(expectedLength));
+    nextLength = lengthArgument(expectedLength);
+    super(strategy);
   }
 }
 

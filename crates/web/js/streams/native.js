@@ -5,6 +5,7 @@
 
 const {
   Error,
+  PromiseGuarded,
   PromisePrototypeThen,
   PromiseReject,
   PromiseResolve,
@@ -60,13 +61,13 @@ class NativeSource {
 
   async pull(control) {
     const { pullBytes } = this;
-    let bytes;
+    let chunk;
     do {
       // An empty chunk would leave the reader waiting without another pull.
-      bytes = await pullBytes();
-    } while (bytes !== null && TypedArrayPrototypeGetByteLength(bytes) === 0);
-    if (bytes !== null) {
-      control.enqueue(bytes);
+      chunk = await PromiseGuarded(pullBytes());
+    } while (chunk !== null && TypedArrayPrototypeGetByteLength(chunk[0]) === 0);
+    if (chunk !== null) {
+      control.enqueue(chunk[0]);
     } else if (control.canCloseOrEnqueue()) {
       control.close();
       control.settlePullIntos();
@@ -74,8 +75,8 @@ class NativeSource {
   }
 }
 
-// `pull()` gives a promise for the next bytes or for null at the end; it is called only while somebody reads, and never
-// twice at a time. `cancel(reason)` is called at most once, when the reader wants no more.
+// `pull()` gives a promise for the next bytes, in a list without a prototype (a promise asks what it is fulfilled with for
+// `then`), or for null at the end; it is called only while somebody reads, and never twice at a time. `cancel(reason)` is called at most once, when the reader wants no more.
 function readableStreamFromNative(pull, cancel) {
   const stream = new ReadableState();
   const source = new NativeSource(pull, cancel);

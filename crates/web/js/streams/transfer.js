@@ -9,11 +9,11 @@
 
 const {
   ArrayBufferPrototypeGetByteLength,
-  ArrayBufferPrototypeSlice,
   Error,
   MathMin,
   ObjectDefineProperty,
   ObjectSetPrototypeOf,
+  PromiseGuarded,
   SymbolDispose,
   TypeError,
   TypedArrayPrototypeGetBuffer,
@@ -116,7 +116,7 @@ class RemoteSink {
     if (!this.isHere()) throw new Error(CROSS_REQUEST("WritableStreamSink"));
     let open = false;
     try {
-      await natives.rpcCall(this.handle, [], args);
+      await PromiseGuarded(natives.rpcCall(this.handle, [], args));
       open = args.length > 0;
     } finally {
       if (!open) this.release();
@@ -127,14 +127,16 @@ class RemoteSink {
     const buffer = TypedArrayPrototypeGetBuffer(bytes);
     const length = TypedArrayPrototypeGetByteLength(bytes);
     if (length <= MAX_PIECE && length === ArrayBufferPrototypeGetByteLength(buffer)) {
-      if (length > 0) await this.call([buffer]);
+      if (length > 0) await PromiseGuarded(this.call([buffer]));
       return;
     }
+    const { copyBytes } = require("web/streams/byte-control");
     let start = TypedArrayPrototypeGetByteOffset(bytes);
     const end = start + length;
     while (start < end) {
       const next = MathMin(start + MAX_PIECE, end);
-      await this.call([ArrayBufferPrototypeSlice(buffer, start, next)]);
+      const piece = copyBytes(buffer, start, next - start);
+      await PromiseGuarded(this.call([TypedArrayPrototypeGetBuffer(piece)]));
       start = next;
     }
   }

@@ -1,7 +1,7 @@
 "use strict";
 // TransformStream and its controller. https://streams.spec.whatwg.org/#ts
 
-const { PromisePrototypeThen, PromiseResolve, ReflectApply, TypeError } = primordials;
+const { PromiseGuarded, PromisePrototypeThen, PromiseResolve, ReflectApply, TypeError } = primordials;
 const { defineInterface, illegalInvocation } = require("web/webidl");
 const { Deferred, internal, invoke } = require("web/streams/promises");
 const dictionaries = require("web/streams/dictionaries");
@@ -92,12 +92,12 @@ class Transformation {
 
   async sinkWrite(chunk) {
     if (this.backpressure) {
-      await this.backpressureChange.promise;
+      await PromiseGuarded(this.backpressureChange.promise);
       if (this.writable.state === "erroring") throw this.writable.error;
     }
     try {
       if (this.passesThrough) this.enqueue(chunk);
-      else await invoke(this.transformAlgorithm, this.self, chunk, this.argument);
+      else await PromiseGuarded(invoke(this.transformAlgorithm, this.self, chunk, this.argument));
     } catch (error) {
       this.fail(error);
       throw error;
@@ -162,15 +162,19 @@ class Transformation {
   }
 }
 
+// The two sides of a transform stream of the runtime's own, for the constructor that runs next. As arguments they would go to
+// whatever a guest has made the parent of a class that extends TransformStream.
+let handedOver;
+
 class TransformStream {
   #readable;
   #writable;
 
   constructor(transformer = undefined, writableStrategy = undefined, readableStrategy = undefined) {
-    if (transformer === internal) {
-      // The runtime's own transform streams: two finished sides.
-      this.#readable = writableStrategy;
-      this.#writable = readableStrategy;
+    if (handedOver !== undefined) {
+      this.#readable = handedOver.readable;
+      this.#writable = handedOver.writable;
+      handedOver = undefined;
       return;
     }
     const writableSide = dictionaries.queuingStrategy(writableStrategy, 1);
@@ -226,6 +230,10 @@ class TransformStreamDefaultController {
 defineInterface(TransformStream, "TransformStream");
 defineInterface(TransformStreamDefaultController, "TransformStreamDefaultController");
 
+// `sides`: { readable, writable }
+exports.handOver = (sides) => {
+  handedOver = sides;
+};
 exports.TransformStream = TransformStream;
 exports.TransformStreamDefaultController = TransformStreamDefaultController;
 exports.Transformation = Transformation;
