@@ -400,6 +400,7 @@ fn configure(isolate: &mut v8::Isolate) {
     isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
     isolate.set_capture_stack_trace_for_uncaught_exceptions(true, 10);
     modules::configure(isolate);
+    crate::stack::configure(isolate);
     crate::actor::configure(isolate);
 }
 

@@ -41,6 +41,7 @@ pub mod scheduler;
 #[cfg(test)]
 mod simulation;
 pub mod snapshot;
+mod stack;
 pub mod values;
 
 pub use actor::{Envelope, Isolate, WeakIsolate};
