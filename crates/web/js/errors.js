@@ -1,9 +1,10 @@
 "use strict";
-// Errors on their way to another Worker: without the sender's stack, with what the compatibility flags let through.
+// Errors on their way to another Worker, without the sender's stack, and in structuredClone(), with it; both with what the
+// compatibility flags let through.
 
 const {
-  ArrayIsArray, ArrayPrototypePush, Error, EvalError, FunctionPrototypeToString, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, RangeError, ReferenceError, String, SyntaxError, TypeError,
-  URIError,
+  ArrayIsArray, ArrayPrototypePush, Error, EvalError, FunctionPrototypeToString, ObjectGetOwnPropertyDescriptor,
+  ObjectGetPrototypeOf, RangeError, ReferenceError, String, SyntaxError, TypeError, URIError,
 } = primordials;
 const clones = require("web/clone");
 const { define, typeName } = clones;
@@ -71,8 +72,14 @@ exports.encodeError = (error) => {
 
 // The same for an error within a value; what cannot cross is refused. Only within its own Worker does it keep its stack.
 exports.encodeErrorValue = (error, cloning) => {
+  // A property of an error that is being written may be cloned meanwhile.
+  const left = errorsLeft;
   errorsLeft = MAX_ERRORS;
-  return encodeWhole(error, 0, cloning ? CLONE : VALUE);
+  try {
+    return encodeWhole(error, 0, cloning ? CLONE : VALUE);
+  } finally {
+    errorsLeft = left;
+  }
 };
 
 const MAX_CAUSES = 32;
@@ -277,9 +284,7 @@ function decodeError(name, message, dom, more, remote) {
     if (!(name in classes)) define(error, "name", name);
   }
   if (more !== undefined && more.own !== undefined) addDetails(error, more);
-  if (remote) {
-    define(error, "remote", true);
-  }
+  if (remote) define(error, "remote", true);
   return error;
 }
 
