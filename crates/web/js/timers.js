@@ -183,12 +183,12 @@ function checkCallback(callback) {
   throw codedTypeError("ERR_INVALID_ARG_TYPE", text, checkCallback);
 }
 
-function nodeSetTimeout(callback, delay = 0, ...args) {
+function nodeSetTimeout(callback, delay, ...args) {
   checkCallback(callback);
   return new Timeout(constructionToken, "setTimeout", callback, delay, false, args);
 }
 
-function nodeSetInterval(callback, delay = 0, ...args) {
+function nodeSetInterval(callback, delay, ...args) {
   checkCallback(callback);
   return new Timeout(constructionToken, "setInterval", callback, delay, true, args);
 }
