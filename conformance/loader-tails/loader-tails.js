@@ -464,3 +464,26 @@ export const failuresOfTheRuntimeShowNoneOfItsSource = {
     }
   },
 };
+
+export const tailsGetWhatTheFiveLevelsPrint = {
+  async test(_controller, env, ctx) {
+    const code = `export default { method() {
+      console.debug("d", 1); console.info("i"); console.warn("w"); console.log(); console.error("%s", "e");
+      console.dir({}); console.dirxml("x"); console.table([{ a: 1 }]); console.assert(false, "no"); console.count();
+      console.countReset("none"); console.time("t"); console.timeEnd("t"); console.trace("t"); console.group("g");
+      console.log("in a group"); console.groupEnd();
+    } };`;
+    const stub = env.LOADER.load({
+      compatibilityDate: "2026-03-01",
+      mainModule: "main.js",
+      modules: { "main.js": code },
+      tails: [ctx.exports.Tail({ props: { key: "five-levels" } })],
+    }).getEntrypoint();
+    await stub.method(1);
+    const [[item]] = await tailEvents("five-levels");
+    assert.deepStrictEqual(
+      item.logs.map(({ level, message }) => [level, ...message]),
+      [["debug", "d", 1], ["info", "i"], ["warn", "w"], ["log"], ["error", "%s", "e"], ["log", "in a group"]],
+    );
+  },
+};

@@ -157,3 +157,52 @@ export const stringConversions = {
     assert.strictEqual(Object.prototype.toString.call(url), "[object URL]");
   },
 };
+
+export const caretsInPathsAreEncoded = {
+  test() {
+    const url = new URL("http://a.example/b^c?d^e#f^g");
+    assert.strictEqual(url.href, "http://a.example/b%5Ec?d^e#f^g");
+    url.pathname = "/x^y";
+    assert.strictEqual(url.href, "http://a.example/x%5Ey?d^e#f^g");
+    assert.strictEqual(new URL("^", "http://a.example/b/c").href, "http://a.example/b/%5E");
+    assert.strictEqual(new URL("x://h/^").href, "x://h/%5E");
+    assert.strictEqual(new URL("x:a^b").href, "x:a^b");
+    assert.strictEqual(new Request("http://a.example/b^c").url, "http://a.example/b%5Ec");
+    assert.strictEqual(Response.redirect("http://a.example/b^c").headers.get("location"), "http://a.example/b%5Ec");
+  },
+};
+
+export const spacesAtTheEndOfOpaquePaths = {
+  test() {
+    assert.strictEqual(new URL("x:a b ?q").href, "x:a b%20?q");
+    assert.strictEqual(new URL("x:a  #h").href, "x:a %20#h");
+    const url = new URL("x:a ?q=1");
+    url.searchParams.delete("q");
+    assert.strictEqual(url.href, "x:a%20");
+  },
+};
+
+export const pathsWithoutAHostNeverBecomeOne = {
+  test() {
+    const url = new URL("x:/p?q");
+    url.pathname = "//host/p";
+    assert.strictEqual(url.href, "x:/.//host/p?q");
+    assert.strictEqual(url.pathname, "//host/p");
+    url.host = "h";
+    assert.strictEqual(url.href, "x://h//host/p?q");
+    const other = new URL("x:/.//p");
+    other.pathname = "/a";
+    assert.strictEqual(other.href, "x:/a");
+    other.pathname = "";
+    assert.strictEqual(other.href, "x:/");
+  },
+};
+
+export const slashesAndBackslashesOfReferences = {
+  test() {
+    assert.strictEqual(new URL("///z", "http://b/c").href, "http://z/");
+    assert.strictEqual(new URL("\\\\/z/y", "http://b/c").href, "http://z/y");
+    assert.strictEqual(new URL("\\z", "x:/a/b").href, "x:/a/\\z");
+    assert.strictEqual(new URL("\\z", "http://b/c").href, "http://b/z");
+  },
+};

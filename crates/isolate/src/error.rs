@@ -163,10 +163,9 @@ impl ExceptionReport {
             _ => None,
         };
         let source_line = message.get_source_line(scope).map(|line| start_of(scope, line, MAX_SOURCE_LINE));
-        let all = frames_of(scope, exception);
-        let stack = all.as_ref().map(|frames| stack_text(&text, frames));
-        let mut frames = all.unwrap_or_default();
-        frames.retain(|frame| !frame.is_own());
+        let frames = frames_of(scope, exception);
+        let stack = frames.as_ref().map(|frames| stack_text(&text, frames));
+        let frames = frames.unwrap_or_default();
         // Thrown by the runtime's own scripts: what counts is the guest's line that called them, if any did.
         let inner = location.as_ref().is_some_and(|(name, ..)| name.starts_with(OWN_SCRIPTS));
         let (location, source_line) = if inner {
@@ -245,7 +244,7 @@ fn names_class(text: &str) -> bool {
 }
 
 /// How the names of the runtime's own scripts begin.
-const OWN_SCRIPTS: &str = "atoll:";
+pub(crate) const OWN_SCRIPTS: &str = "atoll:";
 
 /// The frames that V8 captured. Never reads the `stack` property: that can be a getter of the guest's, or run its
 /// `Error.prepareStackTrace`.
@@ -265,6 +264,7 @@ fn frames_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value>) 
         let (line, column) = (frame.get_line_number() as u32, frame.get_column() as u32);
         frames.push(Frame { function, script, line, column });
     }
+    frames.retain(|frame| !frame.is_own());
     Some(frames)
 }
 

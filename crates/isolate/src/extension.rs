@@ -29,6 +29,8 @@ pub struct LazyGlobal {
     pub name: &'static str,
     /// The script that exports it.
     pub script: &'static str,
+    /// Only with this flag. The property is in the snapshot all the same: a layer that knows of flags takes it away.
+    pub flag: Option<&'static str>,
 }
 
 /// A layer's manifest.

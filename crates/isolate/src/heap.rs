@@ -401,6 +401,7 @@ fn configure(isolate: &mut v8::Isolate) {
     isolate.set_capture_stack_trace_for_uncaught_exceptions(true, 10);
     modules::configure(isolate);
     crate::uncaught::configure(isolate);
+    crate::stack::configure(isolate);
 }
 
 /// Bytes of this isolate's heap, what nobody refers to any more included, and of its buffers.

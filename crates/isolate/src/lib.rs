@@ -43,6 +43,7 @@ pub mod scheduler;
 #[cfg(test)]
 mod simulation;
 pub mod snapshot;
+mod stack;
 pub mod uncaught;
 pub mod values;
 

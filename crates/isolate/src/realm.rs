@@ -326,6 +326,17 @@ fn run(
     }
 }
 
+/// One of the primordials.
+pub(crate) fn primordial<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let primordials = scope.get_slot::<Realm>()?.primordials.clone();
+    let primordials = v8::Local::new(scope, primordials);
+    let key = string(scope, name);
+    primordials.get(scope, key.into())
+}
+
 /// A function that a runtime script exports, kept for quick calls.
 pub fn function<'s>(
     scope: &mut v8::PinScope<'s, '_>,

@@ -17,7 +17,7 @@ use crate::error::JsError;
 
 use primitive::Primitive;
 pub use read::{read, refuse_for, unreadable};
-pub use write::{write, write_clone, write_list, write_single};
+pub use write::{write, write_clone, write_errors_whole, write_list, write_single};
 
 /// Something live that crosses with a message: a stub, a stream.
 pub type Capability = Arc<dyn Any + Send + Sync>;

@@ -238,9 +238,15 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "thrown errors",
-        "65,536 characters of name and of message, 1 MiB of other properties; 1,000 errors within one, 32 deep",
+        "65,536 characters of name and of message, 1 MiB of other properties; 1,000 errors within one, 32 deep, the last two also for errors that are part of a value",
         LoweredBy::Nobody,
-        "texts are cut when they cross, the rest is left out",
+        "texts are cut when they cross, the rest is left out; a value with more is refused",
+    ),
+    row(
+        "performance entries",
+        "10,000 marks and measures of a Worker",
+        LoweredBy::Nobody,
+        "the oldest are dropped",
     ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),

@@ -191,13 +191,17 @@ pub(crate) fn on_exception(scope: &mut v8::PinScope<'_, '_>, exception: v8::Loca
     trace.exception(now, &error.name, &error.message, &report);
 }
 
-/// Console lines of a Worker with tails go into the trace, and nowhere else.
+/// What `console.log()` and its like for other levels print goes into the trace of a Worker with tails, and nowhere else.
+/// As in the reference, tables, groups, counts and the rest do not: they are lines for people, in the log.
 pub(crate) fn on_log(
     scope: &mut v8::PinScope<'_, '_>,
     level: &str,
     _text: &str,
     arguments: v8::Local<v8::Value>,
 ) -> bool {
+    if !arguments.is_array() {
+        return false;
+    }
     let Some(trace) = trace_of(scope) else { return true };
     let now = context::environment(scope).clock.now_ms();
     let message = realm::call(scope, "loader/trace", "argumentsText", &[arguments]);

@@ -196,9 +196,8 @@ exports.reject = (error) => {
 };
 
 function stampAndThrow(error) {
-  if (typeof error === "object" && error !== null && primordials.ObjectGetPrototypeOf(error) !== objectPrototype) {
-    ErrorCaptureStackTrace(error, stampAndThrow);
-  }
+  const isError = natives.valueKind(error) === "NativeError" || require("web/dom-exception").isDOMException(error);
+  if (isError) ErrorCaptureStackTrace(error, stampAndThrow);
   throw error;
 }
 

@@ -213,7 +213,6 @@ clones.setInstanceEncoder((object) => {
 });
 
 clones.setCallCheck(() => mode === RPC);
-clones.setMessageCheck(() => mode !== CLONE);
 
 function withMode(wanted, moves, body) {
   const before = mode;

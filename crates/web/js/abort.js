@@ -10,9 +10,6 @@
 const {
   ArrayIsArray,
   ArrayPrototypePush,
-  MathTrunc,
-  NumberIsFinite,
-  NumberMAX_SAFE_INTEGER,
   SafeMap,
   SymbolIterator,
   TypeError,
@@ -81,15 +78,10 @@ class AbortSignal extends EventTarget {
 
   static timeout(milliseconds) {
     if (arguments.length === 0) throw argumentError("AbortSignal", "timeout", 1, "number");
-    const delay = MathTrunc(+milliseconds);
-    if (!NumberIsFinite(delay) || delay < 0 || delay > NumberMAX_SAFE_INTEGER) {
-      throw new TypeError(
-        "Failed to execute 'timeout' on 'AbortSignal': the delay must be an integer from 0 to 2^53 - 1.",
-      );
-    }
+    const delay = +milliseconds;
     const signal = new AbortSignal(constructionToken);
     signal.#timed = true;
-    require("web/timers").setTimeout(abortWithTimeout, delay, signal);
+    require("web/timers").startTimeout(abortWithTimeout, delay, signal);
     return signal;
   }
 

@@ -9,11 +9,12 @@
 // Bytes that a promise of the runtime's own is fulfilled with are in a list without a prototype: it is asked for `then`.
 
 const {
-  ArrayBufferIsView, JSONParse, ObjectDefineProperty, Promise, PromiseGuarded, PromisePrototypeThen, PromiseReject, PromiseResolve, String,
-  StringPrototypeIncludes, StringPrototypeSlice, StringPrototypeCharCodeAt, TypeError, TypedArrayPrototypeGetBuffer,
-  TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag, ArrayBufferPrototypeGetByteLength,
-  Uint8Array, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
+  ArrayBufferIsView, JSONParse, ObjectDefineProperty, Promise, PromiseGuarded, PromisePrototypeThen, PromiseReject,
+  PromiseResolve, String, StringPrototypeIncludes, StringPrototypeSlice, StringPrototypeCharCodeAt, TypeError,
+  TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag,
+  ArrayBufferPrototypeGetByteLength, Uint8Array, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset,
   DataViewPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, ObjectPrototypeToString,
+  ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, SymbolAsyncIterator, SymbolIterator, SymbolToPrimitive,
 } = primordials;
 
 // The state of one body.
@@ -94,10 +95,28 @@ function extractObject(init, body) {
     const { bytes, contentType } = require("web/form-data").serializeFormData(init);
     body.source = bytes;
     body.contentType = contentType;
+  } else if (natives.hasFlag("fetch_iterable_type_support") && isIterable(init)) {
+    body.stream = streams().fromIterable(init);
   } else {
     body.source = String(init);
     body.contentType = "text/plain;charset=UTF-8";
   }
+}
+
+// Whether an object is a body by what it yields and not by its text: one that can be iterated asynchronously, or that can
+// be iterated and has no way of its own to become a string.
+function isIterable(init) {
+  if (typeof init[SymbolAsyncIterator] === "function") return true;
+  if (typeof init[SymbolIterator] !== "function") return false;
+  if (!natives.hasFlag("fetch_iterable_type_support_override_adjustment")) return true;
+  if (init[SymbolToPrimitive] !== undefined && init[SymbolToPrimitive] !== null) return false;
+  const { toString } = init;
+  return typeof toString !== "function" || toString === toStringOf({}) || toString === toStringOf([]);
+}
+
+function toStringOf(instance) {
+  const descriptor = ObjectGetOwnPropertyDescriptor(ObjectGetPrototypeOf(instance), "toString");
+  return descriptor === undefined ? undefined : descriptor.value;
 }
 
 // `handle`: of a native body, or the text of a short one.

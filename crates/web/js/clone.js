@@ -14,7 +14,7 @@ const objectPrototype = ObjectGetPrototypeOf({});
 const byPrototype = new SafeMap();
 const byKind = new SafeMap();
 
-// codec: { kind, encode(object) -> payload, decode(payload) -> object }. Scripts that are not in the snapshot register
+// codec: { kind, encode(object, cloning) -> payload, decode(payload) -> object }. Scripts that are not in the snapshot register
 // when they are loaded: `owner` says which script a kind on the wire needs.
 function register(prototype, codec) {
   byPrototype.set(prototype, codec);
@@ -43,13 +43,8 @@ exports.setCallCheck = (check) => {
 };
 // Whether errors cross with their own properties.
 function carriesErrors() {
-  return inMessage() && natives.hasFlag("enhanced_error_serialization");
+  return natives.hasFlag("enhanced_error_serialization");
 }
-// Whether the value goes to another Worker, in a call or as its env. Set by the RPC layer.
-let inMessage = () => false;
-exports.setMessageCheck = (check) => {
-  inMessage = check;
-};
 exports.requireCall = (kind) => {
   if (!inCall()) throw dataCloneError(`${kind} can only be serialized for RPC.`);
 };
@@ -113,14 +108,14 @@ exports.isHost = (object) => {
   return false;
 };
 
-// Called for every object that is not plain, while a value is written.
-exports.encodeHost = (object) => {
+// Called for every object that is not plain, while a value is written; `cloning`: by structuredClone().
+exports.encodeHost = (object, cloning = false) => {
   const exotic = standIns.get(object);
-  if (exotic !== undefined) return encodeStandIn(exotic);
+  if (exotic !== undefined) return encodeStandIn(exotic, cloning);
   let prototype = ObjectGetPrototypeOf(object);
   while (prototype !== null) {
     const codec = byPrototype.get(prototype);
-    if (codec !== undefined) return [codec.kind, codec.encode(object)];
+    if (codec !== undefined) return [codec.kind, codec.encode(object, cloning)];
     prototype = ObjectGetPrototypeOf(prototype);
   }
   const descriptor = encodeInstance(object);
@@ -156,8 +151,9 @@ exports.register = register;
 
 // A copy of `value` in which functions and proxies are replaced by stand-ins. Follows what V8 itself would enumerate;
 // objects that V8 hands to `encodeHost` anyway are kept as they are.
-exports.prepare = (value) => {
+exports.prepare = (value, cloning) => {
   standInsMade = 0;
+  copiesInstances = cloning;
   return copy(value, new SafeMap());
 };
 
@@ -165,6 +161,8 @@ exports.prepare = (value) => {
 // huge value is copied.
 const MAX_STAND_INS = 10_000;
 let standInsMade = 0;
+// Instances of guests' classes are plain objects for structuredClone().
+let copiesInstances = false;
 
 function copy(value, seen) {
   if (typeof value !== "function" && (typeof value !== "object" || value === null)) return value;
@@ -176,8 +174,9 @@ function copy(value, seen) {
   if (ArrayIsArray(value)) return copyArray(value, seen);
   if (kind === "Map") return copyMap(value, seen);
   if (kind === "Set") return copySet(value, seen);
-  if (kind === "" && ObjectGetPrototypeOf(value) === objectPrototype) return copyObject(value, seen);
-  return value;
+  if (kind !== "") return value;
+  const isPlain = ObjectGetPrototypeOf(value) === objectPrototype || (copiesInstances && !exports.isHost(value));
+  return isPlain ? copyObject(value, seen) : value;
 }
 
 function keep(seen, value, result) {
@@ -197,8 +196,8 @@ function standIn(value) {
   return object;
 }
 
-function encodeStandIn(value) {
-  if (natives.valueKind(value) === "NativeError") return ["Error", require("web/errors").encodeError(value, true)];
+function encodeStandIn(value, cloning) {
+  if (natives.valueKind(value) === "NativeError") return ["Error", require("web/errors").encodeErrorValue(value, cloning)];
   const descriptor = encodeExotic(value);
   if (descriptor !== undefined) return descriptor;
   throw dataCloneError(

@@ -2,7 +2,8 @@
 // The console. Each line goes to the host as a level, its text, and the raw arguments for whoever records them as values.
 // https://console.spec.whatwg.org/
 //
-// natives.log(level, text, args) -> undefined; level is "debug", "log", "info", "warn" or "error". Must not throw.
+// natives.log(level, text, args) -> undefined; level is "debug", "log", "info", "warn" or "error". Must not throw. Without
+//                                args, a line is for people alone: tails get what the five methods of these names write.
 // natives.performanceNow()       -> milliseconds.
 // natives.currentContext()       -> id of the running invocation's I/O context.
 // natives.valueKind: see web/inspect.
@@ -42,13 +43,13 @@ const counts = new SafeMap();
 const timers = new SafeMap();
 
 function openGroup(args) {
-  if (args.length > 0) write("log", formatLog(args), args);
+  if (args.length > 0) write("log", formatLog(args));
   const context = natives.currentContext();
   groups = context === groupContext ? groups + 1 : 1;
   groupContext = context;
 }
 
-function write(level, text, args) {
+function write(level, text, args = undefined) {
   if (groups > 0 && natives.currentContext() === groupContext) {
     const indent = StringPrototypeRepeat("  ", groups < MAX_GROUPS ? groups : MAX_GROUPS);
     let result = indent;
@@ -78,7 +79,7 @@ function elapsed(label) {
 }
 
 function warn(text) {
-  write("warn", text, [text]);
+  write("warn", text);
 }
 
 // ---- console.table -----------------------------------------------------------------------------------------------
@@ -216,10 +217,10 @@ const methods = {
     write("warn", formatLog(args), args);
   },
   dir(value, options) {
-    write("log", inspect(value, options), [value]);
+    write("log", inspect(value, options));
   },
   dirxml(...args) {
-    write("log", formatLog(args), args);
+    write("log", formatLog(args));
   },
   table(data, columns) {
     let text;
@@ -228,7 +229,7 @@ const methods = {
     } catch {
       // A hostile object: shown as log() shows it.
     }
-    write("log", text ?? formatLog([data]), [data]);
+    write("log", text ?? formatLog([data]));
   },
   trace(...args) {
     let text = formatLog(args);
@@ -240,7 +241,7 @@ const methods = {
       // The guest's Error.prepareStackTrace failed.
       text = `Trace: ${text}`;
     }
-    write("log", text, args);
+    write("log", text);
   },
   group(...args) {
     openGroup(args);
@@ -259,7 +260,7 @@ const methods = {
     const count = (counts.get(label) ?? 0) + 1;
     if (count > 1 || counts.size < MAX_LABELS) counts.set(label, count);
     const text = `${label}: ${count}`;
-    write("info", text, [text]);
+    write("info", text);
   },
   countReset(label = "default") {
     label = labelOf(label);
@@ -275,7 +276,7 @@ const methods = {
       for (let i = 0; i < args.length; i++) ArrayPrototypePush(all, args[i]);
       args = all;
     }
-    write("error", formatLog(args), args);
+    write("error", formatLog(args));
   },
   time(label = "default") {
     label = labelOf(label);
@@ -290,14 +291,10 @@ const methods = {
       return;
     }
     const time = elapsed(label);
-    const all = [time];
     // The empty string stands first so that nothing the guest gives is a format string.
     const rest = [""];
-    for (let i = 0; i < args.length; i++) {
-      ArrayPrototypePush(all, args[i]);
-      ArrayPrototypePush(rest, args[i]);
-    }
-    write("info", time + formatLog(rest), all);
+    for (let i = 0; i < args.length; i++) ArrayPrototypePush(rest, args[i]);
+    write("info", time + formatLog(rest));
   },
   timeEnd(label = "default") {
     label = labelOf(label);
@@ -307,7 +304,7 @@ const methods = {
     }
     const text = elapsed(label);
     timers.delete(label);
-    write("info", text, [text]);
+    write("info", text);
   },
   // Only a profiler would do something.
   timeStamp() {},

@@ -96,14 +96,18 @@ class DOMException {
     clones.register(DOMException.prototype, {
       __proto__: null,
       kind: "DOMException",
-      encode: (exception) => {
+      // Only within its own Worker does it keep its stack.
+      encode: (exception, cloning) => {
         if (!(#name in exception)) throw clones.unsupported("DOMException");
-        return [exception.#message, exception.#name];
+        if (!cloning) return [exception.#message, exception.#name];
+        return [exception.#message, exception.#name, `${exception.stack}`];
       },
       decode: (payload) => {
         clones.expectTexts(payload);
-        clones.expect(payload.length === 2);
-        return new DOMException(payload[0], payload[1]);
+        clones.expect(payload.length === 2 || payload.length === 3);
+        const exception = new DOMException(payload[0], payload[1]);
+        if (payload.length === 3) clones.define(exception, "stack", payload[2]);
+        return exception;
       },
     });
   }

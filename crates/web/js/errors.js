@@ -1,26 +1,46 @@
 "use strict";
-// Errors on their way to another Worker: without the sender's stack, with what the compatibility flags let through.
+// Errors on their way to another Worker, without the sender's stack, and in structuredClone(), with it; both with what the
+// compatibility flags let through.
 
 const {
-  ArrayIsArray, ArrayPrototypePush, Error, EvalError, FunctionPrototypeToString, ObjectDefineProperty,
-  ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectSetPrototypeOf, RangeError, ReferenceError, String, SyntaxError, TypeError,
-  URIError,
+  ArrayIsArray, ArrayPrototypePush, Error, EvalError, FunctionPrototypeToString, ObjectGetOwnPropertyDescriptor,
+  ObjectGetPrototypeOf, ObjectSetPrototypeOf, RangeError, ReferenceError, String, SyntaxError, TypeError, URIError,
 } = primordials;
 const clones = require("web/clone");
 const { define, typeName } = clones;
 const objectPrototype = ObjectGetPrototypeOf({});
 
 const classes = { __proto__: null, Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError,
-  AggregateError: primordials.AggregateError };
-// Standard names too, of classes that are not there yet when this script runs: an Error with the name stands for them.
-const otherErrors = { __proto__: null, CompileError: 1, LinkError: 1, RuntimeError: 1, SuppressedError: 1 };
+  AggregateError: primordials.AggregateError, SuppressedError: Error };
+// Standard names too, of classes that this script cannot reach: an Error with the name stands for them.
+const otherErrors = { __proto__: null, CompileError: 1, LinkError: 1, RuntimeError: 1 };
 
 function newError(name, message) {
-  if (name !== "AggregateError") return new (classes[name] ?? Error)(message);
-  const error = new classes.AggregateError([], message);
+  const error = name === "AggregateError" ? new classes.AggregateError([], message) : new (classes[name] ?? Error)(message);
   // Comes with the details, where they come at all.
-  primordials.ReflectDeleteProperty(error, "errors");
+  if (name === "AggregateError") primordials.ReflectDeleteProperty(error, "errors");
+  if (name === "SuppressedError") primordials.ObjectSetPrototypeOf(error, suppressedErrorPrototype());
   return error;
+}
+
+// V8 adds the class to the global object when a context starts, where guests can replace it. The language itself makes
+// one when something is disposed of in vain.
+let suppressedPrototype;
+function suppressedErrorPrototype() {
+  if (suppressedPrototype !== undefined) return suppressedPrototype;
+  const disposable = {
+    __proto__: null,
+    [primordials.SymbolDispose]() {
+      throw 1;
+    },
+  };
+  try {
+    using _suppressing = disposable;
+    throw 2;
+  } catch (error) {
+    suppressedPrototype = ObjectGetPrototypeOf(error);
+  }
+  return suppressedPrototype;
 }
 
 // Names and messages of errors cross up to this length.
@@ -35,36 +55,80 @@ function ownText(error, key) {
   }
 }
 
-// -> [name, message, isDOMException, details or undefined]. Never throws. Details: { thrown } when a plain object was
-// thrown, or { own: [key, value, ...], nested: [key, error or list, ...] }: own properties beyond name, message and stack,
-// and the errors that an error refers to, each without its stack. Without `enhanced_error_serialization` there are none,
-// and a name of the guest's own is a part of the message.
-exports.encodeError = (error, whole = false) => {
+// What an error is written for. THROWN: it ends a call, so that nothing in it may keep it from crossing, and what cannot
+// cross is left out. VALUE: it is part of a message. CLONE: it is part of a value for structuredClone().
+const THROWN = 0;
+const VALUE = 1;
+const CLONE = 2;
+
+// -> [name, message, isDOMException, details or undefined, stack or undefined]. Never throws. Details: { thrown } when what
+// was thrown is data, or { own: [key, value, ...], nested: [key, error or list, ...] }: own properties beyond name, message
+// and stack, and the errors that an error refers to. Without `enhanced_error_serialization` there are none, and a name of
+// the guest's own is a part of the message.
+exports.encodeError = (error) => {
   errorsLeft = MAX_ERRORS;
-  return encodeError(error, 0, whole === true);
+  return encodeThrown(error);
+};
+
+// The same for an error within a value; what cannot cross is refused. Only within its own Worker does it keep its stack.
+exports.encodeErrorValue = (error, cloning) => {
+  // A property of an error that is being written may be cloned meanwhile.
+  const left = errorsLeft;
+  errorsLeft = MAX_ERRORS;
+  try {
+    return encodeWhole(error, 0, cloning ? CLONE : VALUE);
+  } finally {
+    errorsLeft = left;
+  }
 };
 
 const MAX_CAUSES = 32;
 // Errors within one: those that refer to the same ones twice at each depth would be without number.
 const MAX_ERRORS = 1_000;
+// Longer lists are not looked through for errors.
+const MAX_LIST = 10_000;
 let errorsLeft;
 
-// `whole`: what cannot cross is not left out, but refused.
-function encodeError(error, depth, whole) {
+function encodeThrown(error) {
   const enhanced = natives.hasFlag("enhanced_error_serialization");
   if ((typeof error !== "object" && typeof error !== "function") || error === null) return described(String(error));
   const kind = natives.valueKind(error);
-  const native = kind === "NativeError";
-  if (!native && (kind === "Proxy" || !require("web/dom-exception").isDOMException(error))) {
-    const plain = enhanced && typeof error === "object" && isPlainObject(error);
-    return described(textOf(error), plain ? { thrown: error } : undefined);
+  if (kind === "NativeError") {
+    if (enhanced) return encodeWhole(error, 0, THROWN);
+    const message = ownText(error, "message") ?? "";
+    const name = plainName(error);
+    if (name in classes || name in otherErrors) return [name, message, false, undefined];
+    return described(name === "" || message === "" ? `${name}${message}` : `${name}: ${message}`);
   }
-  const message = ownText(error, "message") ?? "";
-  if (!native) return [ownText(error, "name") ?? "Error", message, true, enhanced ? details(error, depth, whole) : undefined];
-  if (enhanced) return [ownText(error, "name") ?? "Error", message, false, details(error, depth, whole)];
-  const name = plainName(error);
-  if (name in classes || name in otherErrors) return [name, message, false, undefined];
-  return described(name === "" || message === "" ? `${name}${message}` : `${name}: ${message}`);
+  if (kind !== "Proxy" && require("web/dom-exception").isDOMException(error)) {
+    return [ownText(error, "name") ?? "Error", ownText(error, "message") ?? "", true, undefined];
+  }
+  const data = enhanced && (kind in dataKinds || isPlainObject(error)) ? copyOf(error) : undefined;
+  return described(textOf(error), data === undefined ? undefined : { thrown: data });
+}
+
+// Objects that are data, and cross as what they are when they are thrown.
+const dataKinds = { __proto__: null, ArrayBuffer: 1, DataView: 1, Date: 1, Map: 1, RegExp: 1, Set: 1, TypedArray: 1 };
+
+function encodeWhole(error, depth, mode) {
+  const message = mode === THROWN ? ownText(error, "message") ?? "" : error.message;
+  if (typeof message !== "string") throw clones.dataCloneError("Deserialization failed: error message is not a string");
+  const name = mode === THROWN ? ownText(error, "name") : error.name;
+  const hasName = typeof name === "string";
+  const stack = mode === CLONE ? error.stack : undefined;
+  const more = details(error, depth, mode, hasName ? [] : ["name", name]);
+  const parts = [hasName ? name : "Error", message, false, more];
+  if (stack !== undefined) ArrayPrototypePush(parts, String(stack));
+  return parts;
+}
+
+// A copy that has nothing live in it; undefined where there can be none.
+function copyOf(value) {
+  try {
+    return natives.structuredClone(value);
+  } catch {
+    return undefined;
+  }
 }
 
 function described(text, more = undefined) {
@@ -85,7 +149,8 @@ function textOf(value) {
 }
 
 function isPlainObject(value) {
-  return natives.valueKind(value) === "" && ObjectGetPrototypeOf(value) === objectPrototype;
+  if (typeof value !== "object") return false;
+  return ArrayIsArray(value) || (natives.valueKind(value) === "" && ObjectGetPrototypeOf(value) === objectPrototype);
 }
 
 // The name of an error as far as it is data: of a getter's, nothing is known.
@@ -98,45 +163,65 @@ function plainName(error) {
   return "Error";
 }
 
-const notDetails = { __proto__: null, name: 1, message: 1, stack: 1, remote: 1 };
-const MAX_DETAILS = 64;
+const notDetails = { __proto__: null, name: 1, message: 1, stack: 1 };
 
-function details(error, depth, whole) {
-  const own = [];
+// `own` begins with a name that is no text.
+function details(error, depth, mode, own) {
   const nested = [];
+  if (mode === THROWN) own.length = 0;
   try {
     const keys = primordials.ObjectGetOwnPropertyNames(error);
-    for (let i = 0; i < keys.length && i < MAX_DETAILS; i++) {
-      if (keys[i] in notDetails && !(whole && keys[i] === "remote")) continue;
-      const value = error[keys[i]];
-      const inner = innerErrors(value, depth, whole);
-      if (inner !== undefined) ArrayPrototypePush(nested, keys[i], inner);
-      // A property that cannot cross must not keep a thrown error from crossing.
-      else if (whole || (typeof value !== "function" && typeof value !== "symbol")) ArrayPrototypePush(own, keys[i], value);
+    for (let i = 0; i < keys.length; i++) {
+      if (keys[i] in notDetails || (mode === THROWN && keys[i] === "remote")) continue;
+      addDetail(own, nested, keys[i], error[keys[i]], depth, mode);
     }
   } catch (failure) {
-    if (whole || depth > 0) throw failure;
+    if (mode !== THROWN || depth > 0) throw failure;
     return undefined;
   }
   return own.length === 0 && nested.length === 0 ? undefined : { own, nested };
 }
 
+function addDetail(own, nested, key, value, depth, mode) {
+  const inner = innerErrors(value, depth, mode);
+  if (inner !== undefined) {
+    ArrayPrototypePush(nested, key, inner);
+  } else if (mode === THROWN && (typeof value === "function" || typeof value === "symbol")) {
+    // A property that cannot cross must not keep a thrown error from crossing.
+  } else if (mode === THROWN && typeof value === "object" && value !== null) {
+    const copy = copyOf(value);
+    if (copy !== undefined) ArrayPrototypePush(own, key, copy);
+  } else {
+    ArrayPrototypePush(own, key, value);
+  }
+}
+
 // -> an encoded error, or a list of { error } and { value }; undefined when `value` is neither an error nor a list of some.
-function innerErrors(value, depth, whole) {
+function innerErrors(value, depth, mode) {
   if (typeof value !== "object" || value === null) return undefined;
-  // Errors that refer to each other in a circle cross without what they refer to.
-  if (depth >= MAX_CAUSES || errorsLeft-- <= 0) throw clones.dataCloneError("Unable to serialize an error with that many causes.");
-  if (natives.valueKind(value) === "NativeError") return { error: encodeError(value, depth + 1, whole) };
-  if (!ArrayIsArray(value)) return undefined;
+  const kind = natives.valueKind(value);
+  if (kind === "NativeError") return { error: encodeInner(value, depth, mode) };
+  if (kind === "Proxy" || !ArrayIsArray(value) || value.length > MAX_LIST) return undefined;
   const list = [];
   let found = false;
-  for (let i = 0; i < value.length && i < MAX_DETAILS; i++) {
+  for (let i = 0; i < value.length; i++) {
     const item = value[i];
     const isError = typeof item === "object" && item !== null && natives.valueKind(item) === "NativeError";
     found ||= isError;
-    ArrayPrototypePush(list, isError ? { error: encodeError(item, depth + 1, whole) } : { value: item });
+    ArrayPrototypePush(list, isError ? { error: encodeInner(item, depth, mode) } : { value: item });
   }
   return found ? { list } : undefined;
+}
+
+// Errors that refer to each other in a circle cross without what they refer to, or not at all.
+function encodeInner(error, depth, mode) {
+  if (depth >= MAX_CAUSES || errorsLeft-- <= 0) throw clones.dataCloneError("Unable to serialize an error with that many causes.");
+  return encodeWhole(error, depth + 1, mode);
+}
+
+// What came out of a message has Object.prototype, and guests may have put anything there.
+function bare(object) {
+  return primordials.ObjectSetPrototypeOf(object, null);
 }
 
 function addDetails(error, { own, nested }) {
@@ -147,16 +232,16 @@ function addDetails(error, { own, nested }) {
 }
 
 function expectDetails(pairs) {
-  clones.expect(ArrayIsArray(pairs) && pairs.length % 2 === 0 && pairs.length <= 2 * MAX_DETAILS);
+  clones.expect(ArrayIsArray(pairs) && pairs.length % 2 === 0);
   for (let i = 0; i < pairs.length; i += 2) clones.expect(typeof pairs[i] === "string");
 }
 
 function decodeInner(inner) {
   clones.expect(typeof inner === "object" && inner !== null);
-  const { error, list, value } = ObjectSetPrototypeOf(inner, null);
+  const { error, list, value } = bare(inner);
   if (error !== undefined) return decodeParts(error);
   if (list === undefined) return value;
-  clones.expect(ArrayIsArray(list) && list.length <= MAX_DETAILS);
+  clones.expect(ArrayIsArray(list) && list.length <= MAX_LIST);
   const result = [];
   for (let i = 0; i < list.length; i++) define(result, i, decodeInner(list[i]));
   return result;
@@ -164,14 +249,19 @@ function decodeInner(inner) {
 
 // The parts of an error within a message: they need not be what was written.
 function decodeParts(parts) {
-  clones.expect(errorsLeft-- > 0 && ArrayIsArray(parts) && parts.length === 4);
+  clones.expect(errorsLeft-- > 0 && ArrayIsArray(parts) && (parts.length === 4 || parts.length === 5));
   const name = parts[0];
   const message = parts[1];
   const dom = parts[2];
   const more = parts[3];
   clones.expectTexts([name, message]);
   clones.expect(typeof dom === "boolean" && (more === undefined || (typeof more === "object" && more !== null)));
-  return decodeError(name, message, dom, more, false);
+  const error = decodeError(name, message, dom, more, false);
+  if (parts.length === 5) {
+    clones.expectTexts([parts[4]]);
+    define(error, "stack", parts[4]);
+  }
+  return error;
 }
 
 // The local object for an error that came from elsewhere; its stack starts here.
@@ -182,8 +272,7 @@ exports.decodeError = (name, message, dom, more, remote) => {
 
 function decodeError(name, message, dom, more, remote) {
   let error;
-  // What they do not have must not be found on Object.prototype.
-  if (more !== undefined) ObjectSetPrototypeOf(more, null);
+  if (more !== undefined) bare(more);
   if (more !== undefined && more.thrown !== undefined) {
     clones.expect(typeof more.thrown === "object" && more.thrown !== null);
     error = more.thrown;
@@ -192,14 +281,10 @@ function decodeError(name, message, dom, more, remote) {
     error = new DOMException(message, name);
   } else {
     error = newError(name, message);
-    if (!(name in classes)) {
-      ObjectDefineProperty(error, "name", { __proto__: null, value: name, writable: true, configurable: true });
-    }
+    if (!(name in classes)) define(error, "name", name);
   }
   if (more !== undefined && more.own !== undefined) addDetails(error, more);
-  if (remote) {
-    ObjectDefineProperty(error, "remote", { __proto__: null, value: true, writable: true, configurable: true, enumerable: true });
-  }
+  if (remote) define(error, "remote", true);
   return error;
 }
 

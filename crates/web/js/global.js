@@ -1,9 +1,9 @@
 "use strict";
-// The global object's own properties that are always there: `self`, `queueMicrotask`, `structuredClone`, and
-// `navigator`. Everything larger is a lazy property, made on first touch (see the layer's manifest in Rust).
+// The global object's own properties that are always there: `self`, `origin`, `queueMicrotask`, `structuredClone`, and its
+// interfaces. Everything larger is a lazy property, made on first touch (see the layer's manifest in Rust).
 // https://html.spec.whatwg.org/#the-global-object
 
-const { ObjectDefineProperty, ObjectDefineProperties, SymbolToStringTag, TypeError, globalThis } = primordials;
+const { ObjectDefineProperty, ObjectSetPrototypeOf, SymbolToStringTag, TypeError, globalThis } = primordials;
 
 function define(key, value, enumerable = true) {
   ObjectDefineProperty(globalThis, key, { __proto__: null, value, writable: true, enumerable, configurable: true });
@@ -34,31 +34,22 @@ define("self", globalThis);
 define("queueMicrotask", natives.queueMicrotask);
 define("structuredClone", structuredClone);
 define("reportError", reportError);
-ObjectDefineProperty(globalThis, SymbolToStringTag, { __proto__: null, value: "ServiceWorkerGlobalScope", configurable: true });
+ObjectDefineProperty(globalThis, "origin", { __proto__: null, value: "null", enumerable: true, configurable: true });
 
-class Navigator {
-  get userAgent() {
-    return "Cloudflare-Workers";
-  }
-  get hardwareConcurrency() {
-    return 1;
-  }
-  get platform() {
-    return "";
-  }
-  get language() {
-    return "en";
+// The interfaces of the global object. Its events are functions of its own, which need not exist before their first use.
+class WorkerGlobalScope {
+  constructor() {
+    throw new TypeError("Illegal constructor");
   }
 }
-ObjectDefineProperties(Navigator.prototype, {
-  userAgent: { __proto__: null, enumerable: true },
-  hardwareConcurrency: { __proto__: null, enumerable: true },
-  platform: { __proto__: null, enumerable: true },
-  language: { __proto__: null, enumerable: true },
-  [SymbolToStringTag]: { __proto__: null, value: "Navigator", configurable: true },
-});
-define("Navigator", Navigator, false);
-define("navigator", new Navigator());
+class ServiceWorkerGlobalScope extends WorkerGlobalScope {}
+function defineScope(Class, name) {
+  ObjectDefineProperty(Class.prototype, SymbolToStringTag, { __proto__: null, value: name, configurable: true });
+  define(name, Class, false);
+}
+defineScope(WorkerGlobalScope, "WorkerGlobalScope");
+defineScope(ServiceWorkerGlobalScope, "ServiceWorkerGlobalScope");
+ObjectSetPrototypeOf(globalThis, ServiceWorkerGlobalScope.prototype);
 // SharedArrayBuffer cannot be shared with anybody here, and gives a fine clock to whoever wants one.
 delete globalThis.SharedArrayBuffer;
 // A timer that needs no invocation, and nobody else shares memory anyway.
@@ -80,3 +71,6 @@ ObjectDefineProperty(globalThis, "Cloudflare", {
   enumerable: false,
   configurable: true,
 });
+
+// For Node's name of it.
+exports.global = globalThis;

@@ -17,6 +17,8 @@ const {
   ReflectApply,
   SafeMap,
   SafeSet,
+  SymbolDispose,
+  SymbolToPrimitive,
   TypeError,
   globalThis,
 } = primordials;
@@ -79,6 +81,136 @@ function clearInterval(id = undefined) {
   stop(+id);
 }
 
+// ---- As in Node: objects in place of numbers -----------------------------------------------------------------------
+// https://nodejs.org/api/timers.html
+
+const constructionToken = { __proto__: null };
+
+class Timeout {
+  #id = 0;
+  #callback;
+  #delay;
+  #repeat;
+  #args;
+  #isRef = true;
+
+  constructor(token, name, callback, delay, repeat, args) {
+    if (token !== constructionToken) throw new TypeError("Illegal constructor");
+    this.#callback = callback;
+    this.#delay = delay;
+    this.#repeat = repeat;
+    this.#args = args;
+    this.#id = start(name, callback, delay, repeat, args);
+  }
+
+  // Begins anew, whether it was fired or cleared.
+  refresh() {
+    stop(this.#id);
+    this.#id = start("setTimeout", this.#callback, this.#delay, this.#repeat, this.#args);
+    return this;
+  }
+
+  // An invocation does not wait for timers, whatever these say.
+  unref() {
+    this.#isRef = false;
+    return this;
+  }
+
+  ref() {
+    this.#isRef = true;
+    return this;
+  }
+
+  hasRef() {
+    return this.#isRef;
+  }
+
+  close() {
+    stop(this.#id);
+    return this;
+  }
+
+  [SymbolToPrimitive]() {
+    return this.#id;
+  }
+
+  [SymbolDispose]() {
+    stop(this.#id);
+  }
+
+  static {
+    exports.timeoutId = (value) => (typeof value === "object" && value !== null && #id in value ? value.#id : undefined);
+  }
+}
+const { timeoutId } = exports;
+
+class Immediate {
+  #id;
+  #isRef = true;
+
+  constructor(token, callback, args) {
+    if (token !== constructionToken) throw new TypeError("Illegal constructor");
+    this.#id = start("setImmediate", callback, 0, false, args);
+  }
+
+  unref() {
+    this.#isRef = false;
+    return this;
+  }
+
+  ref() {
+    this.#isRef = true;
+    return this;
+  }
+
+  hasRef() {
+    return this.#isRef;
+  }
+
+  [SymbolDispose]() {
+    stop(this.#id);
+  }
+
+  static {
+    exports.immediateId = (value) => (typeof value === "object" && value !== null && #id in value ? value.#id : undefined);
+  }
+}
+const { immediateId } = exports;
+
+function checkCallback(callback) {
+  if (typeof callback === "function") return;
+  const { codedTypeError, describeReceived } = require("web/node/assertion-error");
+  const text = `The "callback" argument must be of type function. Received ${describeReceived(callback)}`;
+  throw codedTypeError("ERR_INVALID_ARG_TYPE", text, checkCallback);
+}
+
+function nodeSetTimeout(callback, delay, ...args) {
+  checkCallback(callback);
+  return new Timeout(constructionToken, "setTimeout", callback, delay, false, args);
+}
+
+function nodeSetInterval(callback, delay, ...args) {
+  checkCallback(callback);
+  return new Timeout(constructionToken, "setInterval", callback, delay, true, args);
+}
+
+function nodeClear(timer) {
+  if (typeof timer === "number") stop(timer);
+  const id = timeoutId(timer);
+  if (id !== undefined) stop(id);
+}
+
+function setImmediate(callback, ...args) {
+  return new Immediate(constructionToken, callback, args);
+}
+
+function clearImmediate(immediate = undefined) {
+  if (immediate === undefined || immediate === null) return;
+  const id = immediateId(immediate);
+  if (id === undefined) throw argumentError("ServiceWorkerGlobalScope", "clearImmediate", 1, "Immediate");
+  stop(id);
+}
+
 // Called by the runtime, in the timer's context, when its time has come.
 function fireTimer(id) {
   const timer = timers.get(id);
@@ -98,8 +230,6 @@ function dropContextTimers(context) {
   timersOfContext.delete(context);
   ids.forEach((id) => timers.delete(id));
 }
-
-const constructionToken = { __proto__: null };
 
 class Scheduler {
   #brand;
@@ -142,10 +272,27 @@ class Scheduler {
 
 defineInterface(Scheduler, "Scheduler");
 
-exports.setTimeout = setTimeout;
-exports.setInterval = setInterval;
-exports.clearTimeout = clearTimeout;
-exports.clearInterval = clearInterval;
+// What the runtime's own scripts use, whatever guests see.
+exports.startTimeout = setTimeout;
+
+function named(name, fn) {
+  primordials.ObjectDefineProperty(fn, "name", { __proto__: null, value: name, configurable: true });
+  return fn;
+}
+
+if (natives.hasFlag("enable_nodejs_global_timers")) {
+  exports.setTimeout = named("setTimeout", nodeSetTimeout);
+  exports.setInterval = named("setInterval", nodeSetInterval);
+  exports.clearTimeout = named("clearTimeout", (timer) => nodeClear(timer));
+  exports.clearInterval = named("clearInterval", (timer) => nodeClear(timer));
+} else {
+  exports.setTimeout = setTimeout;
+  exports.setInterval = setInterval;
+  exports.clearTimeout = clearTimeout;
+  exports.clearInterval = clearInterval;
+}
+exports.setImmediate = setImmediate;
+exports.clearImmediate = clearImmediate;
 exports.fireTimer = fireTimer;
 exports.dropContextTimers = dropContextTimers;
 exports.Scheduler = Scheduler;

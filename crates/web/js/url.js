@@ -12,6 +12,7 @@
 const {
   ArrayPrototypePush,
   ArrayPrototypeSort,
+  Error,
   ObjectDefineProperty,
   ReflectGetOwnPropertyDescriptor,
   SafeMap,
@@ -271,6 +272,14 @@ class URL {
     if (arguments.length === 0) throw argumentError("URL", "parse", 1, "USVString");
     const href = parse(url, base);
     return href === undefined ? null : new URL(href);
+  }
+
+  static createObjectURL() {
+    throw new Error("URL.createObjectURL() is not implemented");
+  }
+
+  static revokeObjectURL() {
+    throw new Error("URL.revokeObjectURL() is not implemented");
   }
 
   get href() {

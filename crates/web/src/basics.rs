@@ -127,7 +127,7 @@ fn queue_microtask<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Re
 
 fn has_flag<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let name = arguments::text(scope, &args, 0);
-    rv.set_bool(context::environment(scope).flags.contains(&name));
+    rv.set_bool(context::has_flag(scope, &name));
 }
 
 fn flags<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {

@@ -176,6 +176,10 @@ pub(crate) fn contexts<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a mut Conte
 
 /// Sets what the Worker knows of the outside.
 pub fn set_environment(scope: &mut v8::PinScope<'_, '_>, environment: Environment) {
+    crate::manifest::remove_globals(scope, &environment.flags);
+    if environment.flags.iter().any(|flag| flag == "enhanced_error_serialization") {
+        atoll_isolate::values::write_errors_whole(scope);
+    }
     contexts(scope).environment = Some(environment);
 }
 
@@ -185,6 +189,14 @@ pub fn set_environment(scope: &mut v8::PinScope<'_, '_>, environment: Environmen
 /// Before a Worker has started in the isolate.
 pub fn environment<'a>(scope: &'a mut v8::PinScope<'_, '_>) -> &'a Environment {
     contexts(scope).environment.as_ref().expect("guest code runs only in a started Worker")
+}
+
+/// Whether a compatibility flag is on. None is before a Worker has started.
+pub fn has_flag(scope: &mut v8::PinScope<'_, '_>, name: &str) -> bool {
+    contexts(scope)
+        .environment
+        .as_ref()
+        .is_some_and(|environment| environment.flags.iter().any(|flag| flag == name))
 }
 
 /// The current context.

@@ -1,5 +1,6 @@
 //! The layer's manifest: natives, scripts, lazy globals.
 
+use atoll_isolate::error::string;
 use atoll_isolate::extension::LazyGlobal;
 use atoll_isolate::{Extension, Native, Script, layer, modules, script, uncaught, v8};
 
@@ -64,7 +65,9 @@ const SCRIPTS: &[Script] = &[
     script!("web", "form-data"),
     script!("web", "global-events"),
     script!("web", "inspect"),
+    script!("web", "navigator"),
     script!("web", "performance"),
+    script!("web", "user-timing"),
     script!("web", "timers"),
     script!("web", "url"),
     script!("web", "streams/byte-control"),
@@ -96,8 +99,26 @@ const SCRIPTS: &[Script] = &[
 ];
 
 const fn lazy(name: &'static str, script: &'static str) -> LazyGlobal {
-    LazyGlobal { name, script }
+    LazyGlobal { name, script, flag: None }
 }
+
+const fn flagged(name: &'static str, script: &'static str, flag: &'static str) -> LazyGlobal {
+    LazyGlobal { name, script, flag: Some(flag) }
+}
+
+/// Takes away the globals that the flags do not let a Worker have.
+pub(crate) fn remove_globals(scope: &mut v8::PinScope<'_, '_>, flags: &[String]) {
+    let global = scope.get_current_context().global(scope);
+    for lazy in GLOBALS {
+        let Some(needed) = lazy.flag else { continue };
+        if !flags.iter().any(|flag| flag == needed) {
+            let name = string(scope, lazy.name);
+            global.delete(scope, name.into());
+        }
+    }
+}
+
+const PERFORMANCE: &str = "enable_global_performance_classes";
 
 const GLOBALS: &[LazyGlobal] = &[
     lazy("Headers", "web/headers"),
@@ -153,7 +174,18 @@ const GLOBALS: &[LazyGlobal] = &[
     lazy("TextDecoderStream", "web/streams/codec"),
     lazy("TextEncoderStream", "web/streams/codec"),
     lazy("SubtleCrypto", "web/crypto"),
-    lazy("Performance", "web/performance"),
+    flagged("Performance", "web/performance", PERFORMANCE),
+    flagged("PerformanceEntry", "web/user-timing", PERFORMANCE),
+    flagged("PerformanceMark", "web/user-timing", PERFORMANCE),
+    flagged("PerformanceMeasure", "web/user-timing", PERFORMANCE),
+    flagged("PerformanceObserver", "web/user-timing", PERFORMANCE),
+    flagged("PerformanceObserverEntryList", "web/user-timing", PERFORMANCE),
+    flagged("PerformanceResourceTiming", "web/user-timing", PERFORMANCE),
+    flagged("Navigator", "web/navigator", "global_navigator"),
+    flagged("navigator", "web/navigator", "global_navigator"),
+    flagged("setImmediate", "web/timers", "nodejs_compat_v2"),
+    flagged("clearImmediate", "web/timers", "nodejs_compat_v2"),
+    flagged("global", "web/global", "nodejs_compat_v2"),
     lazy("addEventListener", "web/events"),
     lazy("removeEventListener", "web/events"),
     lazy("dispatchEvent", "web/events"),

@@ -39,12 +39,13 @@ struct Walk<'a> {
     holes: u64,
     elements: u64,
     size: u64,
+    /// Whether an error was among the values so far.
+    error: bool,
 }
 
 /// Walks over a pass. What it lets through V8 may still refuse, but not answer with memory that nobody sent.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
-    let rest = bytes.strip_prefix(&HEADER).ok_or(Refusal::Malformed)?;
-    let mut walk = Walk { rest, frames: Vec::new(), holes: 0, elements: 0, size: bytes.len() as u64 };
+    let mut walk = Walk::of(bytes).ok_or(Refusal::Malformed)?;
     walk.value()?;
     while let Some(frame) = walk.frames.pop() {
         walk.go_on(frame)?;
@@ -52,7 +53,40 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl Walk<'_> {
+/// Steps after which a walk for errors looks whether there is any reason to go on: most values are over by then.
+const LONG_WALK: usize = 64;
+
+/// Whether a pass that V8 has just written holds an error.
+pub(super) fn has_error(bytes: &[u8]) -> bool {
+    let Some(mut walk) = Walk::of(bytes) else { return false };
+    let mut going_on = walk.value();
+    let mut steps = 0;
+    while let (Ok(()), false, Some(frame)) = (going_on, walk.error, walk.frames.pop()) {
+        steps += 1;
+        if steps == LONG_WALK && !may_hold_error(walk.rest) {
+            return false;
+        }
+        going_on = walk.go_on(frame);
+    }
+    walk.error
+}
+
+/// Whether any bytes look like the beginning of an error: its tag, its class, and its first part.
+fn may_hold_error(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'r', bytes).any(|at| match &bytes[at + 1..] {
+        [b'E' | b'R' | b'F' | b'S' | b'T' | b'U', rest @ ..] | rest => {
+            matches!(rest, [b'.' | b'c', ..] | [b'm' | b's', b'"' | b'c' | 0, ..])
+        }
+    })
+}
+
+impl<'a> Walk<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(&HEADER)?;
+        let size = bytes.len() as u64;
+        Some(Self { rest, frames: Vec::new(), holes: 0, elements: 0, size, error: false })
+    }
+
     /// One step of what is not finished; it puts itself back unless it is over.
     fn go_on(&mut self, frame: Frame) -> Result<(), Refusal> {
         match frame {
@@ -125,6 +159,7 @@ impl Walk<'_> {
             b';' => self.frames.push(Frame::Until(b':', 1)),
             b'\'' => self.frames.push(Frame::Until(b',', 1)),
             b'r' => {
+                self.error = true;
                 if matches!(self.rest.first(), Some(b'E' | b'R' | b'F' | b'S' | b'T' | b'U')) {
                     self.byte()?;
                 }
@@ -246,6 +281,21 @@ mod tests {
         for value in values {
             assert_eq!(check_value(value), Ok(()), "{value:?}");
         }
+    }
+
+    #[test]
+    fn an_error_is_found_wherever_it_is_and_text_is_none() {
+        let has_error = |value: &[u8]| has_error(&[&HEADER[..], value].concat());
+        assert!(has_error(b"rTm\"\x01es\"\x01s."));
+        assert!(has_error(b"A\x02\"\x02rso\"\x01arm\"\x01e.{\x01$\0\x02"));
+        assert!(has_error(b";I\0r.:\x02"));
+        assert!(!has_error(b"\"\x04rsrm"));
+        assert!(!has_error(b"o\"\x02rsI\x02{\x01"));
+        let list = |last: &[u8]| [b"A\xc8\x01", &b"I\x02".repeat(199)[..], last, b"$\0\xc8\x01"].concat();
+        assert!(has_error(&list(b"rTm\"\x01es\"\x01s.")));
+        assert!(has_error(&list(b"r.")));
+        assert!(!has_error(&list(b"\"\x05rs\"\x01s")));
+        assert!(!has_error(&list(b"\"\x05other")));
     }
 
     #[test]

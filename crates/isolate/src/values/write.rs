@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Body, Hosts, MAX_PASSES, Message, Primitive, SCRIPT, frames};
+use super::{Body, Hosts, MAX_PASSES, Message, Primitive, SCRIPT, format, frames};
 use crate::error::{JsError, MAX_MESSAGE, start_of};
 use crate::{guard, realm};
 
@@ -98,15 +98,16 @@ fn write_passes<'s>(
         let mut descriptors = Vec::with_capacity(hosts.len());
         for host in hosts {
             let host = v8::Local::new(scope, host);
-            descriptors.push(realm::call(scope, SCRIPT, "encodeHost", &[host])?);
+            let cloning = v8::Boolean::new(scope, instances == Instances::Plain);
+            descriptors.push(realm::call(scope, SCRIPT, "encodeHost", &[host, cloning.into()])?);
         }
         value = v8::Array::new_with_elements(scope, &descriptors).into();
     }
 }
 
 /// One pass. V8 itself refuses functions and proxies before it asks anybody: a value that has some is copied by the
-/// runtime script with stand-ins for them, and written again. So is one that is known to be or have an error, of which V8
-/// would write no more than name and message.
+/// runtime script with stand-ins for them, and written again. So is one that is or has an error, where errors cross
+/// whole: V8 writes little more than name and message, and asks nobody either.
 fn write_pass<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
@@ -120,6 +121,7 @@ fn write_pass<'s>(
         let writer = Writer::new(instances);
         let state = writer.state.clone();
         match serialize(scope, writer, value) {
+            Some(bytes) if errors_cross_whole(scope) && format::has_error(&bytes) => true,
             Some(bytes) => return Some((bytes, state.hosts.take())),
             None if state.refused.get() && !scope.has_terminated() => {
                 scope.reset();
@@ -134,7 +136,8 @@ fn write_pass<'s>(
     if !refused {
         return None;
     }
-    let prepared = realm::call(scope, SCRIPT, "prepare", &[value])?;
+    let cloning = v8::Boolean::new(scope, instances == Instances::Plain);
+    let prepared = realm::call(scope, SCRIPT, "prepare", &[value, cloning.into()])?;
     v8::tc_scope!(let scope, scope);
     let writer = Writer::new(instances);
     let state = writer.state.clone();
@@ -175,6 +178,18 @@ fn serialize(
     let serializer = v8::ValueSerializer::new(scope, Box::new(writer));
     serializer.write_header();
     serializer.write_value(context, value)?.then(|| serializer.release())
+}
+
+/// Whether errors cross with all that is theirs; see [`write_errors_whole`].
+struct WholeErrors;
+
+/// From now on errors within values are written by the runtime script, with all their properties, and not by V8.
+pub fn write_errors_whole(scope: &mut v8::PinScope<'_, '_>) {
+    scope.set_slot(WholeErrors);
+}
+
+fn errors_cross_whole(scope: &v8::PinScope<'_, '_>) -> bool {
+    scope.get_slot::<WholeErrors>().is_some()
 }
 
 #[derive(Default)]

@@ -229,7 +229,7 @@ class ReadableStream {
   }
 
   static from(asyncIterable) {
-    return new ReadableStream(internal, require("web/streams/readable-from").stateFromIterable(asyncIterable));
+    return fromIterable(asyncIterable);
   }
 
   get locked() {
@@ -288,6 +288,10 @@ class ReadableStream {
   }
 }
 
+function fromIterable(iterable) {
+  return new ReadableStream(internal, require("web/streams/readable-from").stateFromIterable(iterable));
+}
+
 defineInterface(ReadableStream, "ReadableStream");
 clones.register(ReadableStream.prototype, {
   __proto__: null,
@@ -303,6 +307,7 @@ ObjectDefineProperty(ReadableStream.prototype, SymbolAsyncIterator, {
   configurable: true,
 });
 
+exports.fromIterable = fromIterable;
 exports.ReadableStream = ReadableStream;
 
 // For the rest of the runtime. All take and give ReadableStream objects.
