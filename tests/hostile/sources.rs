@@ -22,8 +22,8 @@ fn merging() -> String {
 }
 
 hostile! {
-    enum_members_that_double: "call", with(&doubling(), "return 1;") => Error("bytes of JavaScript, the limit");
-    enum_members_that_are_copies: "call", with(&copies(), "return 1;") => Error("bytes of JavaScript, the limit");
+    enum_members_that_double: "call", with(&doubling(), "return 1;") => Error("bytes of JavaScript for the enums");
+    enum_members_that_are_copies: "call", with(&copies(), "return 1;") => Error("bytes of JavaScript for the enums");
     enums_that_merge: "call", with(&merging(), "return E.A49999;").cpu_ms(5000) => Answer;
     brackets_that_nest: "call", with(&format!("let a: T = {}", "(".repeat(100_000)), "") => Error("nested more than");
     operators_that_nest: "call", with(&format!("let a: T = {}1;", "- ".repeat(100_000)), "") => Error("nested more than");

@@ -48,8 +48,8 @@ impl Room {
 
     pub(crate) fn too_large(&self, what: &str, source_bytes: usize) -> String {
         format!(
-            "with {what} the enums and JSX elements of this module become more than {} bytes of JavaScript, the limit \
-             for a source of {source_bytes} bytes; write shorter values, or split the module",
+            "the limit of {} bytes of JavaScript for the enums and JSX elements of a module of {source_bytes} bytes is passed \
+             with {what}; write shorter values, or split the module",
             self.limit
         )
     }

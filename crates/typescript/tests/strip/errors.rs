@@ -114,7 +114,7 @@ fn what_enums_become_is_bounded() {
         + "}";
     for source in [doubling + " }", copies, templates] {
         let error = refused(&source);
-        assert!(error.message.contains("bytes of JavaScript, the limit"), "{error}");
+        assert!(error.message.contains("bytes of JavaScript for the enums"), "{error}");
         assert!(error.message.contains("enum member `"), "{error}");
     }
 }
