@@ -186,10 +186,13 @@ fn local_secrets() {
 
 #[test]
 fn a_binding_to_an_absent_entrypoint_is_refused() {
-    let main = "export class Real {} export const plain = { fetch() {} }; export const text = 'a';\n\
+    let main = "export class Real {} export const plain = { fetch() {} }; export const other = {};\n\
                 export const it = { test() { throw new Error('it ran'); } };";
     for (entrypoint, parts) in [
-        ("Reel", &["SVC", "\"Reel\"", "\"Real\", \"it\", \"plain\"", "did you mean \"Real\"?"][..]),
+        (
+            "Reel",
+            &["SVC", "\"Reel\"", "\"Real\", \"it\", \"other\", \"plain\"", "did you mean \"Real\"?"][..],
+        ),
         ("text", &["\"text\"", "it exports"][..]),
         ("default", &["\"default\"", "it exports"][..]),
     ] {

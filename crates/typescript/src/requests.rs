@@ -34,7 +34,7 @@ pub struct Request {
     pub specifier: String,
     /// The import attribute `type`, if it is the only attribute.
     pub attribute: Option<String>,
-    /// The bytes of the attributes, from the `with` or the comma before them on.
+    /// The bytes of the attributes, with the `with` or the comma before them.
     pub attributes_at: Range<usize>,
 }
 
@@ -96,7 +96,8 @@ impl Finder<'_> {
     fn declared(&mut self, source: &StringLiteral<'_>, clause: Option<&WithClause<'_>>) {
         let (mut attribute, mut attributes_at) = (None, 0..0);
         if let Some(clause) = clause {
-            attributes_at = clause.span.start as usize..clause.span.end as usize;
+            // The keyword is not in the span of the clause.
+            attributes_at = source.span.end as usize..clause.span.end as usize;
             if let [only] = clause.with_entries.as_slice() {
                 let key = match &only.key {
                     ImportAttributeKey::Identifier(key) => key.name.as_str(),

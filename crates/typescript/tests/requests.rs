@@ -19,7 +19,7 @@ fn attributes() {
                   import('c', { with: { 'type': 'json' } }); export * from 'd';";
     let found = requests(source, Form::Module).requests;
     let of = |index: usize| (found[index].attribute.as_deref(), &source[found[index].attributes_at.clone()]);
-    assert_eq!(of(0), (Some("json"), "with { type: 'json' }"));
+    assert_eq!(of(0), (Some("json"), " with { type: 'json' }"));
     assert_eq!(of(1).0, None);
     assert_eq!(of(2), (Some("json"), ", { with: { 'type': 'json' } }"));
     assert_eq!(of(3), (None, ""));
