@@ -10,7 +10,7 @@ use atoll_config::{Project, Warning};
 use atoll_host::log::TracingSink;
 use atoll_server::admin::Admin;
 use atoll_server::ingress::Ingress;
-use atoll_server::{ISOLATES, Projects};
+use atoll_server::{ISOLATES, Projects, ServeError};
 use clap::ArgMatches;
 
 use crate::logging;
@@ -42,6 +42,12 @@ pub(crate) fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Says why projects cannot be served; exit code 2 if their configuration is wrong.
+pub(crate) fn refuse(error: &ServeError) -> ExitCode {
+    let code = fail(error);
+    if error.is_configuration() { ExitCode::from(2) } else { code }
+}
+
 pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     prepare(arguments);
     let host = arguments.get_one::<IpAddr>("host").copied().unwrap_or(IpAddr::from([127, 0, 0, 1]));
@@ -49,7 +55,7 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     let projects = match Projects::start(&paths(arguments), isolates(arguments), Arc::new(TracingSink), warn)
     {
         Ok(projects) => projects,
-        Err(error) => return fail(&error),
+        Err(error) => return refuse(&error),
     };
     let ingress = match Ingress::open(projects.primary(), host, port) {
         Ok(ingress) => ingress,

@@ -10,7 +10,7 @@ use atoll_server::Projects;
 use atoll_server::test_runner::{self, Outcome};
 use clap::ArgMatches;
 
-use crate::serve::{fail, isolates, paths, prepare, warn};
+use crate::serve::{fail, isolates, paths, prepare, refuse, warn};
 
 pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     prepare(arguments);
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     let projects = match Projects::start(&paths(arguments), isolates(arguments), Arc::new(TracingSink), warn)
     {
         Ok(projects) => projects,
-        Err(error) => return fail(&error),
+        Err(error) => return refuse(&error),
     };
     let worker = projects.primary();
     let names = match test_runner::tests(worker) {

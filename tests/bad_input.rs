@@ -4,11 +4,22 @@ mod support;
 
 use support::{Ended, Project, Server, assert_contains, run};
 
-/// `atoll serve` on a project that cannot be served.
+/// `atoll serve` on a project whose configuration is wrong.
 #[track_caller]
 fn refused(path: &str) -> Ended {
+    ends_with(2, path)
+}
+
+/// `atoll serve` on a project whose code is wrong.
+#[track_caller]
+fn failed(path: &str) -> Ended {
+    ends_with(1, path)
+}
+
+#[track_caller]
+fn ends_with(code: i32, path: &str) -> Ended {
     let ended = run(&["serve", path, "--port", "0"]);
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
     assert!(!ended.stdout.contains("http://"), "nothing is served: {}", ended.stdout);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     ended
@@ -46,21 +57,21 @@ fn a_wrong_type_in_the_configuration_is_shown_at_its_place() {
 #[test]
 fn a_syntax_error_in_the_main_module_is_shown_at_its_place() {
     let project = Project::worker("export default {\n  fetch() { return new Response('x' },\n};\n");
-    let stderr = refused(project.argument()).stderr;
+    let stderr = failed(project.argument()).stderr;
     assert_contains(&stderr, &["SyntaxError", "index.js:2:", "fetch() { return new Response('x' },"]);
 }
 
 #[test]
 fn an_error_at_the_top_level_is_shown_at_its_place() {
     let project = Project::worker("const settings = undefined;\nsettings.port;\nexport default {};\n");
-    assert_contains(&refused(project.argument()).stderr, &["TypeError", "index.js:2"]);
+    assert_contains(&failed(project.argument()).stderr, &["TypeError", "index.js:2"]);
 }
 
 #[test]
 fn an_import_of_nothing_is_named() {
     let project =
         Project::worker("import { a } from './absent.js';\nexport default { fetch() { return a; } };\n");
-    assert_contains(&refused(project.argument()).stderr, &["absent.js", "index.js"]);
+    assert_contains(&failed(project.argument()).stderr, &["absent.js", "index.js"]);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod hostile {
     mod memory;
     mod natives;
     mod prototypes;
+    mod sources;
     mod stacks;
     mod values;
     mod written_off;

@@ -191,3 +191,15 @@ export const abortSignalWithSchedulerWait = {
     await assert.rejects(pending, { name: "AbortError" });
   },
 };
+
+// Each signal is made of two that are made of the same: their sources are few all the same.
+export const anyOfSignalsWithTheSameSources = {
+  test() {
+    const controller = new AbortController();
+    let [one, other] = [controller.signal, controller.signal];
+    for (let i = 0; i < 24; i++) [one, other] = [AbortSignal.any([one, other]), AbortSignal.any([other, one])];
+    assert.strictEqual(one.aborted, false);
+    controller.abort("reason");
+    assert.deepStrictEqual([one.aborted, one.reason, other.aborted], [true, "reason", true]);
+  },
+};

@@ -72,7 +72,7 @@ pub enum ConfigError {
     /// The path is neither a folder nor a file that can be a configuration or a script.
     #[error(
         "{}: this is not a project; expected a folder, a configuration file (.jsonc, .json, .toml) or a script \
-         (.js, .mjs, .ts)",
+         (.js, .mjs, .ts, .mts, .jsx, .tsx)",
         .path.display()
     )]
     UnknownKind {

@@ -23,6 +23,8 @@ pub(crate) const PROJECT: KeySet = KeySet {
         "services",
         "worker_loaders",
         "no_bundle",
+        "jsx_factory",
+        "jsx_fragment",
         "rules",
         "atoll",
     ],
@@ -84,8 +86,6 @@ const UNSUPPORTED: &[&str] = &[
     "flagship",
     "hyperdrive",
     "images",
-    "jsx_factory",
-    "jsx_fragment",
     "keep_names",
     "keep_vars",
     "kv_namespaces",
@@ -140,17 +140,22 @@ const UNSUPPORTED: &[&str] = &[
 const MAX_COMPARED_CHARS: usize = 40;
 
 impl KeySet {
-    /// The key of this set that is at most two edits away from an unknown one, the nearest first.
+    /// The key of this set that is most like an unknown one.
     pub(crate) fn nearest(&self, unknown: &str) -> Option<&'static str> {
-        let unknown: Vec<char> = unknown.chars().take(MAX_COMPARED_CHARS + 1).collect();
-        // In a very short key two edits change everything.
-        if unknown.len() < 4 || unknown.len() > MAX_COMPARED_CHARS {
-            return None;
-        }
-        let candidates = self.read.iter().chain(self.unsupported);
-        let nearest = candidates.map(|key| (edits(&unknown, key), *key)).min_by_key(|(edits, _)| *edits);
-        nearest.filter(|(edits, _)| *edits <= 2).map(|(_, key)| key)
+        nearest(unknown, self.read.iter().chain(self.unsupported).copied())
     }
+}
+
+/// The name that is at most two edits away from an unknown one, the nearest first.
+pub fn nearest<'n>(unknown: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let unknown: Vec<char> = unknown.chars().take(MAX_COMPARED_CHARS + 1).collect();
+    // In a very short name two edits change everything.
+    if unknown.len() < 4 || unknown.len() > MAX_COMPARED_CHARS {
+        return None;
+    }
+    let names = names.filter(|name| name.len() <= 4 * MAX_COMPARED_CHARS);
+    let nearest = names.map(|name| (edits(&unknown, name), name)).min_by_key(|(edits, _)| *edits);
+    nearest.filter(|(edits, _)| *edits <= 2).map(|(_, name)| name)
 }
 
 /// The Levenshtein distance: how many characters must be added, removed or replaced.

@@ -11,6 +11,7 @@
 
 mod bindings;
 mod compatibility_date;
+mod dotenv;
 mod error;
 mod json_syntax;
 mod key_path;
@@ -24,8 +25,8 @@ mod schema;
 mod source;
 mod toml_syntax;
 
-pub use compatibility_date::NEWEST_COMPATIBILITY_DATE;
 pub use error::{ConfigError, Location, SourceError, Warning};
+pub use keys::nearest;
 pub use load::load;
 pub use project::{
     AtollSettings, Loaded, LoaderBinding, ModuleKind, Project, Rule, ServiceBinding, ServiceTarget,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::compatibility_date::NEWEST_COMPATIBILITY_DATE;
+use crate::dotenv;
 use crate::error::ConfigError;
 use crate::node::{Node, Span};
 use crate::project::{Loaded, Project};
@@ -24,12 +24,13 @@ const MAIN_FILES: [&str; 6] =
 const FALLBACK_NAME: &str = "worker";
 
 /// Loads a project. `path` is a folder (with or without a configuration file), a configuration file (`.jsonc`,
-/// `.json`, `.toml`) or a script (`.js`, `.mjs`, `.ts`), which is then `main` with default settings; `None` is
-/// the current folder. Relative paths start at the current folder.
+/// `.json`, `.toml`) or a script (`.js`, `.mjs`, `.ts`, `.mts`, `.jsx`, `.tsx`), which is then `main` with default
+/// settings; `None` is the current folder. Relative paths start at the current folder. `newest` is the newest compatibility
+/// date whose changes are known, `YYYY-MM-DD`: the default, and what later dates are warned of.
 ///
 /// # Errors
 /// See [`ConfigError`]; the message names the file, and the place in it if the mistake is in the configuration.
-pub fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
+pub fn load(path: Option<&Path>, newest: &str) -> Result<Loaded, ConfigError> {
     let given = path.unwrap_or_else(|| Path::new("."));
     let path = std::path::absolute(given).map_err(|source| unreadable(given, source))?;
     let mut warnings = Warnings::default();
@@ -42,12 +43,27 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
         Some(main) => main,
         None => default_main(&target.dir)?,
     };
-    let compatibility_date = declared.compatibility_date.unwrap_or_else(|| {
-        warnings.add(format!(
-            "no `compatibility_date` is set; {NEWEST_COMPATIBILITY_DATE}, the newest that is supported, is used"
-        ));
-        NEWEST_COMPATIBILITY_DATE.to_owned()
+    let compatibility_date = declared.compatibility_date.clone().unwrap_or_else(|| {
+        warnings
+            .add(format!("no `compatibility_date` is set; {newest}, the newest that is supported, is used"));
+        newest.to_owned()
     });
+    // Dates of this form sort as text.
+    if compatibility_date.as_str() > newest {
+        warnings.add(format!(
+            "`compatibility_date` is {compatibility_date}, but what changes after {newest} is not known to this version; \
+             {newest}, the newest that is supported, is used"
+        ));
+    }
+    let secrets = dotenv::read(&target.dir, &mut warnings, |name| declared.owner_of(name))?;
+    let mut vars = declared.vars;
+    for (name, value) in secrets.values {
+        let value = serde_json::Value::String(value);
+        match vars.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => vars.push((name, value)),
+        }
+    }
     let project = Project {
         name: declared.name.unwrap_or_else(|| default_name(&target.dir)),
         dir: target.dir,
@@ -55,14 +71,16 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
         main,
         compatibility_date,
         compatibility_flags: declared.compatibility_flags,
-        vars: declared.vars,
+        vars,
         services: declared.services,
         worker_loaders: declared.worker_loaders,
         no_bundle: declared.no_bundle,
+        jsx_factory: declared.jsx_factory,
+        jsx_fragment: declared.jsx_fragment,
         rules: declared.rules,
         atoll: declared.atoll,
     };
-    Ok(Loaded { project, warnings: warnings.finish() })
+    Ok(Loaded { project, warnings: warnings.finish(), secret_files: secrets.files })
 }
 
 /// What a path turned out to be.
@@ -87,7 +105,9 @@ fn find(path: PathBuf, warnings: &mut Warnings) -> Result<Target, ConfigError> {
     let dir = path.parent().unwrap_or(&path).to_owned();
     match extension.as_str() {
         "jsonc" | "json" | "toml" => Ok(Target { dir, configuration: Some(path), script: None }),
-        "js" | "mjs" | "ts" => Ok(Target { dir, configuration: None, script: Some(path) }),
+        "js" | "mjs" | "ts" | "mts" | "jsx" | "tsx" => {
+            Ok(Target { dir, configuration: None, script: Some(path) })
+        }
         _ => Err(ConfigError::UnknownKind { path }),
     }
 }

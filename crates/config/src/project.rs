@@ -11,6 +11,9 @@ pub struct Loaded {
     pub project: Project,
     /// What was ignored or assumed, in the order in which it was noticed; at most 101 entries.
     pub warnings: Vec<Warning>,
+    /// The files beside the configuration whose secrets are among the project's [`vars`](Project::vars): `.dev.vars`, or
+    /// `.env` and `.env.local`.
+    pub secret_files: Vec<PathBuf>,
 }
 
 /// A Worker and its configuration. Everything that the file leaves out has its default here.
@@ -25,12 +28,11 @@ pub struct Project {
     /// The script that exports the Worker (`main`), absolute, an existing file. It may be outside of
     /// [`dir`](Self::dir).
     pub main: PathBuf,
-    /// `compatibility_date`, `YYYY-MM-DD`, not later than
-    /// [`NEWEST_COMPATIBILITY_DATE`](crate::NEWEST_COMPATIBILITY_DATE), which is also the default.
+    /// `compatibility_date`, `YYYY-MM-DD`. Default: the newest that is known.
     pub compatibility_date: String,
     /// `compatibility_flags` in the order of the file; whether the flags exist is not checked here.
     pub compatibility_flags: Vec<String>,
-    /// `vars` in the order of the file. A string becomes a text binding, everything else a JSON binding.
+    /// `vars` in the order of the file, then local secrets, which replace `vars` of the same name. A string becomes a text binding, everything else a JSON binding.
     pub vars: Vec<(String, serde_json::Value)>,
     /// `services`: bindings to other Workers.
     pub services: Vec<ServiceBinding>,
@@ -38,6 +40,10 @@ pub struct Project {
     pub worker_loaders: Vec<LoaderBinding>,
     /// `no_bundle`: modules are taken as they are. Default: `false`.
     pub no_bundle: bool,
+    /// `jsx_factory`: what JSX elements become calls of. Default: `React.createElement`.
+    pub jsx_factory: Option<String>,
+    /// `jsx_fragment`: what `<>` stands for. Default: `React.Fragment`.
+    pub jsx_fragment: Option<String>,
     /// `rules`: how files are imported, first match first.
     pub rules: Vec<Rule>,
     /// The table `atoll`: settings that wrangler does not have.

@@ -22,8 +22,20 @@ pub(crate) struct Declared {
     pub(crate) services: Vec<ServiceBinding>,
     pub(crate) worker_loaders: Vec<LoaderBinding>,
     pub(crate) no_bundle: bool,
+    pub(crate) jsx_factory: Option<String>,
+    pub(crate) jsx_fragment: Option<String>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) atoll: AtollSettings,
+}
+
+impl Declared {
+    /// The key whose bindings have one of this name, except `vars`.
+    pub(crate) fn owner_of(&self, name: &str) -> Option<&'static str> {
+        if self.services.iter().any(|service| service.binding == name) {
+            return Some("services");
+        }
+        self.worker_loaders.iter().any(|loader| loader.binding == name).then_some("worker_loaders")
+    }
 }
 
 /// Reads a whole document.
@@ -39,6 +51,8 @@ pub(crate) fn read(document: &Node, reader: &mut Reader<'_>) -> Result<Declared,
     let services = fields.optional("services", |node, path| services(reader, node, path, &mut names))?;
     let loaders = fields.optional("worker_loaders", |node, path| loaders(reader, node, path, &mut names))?;
     let no_bundle = fields.optional("no_bundle", |node, path| reader.boolean(node, path))?;
+    let jsx_factory = fields.optional("jsx_factory", |node, path| jsx_name(reader, node, path))?;
+    let jsx_fragment = fields.optional("jsx_fragment", |node, path| jsx_name(reader, node, path))?;
     let rules = fields.optional("rules", |node, path| rules(reader, node, path))?;
     let atoll = fields.optional("atoll", |node, path| atoll(reader, node, path))?;
     Ok(Declared {
@@ -50,6 +64,8 @@ pub(crate) fn read(document: &Node, reader: &mut Reader<'_>) -> Result<Declared,
         services: services.unwrap_or_default(),
         worker_loaders: loaders.unwrap_or_default(),
         no_bundle: no_bundle.unwrap_or(false),
+        jsx_factory,
+        jsx_fragment,
         rules: rules.unwrap_or_default(),
         atoll: atoll.unwrap_or_default(),
     })
@@ -59,6 +75,19 @@ fn date(reader: &Reader<'_>, node: &Node, path: &KeyPath<'_>) -> Result<String, 
     let date = reader.name(node, path)?;
     compatibility_date::check(&date).map_err(|message| reader.invalid(&node.span, message))?;
     Ok(date)
+}
+
+/// Names with dots between them, such as `React.createElement`.
+fn jsx_name(reader: &Reader<'_>, node: &Node, path: &KeyPath<'_>) -> Result<String, ConfigError> {
+    let name = reader.name(node, path)?;
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+    };
+    if name.split('.').all(is_name) {
+        return Ok(name);
+    }
+    Err(reader.invalid(&node.span, format!("`{path}` must be a name such as `h` or `React.createElement`")))
 }
 
 fn vars(

@@ -4,8 +4,8 @@ mod fixture;
 
 use std::path::Path;
 
-use atoll_config::{ConfigError, MAX_FILE_BYTES, NEWEST_COMPATIBILITY_DATE, load};
-use fixture::{Folder, QUIET};
+use atoll_config::{ConfigError, MAX_FILE_BYTES};
+use fixture::{Folder, NEWEST, QUIET, load};
 
 const DATE_WARNING: &str =
     "no `compatibility_date` is set; 2026-11-17, the newest that is supported, is used";
@@ -19,7 +19,7 @@ fn a_folder_without_a_configuration_has_defaults() {
     assert_eq!(project.dir, folder.join("My Project"));
     assert_eq!(project.file, None);
     assert_eq!(project.main, folder.join("My Project/src/index.ts"));
-    assert_eq!(project.compatibility_date, NEWEST_COMPATIBILITY_DATE);
+    assert_eq!(project.compatibility_date, NEWEST);
     assert!(project.compatibility_flags.is_empty() && project.vars.is_empty() && project.rules.is_empty());
     assert!(project.services.is_empty() && project.worker_loaders.is_empty() && !project.no_bundle);
     assert!(project.atoll.outbound_allow.is_empty() && project.atoll.global_outbound.is_none());
@@ -80,7 +80,7 @@ fn a_configuration_file_can_be_named_itself() {
 
 #[test]
 fn a_script_is_a_project_with_defaults() {
-    for name in ["a.js", "a.mjs", "a.ts"] {
+    for name in ["a.js", "a.mjs", "a.ts", "a.mts", "a.jsx", "a.tsx"] {
         let folder = Folder::new(&[("p/wrangler.jsonc", "not json")]);
         folder.write(&format!("p/{name}"), b"");
         let loaded = load(Some(&folder.join("p").join(name))).unwrap();
@@ -99,7 +99,7 @@ fn other_paths_are_refused() {
         let path = folder.join(name);
         let expected = format!(
             "{}: this is not a project; expected a folder, a configuration file (.jsonc, .json, .toml) or a \
-             script (.js, .mjs, .ts)",
+             script (.js, .mjs, .ts, .mts, .jsx, .tsx)",
             path.display()
         );
         assert_eq!(load(Some(&path)).unwrap_err().to_string(), expected);

@@ -218,9 +218,13 @@ fn compatibility_dates_are_checked() {
     let date =
         |date: &str| Folder::jsonc(&format!("{{\"main\": \"w.js\", \"compatibility_date\": \"{date}\"}}"));
     assert_eq!(date("2026-11-17").load().unwrap().project.compatibility_date, "2026-11-17");
-    let message = "1:40 This Worker requires compatibility date \"2026-11-18\", but the newest date supported by \
-                   this server binary is \"2026-11-17\".";
-    assert_eq!(date("2026-11-18").complaint(), message);
+    assert!(date("2026-11-17").warnings().iter().all(|warning| !warning.contains("compatibility_date")));
+    assert_eq!(date("2999-01-01").load().unwrap().project.compatibility_date, "2999-01-01");
+    let warnings = date("2999-01-01").warnings();
+    assert!(
+        warnings[0].contains("is 2999-01-01") && warnings[0].contains("2026-11-17, the newest"),
+        "{warnings:?}"
+    );
     let message = "1:40 Invalid compatibility date: 2026-1-1 (expected the form YYYY-MM-DD)";
     assert_eq!(date("2026-1-1").complaint(), message);
 }
@@ -291,4 +295,18 @@ fn warnings_have_a_limit() {
     let warnings = Folder::with_keys(&keys.join(",")).warnings();
     assert_eq!(warnings.len(), 101);
     assert_eq!(warnings[100], "900 more warnings are not shown");
+}
+
+#[test]
+fn jsx_names_are_checked() {
+    let project = Folder::with_keys(r#""jsx_factory": "h", "jsx_fragment": "a.Fragment""#).project();
+    assert_eq!(
+        (project.jsx_factory.as_deref(), project.jsx_fragment.as_deref()),
+        (Some("h"), Some("a.Fragment"))
+    );
+    for name in ["a b", "1", "a.", ".", "a()"] {
+        let mistake = Folder::with_keys(&format!("\"jsx_factory\": \"{name}\"")).mistake();
+        let message = "`jsx_factory` must be a name such as `h` or `React.createElement`";
+        assert_eq!(mistake.message, message, "{name}");
+    }
 }

@@ -95,6 +95,11 @@ pub(crate) fn bytes(scope: &mut v8::PinScope<'_, '_>) -> usize {
     scope.get_slot::<Guard>().map_or(0, |guard| guard.budget.used())
 }
 
+/// Whether what runs in this isolate is being stopped.
+pub(crate) fn is_stopping(scope: &mut v8::PinScope<'_, '_>) -> bool {
+    scope.get_slot::<Guard>().is_some_and(|guard| guard.state.is_stopping())
+}
+
 /// Whether a buffer of this length can be made now. Where it cannot, after a collection too, the isolate is ended for its
 /// memory.
 pub(crate) fn make_room(scope: &mut v8::PinScope<'_, '_>, length: usize) -> bool {

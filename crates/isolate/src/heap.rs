@@ -36,6 +36,8 @@ pub struct HeapState {
     over_memory: AtomicU8,
     /// V8 was told to stop what runs, at some time.
     was_stopped: AtomicBool,
+    /// Whether what runs is to stop, for Rust code that looks.
+    stopping: AtomicBool,
     limit: AtomicUsize,
     /// Bytes that V8 held for the heap when it was last looked at; large objects count twice, because each begins a new
     /// 256 KiB of the cage.
@@ -120,12 +122,19 @@ impl HeapState {
 
     /// Stops what runs in the heap, from any thread.
     pub(crate) fn terminate(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.handle.terminate_execution();
         self.was_stopped.store(true, Ordering::Release);
     }
 
     pub(crate) fn resume(&self) {
+        self.stopping.store(false, Ordering::Release);
         self.handle.cancel_terminate_execution();
+    }
+
+    /// Whether what runs is being stopped: V8 tells only code that it runs itself.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// A stop that came too late for its turn is not for the next. V8 keeps it with the state of the thread that ran
@@ -209,6 +218,7 @@ impl Heap {
             handle: isolate.thread_safe_handle(),
             over_memory: AtomicU8::new(0),
             was_stopped: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             limit: AtomicUsize::new(limits.heap_bytes),
             held: AtomicUsize::new(0),
             used: AtomicUsize::new(0),

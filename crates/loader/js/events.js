@@ -26,6 +26,18 @@ exports.tests = () => {
   return found;
 };
 
+// The names under which the module exports something that can be an entrypoint.
+exports.entrypoints = () => {
+  const namespace = exported();
+  const found = [];
+  const names = ObjectKeys(namespace);
+  for (let i = 0; i < names.length; i++) {
+    const kind = typeof namespace[names[i]];
+    if (kind === "function" || (kind === "object" && namespace[names[i]] !== null)) ArrayPrototypePush(found, names[i]);
+  }
+  return found;
+};
+
 class Handled {
   request = undefined;
   headOnly;

@@ -446,11 +446,24 @@ pub(crate) const EVENTS_SCRIPT: &str = "loader/events";
 
 /// Asks a Worker which of its exports have a test handler.
 pub fn test_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {
+    ask_names(worker, "tests", take);
+}
+
+/// Asks a Worker which of its exports can be entrypoints: classes and objects.
+pub fn entrypoint_names(worker: &Worker, take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static) {
+    ask_names(worker, "entrypoints", take);
+}
+
+fn ask_names(
+    worker: &Worker,
+    question: &'static str,
+    take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static,
+) {
     worker.deliver(
         None,
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => {
-                let names = realm::call(scope, EVENTS_SCRIPT, "tests", &[]);
+                let names = realm::call(scope, EVENTS_SCRIPT, question, &[]);
                 take(Ok(names.map(|n| atoll_isolate::arguments::texts(scope, n)).unwrap_or_default()));
             }
             Admission::Refused(error) => take(Err(error.message)),

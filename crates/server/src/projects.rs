@@ -12,7 +12,7 @@ use atoll_host::random::SystemRandom;
 use atoll_isolate::Scheduler;
 use atoll_loader::code::CodeLimits;
 use atoll_loader::invocation::Props;
-use atoll_loader::worker::Admission;
+use atoll_loader::worker::{self, Admission};
 use atoll_loader::{
     Binding, Entrypoint, EnvSource, Host, Loader, Runtime, Worker, WorkerCode, compatibility,
 };
@@ -57,6 +57,23 @@ pub enum ServeError {
         /// The projects that are served.
         served: String,
     },
+    /// A binding to an entrypoint that its service does not export.
+    #[error(
+        "the project \"{project}\" binds {binding} to the entrypoint \"{entrypoint}\" of the service \"{service}\", which \
+         does not export it: {exported}"
+    )]
+    NoEntrypoint {
+        /// The project.
+        project: String,
+        /// What binds.
+        binding: String,
+        /// The service.
+        service: String,
+        /// The missing entrypoint.
+        entrypoint: String,
+        /// What it exports, and what may have been meant.
+        exported: String,
+    },
     /// A compatibility date or flag.
     #[error("the project \"{project}\": {message}")]
     Compatibility {
@@ -89,6 +106,13 @@ pub enum ServeError {
         /// The system's error.
         source: std::io::Error,
     },
+}
+
+impl ServeError {
+    /// Whether what was asked for is wrong, rather than that it failed.
+    pub fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Start { .. } | Self::System { .. } | Self::Bundle(_))
+    }
 }
 
 /// Projects that run together in this process.
@@ -149,6 +173,35 @@ impl Projects {
         }
         for (project, worker) in &self.workers {
             wait_for_start(project, worker)?;
+        }
+        for (project, _) in &self.workers {
+            self.check_entrypoints(project)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses bindings to entrypoints that are not there: each of their calls would fail.
+    fn check_entrypoints(&self, project: &Project) -> Result<(), ServeError> {
+        let services =
+            project.services.iter().map(|s| (s.binding.as_str(), &s.service, s.entrypoint.as_deref()));
+        let outbound = project.atoll.global_outbound.iter();
+        let outbound = outbound.map(|t| ("atoll.global_outbound", &t.service, t.entrypoint.as_deref()));
+        for (binding, service, entrypoint) in services.chain(outbound) {
+            let Some(entrypoint) = entrypoint else { continue };
+            let worker = self.service(project, binding, service)?;
+            let (sender, receiver) = std::sync::mpsc::channel();
+            worker::entrypoint_names(&worker, move |names| drop(sender.send(names)));
+            let names = receiver.recv().unwrap_or_else(|_| Err("the Worker is gone".into()));
+            let names = names.map_err(|message| ServeError::Start { name: service.clone(), message })?;
+            if !names.iter().any(|name| name == entrypoint) {
+                return Err(ServeError::NoEntrypoint {
+                    project: project.name.clone(),
+                    binding: binding.to_owned(),
+                    service: service.clone(),
+                    entrypoint: entrypoint.to_owned(),
+                    exported: exported(entrypoint, &names),
+                });
+            }
         }
         Ok(())
     }
@@ -221,13 +274,35 @@ impl Projects {
     }
 }
 
+/// Most names that an error lists.
+const MAX_LISTED: usize = 20;
+
+/// What a Worker exports, in words, with the name that is most like the one that is missing.
+fn exported(missing: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return "it exports none".to_owned();
+    }
+    let listed =
+        names.iter().take(MAX_LISTED).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > MAX_LISTED { ", and others" } else { "" };
+    let guess = match atoll_config::nearest(missing, names.iter().map(String::as_str)) {
+        Some(name) => format!("; did you mean \"{name}\"?"),
+        None => String::new(),
+    };
+    format!("it exports {listed}{more}{guess}")
+}
+
 fn read(paths: &[PathBuf], mut warn: impl FnMut(&Warning)) -> Result<Vec<Project>, ServeError> {
     let paths: Vec<Option<&Path>> =
         if paths.is_empty() { vec![None] } else { paths.iter().map(|p| Some(p.as_path())).collect() };
     let mut projects: Vec<Project> = Vec::new();
     for path in paths {
-        let Loaded { project, warnings } = atoll_config::load(path)?;
+        let Loaded { project, warnings, secret_files } =
+            atoll_config::load(path, compatibility::NEWEST_DATE)?;
         warnings.iter().for_each(&mut warn);
+        for file in secret_files {
+            tracing::info!("{}: using the secrets in {}", project.name, file.display());
+        }
         if let Some(same) = projects.iter().find(|p| p.name == project.name) {
             return Err(ServeError::SameName {
                 name: project.name,

@@ -142,9 +142,31 @@ fn pad(output: &mut String, erased: &str, mut covered: usize) {
     }
 }
 
+/// `text` as an ECMAScript string literal on one line.
+pub(crate) fn quote(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => literal.extend(['\\', character]),
+            '\u{0}'..='\u{1f}' | '\u{7f}' | '\u{2028}' | '\u{2029}' => {
+                literal.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            _ => literal.push(character),
+        }
+    }
+    literal.push('"');
+    literal
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CONTINUES_STATEMENT, Edits};
+    use super::{CONTINUES_STATEMENT, Edits, quote};
+
+    #[test]
+    fn literals_stay_on_one_line() {
+        assert_eq!(quote("a\"\\\n\u{2028}ü"), "\"a\\\"\\\\\\u000a\\u2028ü\"");
+    }
 
     #[test]
     fn keeps_lines_and_columns_of_every_character_width() {

@@ -3,20 +3,23 @@
 //!
 //! It never descends into a type, so every identifier it visits is used as a value.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::mem;
 
 use oxc_allocator::ArenaVec;
 use oxc_ast::ast::{
-    ArrowFunctionExpression, Class, Decorator, Expression, FormalParameter, IdentifierReference, Statement,
-    TSAsExpression, TSNonNullExpression, TSSatisfiesExpression, TSThisParameter, TSTypeAnnotation,
-    TSTypeAssertion, TSTypeParameterDeclaration, TSTypeParameterInstantiation, VariableDeclarator,
+    ArrowFunctionExpression, Class, Decorator, Expression, FormalParameter, IdentifierReference, JSXElement,
+    JSXFragment, Statement, TSAsExpression, TSNonNullExpression, TSSatisfiesExpression, TSThisParameter,
+    TSTypeAnnotation, TSTypeAssertion, TSTypeParameterDeclaration, TSTypeParameterInstantiation,
+    VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
 
 use crate::edits::{CONTINUES_EXPRESSION, Edits};
-use crate::enums::EnumMembers;
+use crate::enums::Enums;
+use crate::jsx::{Runtime, spine};
+use crate::limits::Room;
 use crate::trivia::{find_next, is_line_terminator, skip_trivia, word_at};
 
 const MODIFIERS: [&str; 7] =
@@ -36,8 +39,13 @@ pub(crate) struct Eraser<'a> {
     pub(crate) values: HashSet<&'a str>,
     /// Names that the module declares or imports only as types.
     pub(crate) type_only: HashSet<&'a str>,
-    /// Members of the enums of each open statement list, innermost last.
-    pub(crate) enums: Vec<HashMap<&'a str, EnumMembers>>,
+    /// The enums of the open statement lists.
+    pub(crate) enums: Enums<'a>,
+    pub(crate) room: Room,
+    /// What JSX elements become; None where there are none.
+    pub(crate) jsx: Option<Runtime>,
+    /// Names that are used by what elements become.
+    pub(crate) jsx_values: Vec<String>,
     /// Whether the statement being visited is the body of an `if`, loop or label, where something must be
     /// left.
     pub(crate) sole_statement: bool,
@@ -45,19 +53,25 @@ pub(crate) struct Eraser<'a> {
 }
 
 impl<'a> Eraser<'a> {
-    pub(crate) fn new(source: &'a str, type_only: HashSet<&'a str>) -> Self {
+    pub(crate) fn new(source: &'a str, type_only: HashSet<&'a str>, jsx: Option<Runtime>) -> Self {
         Self {
             source,
             edits: Edits::new(source),
             values: HashSet::new(),
             type_only,
-            enums: Vec::new(),
+            enums: Enums::default(),
+            room: Room::new(source),
+            jsx,
+            jsx_values: Vec::new(),
             sole_statement: false,
             failure: None,
         }
     }
 
-    pub(crate) fn finish(self) -> Result<String, Failure> {
+    pub(crate) fn finish(mut self) -> Result<String, Failure> {
+        if let Some(text) = self.jsx.as_ref().and_then(Runtime::epilogue) {
+            self.edits.insert(self.source.len(), text);
+        }
         match self.failure {
             Some(failure) => Err(failure),
             None => Ok(self.edits.apply()),
@@ -142,11 +156,11 @@ pub(crate) fn is_modifier(word: &str) -> bool {
 impl<'a> Visit<'a> for Eraser<'a> {
     fn visit_statements(&mut self, it: &ArenaVec<'a, Statement<'a>>) {
         let outer = mem::replace(&mut self.sole_statement, false);
-        self.enums.push(HashMap::new());
+        self.enums.open_list();
         for statement in it {
             self.statement(statement);
         }
-        self.enums.pop();
+        self.enums.close_list();
         self.sole_statement = outer;
     }
 
@@ -158,6 +172,22 @@ impl<'a> Visit<'a> for Eraser<'a> {
 
     fn visit_identifier_reference(&mut self, it: &IdentifierReference<'a>) {
         self.values.insert(it.name.as_str());
+    }
+
+    fn visit_expression(&mut self, it: &Expression<'a>) {
+        let (first, rest) = spine(it);
+        walk::walk_expression(self, first);
+        for operand in rest.into_iter().rev() {
+            self.visit_expression(operand);
+        }
+    }
+
+    fn visit_jsx_element(&mut self, it: &JSXElement<'a>) {
+        self.element(it);
+    }
+
+    fn visit_jsx_fragment(&mut self, it: &JSXFragment<'a>) {
+        self.fragment(it);
     }
 
     fn visit_ts_type_annotation(&mut self, it: &TSTypeAnnotation<'a>) {

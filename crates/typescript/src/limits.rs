@@ -5,8 +5,10 @@
 //! templates or regular expressions can hide tokens from it. The limit on nesting is lower, names the place,
 //! and bounds what parsing costs.
 
+use std::cell::Cell;
+
 use crate::error::SyntaxError;
-use crate::nesting::{MAX_NESTING, is_word, too_deep};
+use crate::nesting::{MAX_NESTING, MAX_RECURSION, is_word, too_deep};
 
 /// Largest source in bytes.
 pub const MAX_SOURCE_BYTES: usize = 10 * 1024 * 1024;
@@ -20,15 +22,49 @@ pub const MAX_RECURSIVE_TOKENS: usize = 131_072;
 const STACK_PER_TOKEN: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 8 * 1024 };
 const BASE_STACK: usize = 2 * 1024 * 1024;
 
+/// Most bytes that enums and JSX elements of a module may become, for each byte of its source; and what every module may
+/// have beside. Members of enums refer to each other, so that a text could double with each.
+const GROWTH: usize = 12;
+const FREE_GROWTH: usize = 64 * 1024;
+
+/// Bytes of JavaScript that a module's enums and elements may still become.
+pub(crate) struct Room {
+    left: Cell<usize>,
+    limit: usize,
+}
+
+impl Room {
+    pub(crate) fn new(source: &str) -> Self {
+        let limit = FREE_GROWTH + GROWTH * source.len();
+        Self { left: Cell::new(limit), limit }
+    }
+
+    /// Takes `bytes`; false if there is not so much left.
+    pub(crate) fn take(&self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    pub(crate) fn too_large(&self, what: &str, source_bytes: usize) -> String {
+        format!(
+            "the limit of {} bytes of JavaScript for the enums and JSX elements of a module of {source_bytes} bytes is passed \
+             with {what}; write shorter values, or split the module",
+            self.limit
+        )
+    }
+}
+
 /// Checks the limits and returns the size in bytes of a stack on which `source` can be parsed.
-pub(crate) fn stack_bytes(file_name: &str, source: &str) -> Result<usize, SyntaxError> {
+pub(crate) fn stack_bytes(file_name: &str, source: &str, jsx: bool) -> Result<usize, SyntaxError> {
     if source.len() > MAX_SOURCE_BYTES {
         let message = format!("the source has {} bytes; the limit is {MAX_SOURCE_BYTES}", source.len());
         return Err(SyntaxError::at(file_name, source, 0, message));
     }
-    if let Some(offset) = too_deep(source) {
+    if let Some(offset) = too_deep(source, jsx) {
         let message = format!(
-            "the source is nested more than {MAX_NESTING} deep, or deeply in too many places; flatten the code"
+            "the source is nested more than {MAX_NESTING} deep (operators, members and statements that lead on to the \
+             next: {MAX_RECURSION}), or deeply in too many places; flatten the code"
         );
         return Err(SyntaxError::at(file_name, source, offset, message));
     }
@@ -40,11 +76,16 @@ pub(crate) fn stack_bytes(file_name: &str, source: &str) -> Result<usize, Syntax
         );
         return Err(SyntaxError::at(file_name, source, 0, message));
     }
-    Ok(BASE_STACK + tokens * STACK_PER_TOKEN)
+    Ok(stack_for(tokens))
+}
+
+/// Bytes of stack for so many recursive tokens.
+pub(crate) fn stack_for(tokens: usize) -> usize {
+    BASE_STACK + tokens * STACK_PER_TOKEN
 }
 
 /// An upper bound of the recursion of parser and visitor: every level of it consumes one of these tokens.
-fn recursive_tokens(source: &[u8]) -> usize {
+pub(crate) fn recursive_tokens(source: &[u8]) -> usize {
     let (mut count, mut index) = (0, 0);
     while let Some(&byte) = source.get(index) {
         if is_word(byte) {

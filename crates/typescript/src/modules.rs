@@ -58,7 +58,9 @@ impl<'a> Eraser<'a> {
             ImportDeclarationSpecifier::ImportDefaultSpecifier(it) => (it.local.name, false),
             ImportDeclarationSpecifier::ImportNamespaceSpecifier(it) => (it.local.name, false),
         };
-        is_type || !self.values.contains(name.as_str())
+        is_type
+            || !(self.values.contains(name.as_str())
+                || self.jsx_values.iter().any(|used| used == name.as_str()))
     }
 }
 

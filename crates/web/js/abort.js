@@ -11,6 +11,7 @@ const {
   ArrayIsArray,
   ArrayPrototypePush,
   SafeMap,
+  SafeSet,
   SymbolIterator,
   TypeError,
 } = primordials;
@@ -92,6 +93,7 @@ class AbortSignal extends EventTarget {
     }
     const result = new AbortSignal(constructionToken);
     result.#sources = [];
+    const seen = new SafeSet();
     let index = 0;
     // The sequence is the caller's: its own iterator decides.
     for (const signal of signals) {
@@ -101,7 +103,7 @@ class AbortSignal extends EventTarget {
         );
       }
       index++;
-      dependOn(result, signal);
+      dependOn(result, signal, seen);
     }
     if (!result.#aborted) observeListeners(result, (target) => target.#updateAttachment());
     return result;
@@ -177,11 +179,18 @@ class AbortSignal extends EventTarget {
     exports.isAbortSignal = (value) => typeof value === "object" && value !== null && #aborted in value;
 
     // Only signals without sources of their own become sources, so that no chain has to be walked.
-    dependOn = (result, signal) => {
+    // Each source once: signals made of the same ones would have twice as many each time.
+    const addSource = (result, source, seen) => {
+      if (seen.has(source)) return;
+      seen.add(source);
+      ArrayPrototypePush(result.#sources, source);
+    };
+
+    dependOn = (result, signal, seen) => {
       if (result.#aborted) return;
       if (signal.#isAborted()) result.#settle(signal.#reason, signal.#abortOrder);
-      else if (signal.#sources === null) ArrayPrototypePush(result.#sources, signal);
-      else for (let i = 0; i < signal.#sources.length; i++) ArrayPrototypePush(result.#sources, signal.#sources[i]);
+      else if (signal.#sources === null) addSource(result, signal, seen);
+      else for (let i = 0; i < signal.#sources.length; i++) addSource(result, signal.#sources[i], seen);
     };
 
     signalAbort = (signal, reason, failed = natives.reportError) => {

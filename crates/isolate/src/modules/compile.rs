@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache::{self, Claim, Found, Kept, Key};
 use super::{Kind, ModuleSource, Translate, commonjs, link, map, origin, refuse};
 use crate::arguments;
+use crate::buffers;
 use crate::error::JsError;
 
 /// What a module can be made of once more, under another name.
@@ -69,6 +70,10 @@ pub(super) fn compile(
     name: &str,
     source: &ModuleSource,
 ) -> Option<Option<Stored>> {
+    // V8 does not look between modules, and a bundle may have thousands.
+    if buffers::is_stopping(scope) {
+        return None;
+    }
     Some(match source {
         ModuleSource::Esm(text) => Some(add_esm(scope, name, text)?),
         ModuleSource::Translated(text, translate) => {
@@ -229,6 +234,9 @@ pub fn keep_code(scope: &mut v8::PinScope<'_, '_>) {
     }
 }
 
+/// What a translation takes for each byte of its text while it lasts: the tree of a dense one, and the result.
+const WORKING_BYTES: usize = 32;
+
 fn translation_key(name: &str, text: &str) -> Key {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     cache::key(cache::Kind::Translated, ending, text.as_bytes())
@@ -244,6 +252,7 @@ fn translated(
     if let Found::Kept(Kept::Text(text)) = found {
         return Some(text);
     }
+    let _working = buffers::charge(scope, text.len().saturating_mul(WORKING_BYTES))?;
     match translate(name, text) {
         Ok(text) => {
             let text: Arc<str> = text.into();

@@ -58,15 +58,6 @@ fn sources_that_do_not_parse() {
 }
 
 #[test]
-fn jsx_files_are_refused() {
-    for name in ["a.tsx", "dir/b.JSX"] {
-        let error = strip(name, "let a = 1;").unwrap_err();
-        assert!(error.message.contains("JSX is not supported"), "{error}");
-        assert_eq!((error.file.as_str(), error.line, error.column), (name, 1, 1));
-    }
-}
-
-#[test]
 fn the_file_name_selects_the_module_kind() {
     assert_eq!(strip("a.cts", "return (1 as A);").as_deref(), Ok("return (1     );"));
     assert!(strip("a.mts", "return 1;").is_err());
@@ -102,4 +93,32 @@ fn large_sources_are_refused() {
     assert_eq!(strip("a.ts", &source).as_deref(), Ok(source.as_str()));
     let error = refused(&(source + " "));
     assert!(error.message.contains("10485761 bytes"), "{error}");
+}
+
+#[test]
+fn what_enums_become_is_bounded() {
+    let mut doubling = "enum E { A0 = 'xxxxxxxxxxxxxxxx'".to_owned();
+    for i in 1..60 {
+        doubling.push_str(&format!(", A{i} = A{} + A{}", i - 1, i - 1));
+    }
+    let copies = format!("enum E {{ A = '{}'{} }}", "x".repeat(10_000), copied());
+    let templates = "enum E { A = `xxxxxxxx`".to_owned()
+        + &(0..60)
+            .map(|i| {
+                format!(
+                    ", A{i} = `${{{0}}}${{{0}}}`",
+                    if i == 0 { "A".into() } else { format!("A{}", i - 1) }
+                )
+            })
+            .collect::<String>()
+        + "}";
+    for source in [doubling + " }", copies, templates] {
+        let error = refused(&source);
+        assert!(error.message.contains("bytes of JavaScript for the enums"), "{error}");
+        assert!(error.message.contains("enum member `"), "{error}");
+    }
+}
+
+fn copied() -> String {
+    (0..1_000).map(|i| format!(", A{i} = A")).collect()
 }

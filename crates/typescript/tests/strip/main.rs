@@ -4,6 +4,7 @@
 mod classes;
 mod enums;
 mod errors;
+mod jsx;
 mod modules;
 mod properties;
 mod statements;
