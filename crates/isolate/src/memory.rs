@@ -5,10 +5,12 @@
 //! isolate that takes the most is ended. The bytes of buffers lie outside the cage, but in the machine's memory: the same
 //! two marks hold for both together.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use crate::heap::{HeapState, MemoryEnd};
+use crate::machine;
 use crate::pool::Pool;
 
 /// Marks for a process, in bytes.
@@ -82,15 +84,11 @@ pub fn figures() -> MemoryFigures {
     }
 }
 
-/// Memory of the machine, or of the control group that the process is in, in bytes.
+/// Memory of the machine, or of the control groups that the process is in, in bytes.
 fn machine() -> usize {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
-    let total = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<usize>().ok()
-    });
-    group.unwrap_or(usize::MAX).min(total.map_or(usize::MAX / 2, |kib| kib << 10))
+    let found = machine::memory(Path::new("/"));
+    tracing::debug!(mib = found.bytes >> 20, from = %found.from.display(), "memory for heaps and buffers: three quarters of it");
+    found.bytes
 }
 
 fn known() -> MutexGuard<'static, Vec<Weak<HeapState>>> {

@@ -52,6 +52,8 @@ struct Figures {
 impl Pool {
     /// A pool that keeps `target` blank heaps ready. Its thread starts at once.
     pub fn new(startup: &'static Startup, limits: HeapLimits, target: usize, room: Room) -> Arc<Self> {
+        // The surroundings are looked at now, not when a guest first asks for memory.
+        memory::marks();
         let pool = Arc::new(Self {
             startup,
             limits,
