@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::actor::{Envelope, WeakIsolate};
+use crate::actor::{Envelope, SendsFor, WeakIsolate};
 use crate::extension::Startup;
 use crate::liveness::Liveness;
-use crate::{abort, buffers, engine, memory, modules, realm};
+use crate::{abort, buffers, engine, memory, modules, realm, scheduler};
 
 /// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
 /// choice of 128 MiB is full after some 500 isolates that have any, and V8 aborts the process then.
@@ -36,6 +36,8 @@ pub struct HeapState {
     over_memory: AtomicU8,
     /// V8 was told to stop what runs, at some time.
     was_stopped: AtomicBool,
+    /// What runs is to stop, and has not.
+    stopping: AtomicBool,
     limit: AtomicUsize,
     /// Bytes that V8 held for the heap when it was last looked at; large objects count twice, because each begins a new
     /// 256 KiB of the cage.
@@ -120,12 +122,19 @@ impl HeapState {
 
     /// Stops what runs in the heap, from any thread.
     pub(crate) fn terminate(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.handle.terminate_execution();
         self.was_stopped.store(true, Ordering::Release);
     }
 
     pub(crate) fn resume(&self) {
+        self.stopping.store(false, Ordering::Release);
         self.handle.cancel_terminate_execution();
+    }
+
+    /// Whether what runs was told to stop and may not have done so yet.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// A stop that came too late for its turn is not for the next. V8 keeps it with the state of the thread that ran
@@ -136,8 +145,8 @@ impl HeapState {
         }
     }
 
-    /// A turn takes long: what its heap holds is looked at again at its next stop, for much can be allocated between two
-    /// collections.
+    /// A turn takes long: at its next stop what its heap holds is looked at again, for much can be allocated between two
+    /// collections, and it pauses where others are to run.
     pub(crate) fn look_again(self: &Arc<Self>) {
         self.handle.request_interrupt(looked_at, Arc::as_ptr(self) as *mut std::ffi::c_void);
     }
@@ -179,6 +188,8 @@ pub struct Heap {
     _liveness: Liveness,
     state: Arc<HeapState>,
     id: usize,
+    /// While it is dropped: what its objects send then is sent for it.
+    sends: Option<SendsFor>,
 }
 
 /// Heaps alive in this process.
@@ -209,6 +220,7 @@ impl Heap {
             handle: isolate.thread_safe_handle(),
             over_memory: AtomicU8::new(0),
             was_stopped: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             limit: AtomicUsize::new(limits.heap_bytes),
             held: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
@@ -249,7 +261,7 @@ impl Heap {
         state.collected(figures(&mut locker), true);
         drop(locker);
         LIVE.fetch_add(1, Ordering::Relaxed);
-        Self { context, isolate, _liveness: liveness, state, id }
+        Self { context, isolate, _liveness: liveness, state, id, sends: None }
     }
 
     /// What other threads may know of it.
@@ -273,6 +285,7 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
+        self.sends = Some(SendsFor::heap(self.id));
         engine::forget(self.id);
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
@@ -323,6 +336,9 @@ unsafe extern "C" fn looked_at(isolate: v8::UnsafeRawIsolatePtr, data: *mut std:
     // V8 collects before a heap of small objects grows past its limit, but lets single large ones through.
     if figures.used > state.limit() + SLACK && !state.overruns_reading() {
         state.exceed(MemoryEnd::Isolate);
+    }
+    if !state.is_stopping() {
+        scheduler::pause();
     }
 }
 

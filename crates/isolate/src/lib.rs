@@ -29,6 +29,7 @@ pub mod extension;
 pub mod heap;
 pub mod layer;
 mod liveness;
+mod machine;
 mod mailbox;
 pub mod memory;
 pub mod meter;
@@ -43,7 +44,7 @@ mod simulation;
 pub mod snapshot;
 pub mod values;
 
-pub use actor::{Envelope, Isolate, WeakIsolate};
+pub use actor::{Envelope, Isolate, Origin, WeakIsolate};
 pub use allowance::TASK_CPU;
 pub use error::{ErrorClass, JsError};
 pub use extension::{Extension, Native, Script, Startup};

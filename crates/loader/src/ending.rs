@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use atoll_isolate::scheduler::MOST_LONG_TURNS;
 use atoll_isolate::{Meter, TASK_CPU, memory};
 use atoll_web::context::{self, ContextId};
 use atoll_web::depth::Depth;
@@ -19,6 +20,13 @@ use crate::worker::{Admission, Worker};
 /// What callers get whose invocation is past its CPU time.
 pub(crate) fn cpu_text(worker: &str, limit: Duration) -> String {
     format!("Worker \"{worker}\" exceeded its CPU time limit of {} ms.", limit.as_millis())
+}
+
+/// What callers get whose invocation is ended because too many long ones are under way.
+pub(crate) fn crowded_text(worker: &str) -> String {
+    format!(
+        "Worker \"{worker}\" was ended: {MOST_LONG_TURNS} turns of more than 10 ms are under way in this process, which is the most that may be, and this one took the most time."
+    )
 }
 
 /// What callers get when the isolate's finalisation callbacks took too much.

@@ -10,7 +10,7 @@ use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
 
 use crate::code::{Binding, EnvSource, WorkerCode};
-use crate::ending::{memory_text, process_memory_text, startup_text, tasks_text};
+use crate::ending::{crowded_text, memory_text, process_memory_text, startup_text, tasks_text};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::usage::Outcome;
 use crate::{invocation, limits, tail};
@@ -86,9 +86,11 @@ impl Worker {
         });
         let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
         let weak = self.downgrade();
-        meter.on_over(move |_| {
-            if let Some(worker) = weak.upgrade() {
-                worker.fail(RemoteError::error(startup_text(&worker.0.name)));
+        meter.on_over(move |meter| {
+            let Some(worker) = weak.upgrade() else { return };
+            match meter.is_shed() {
+                true => worker.interrupt(RemoteError::error(crowded_text(&worker.0.name)), Outcome::LoadShed),
+                false => worker.fail(RemoteError::error(startup_text(&worker.0.name))),
             }
         });
         let weak = self.downgrade();
