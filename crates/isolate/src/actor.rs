@@ -398,6 +398,7 @@ impl Isolate {
             // The invocation has ended; its callers have their error.
             return now;
         }
+        let began = now;
         v8::scope!(let scope, scope);
         let used = meter.as_ref().map_or(Duration::ZERO, |m| m.used());
         thread.begin(self, meter, now);
@@ -431,6 +432,7 @@ impl Isolate {
         }
         let now = Instant::now();
         let Finished { meter, stopped, .. } = thread.finish(now);
+        heap::ran(scope, &self.0.state, now.saturating_duration_since(began));
         let stopped = stopped || scope.is_execution_terminating();
         if let Some(meter) = &meter {
             self.account(is_task, meter.used().saturating_sub(used), now);

@@ -157,7 +157,9 @@ impl Pool {
                 state = self.lock();
                 continue;
             }
-            let step = state.stock.next(Instant::now(), live());
+            // Where machine code has no more room, there is none for another heap.
+            let live = if memory::is_full_of_code() { usize::MAX } else { live() };
+            let step = state.stock.next(Instant::now(), live);
             state = self.take_step(state, step);
         }
         let rest = state.stock.close();

@@ -50,6 +50,14 @@ pub(crate) fn process_memory_text(worker: &str) -> String {
     )
 }
 
+/// What callers get when all Workers have too much machine code, and this one has the most.
+pub(crate) fn machine_code_text(worker: &str) -> String {
+    let limit = memory::marks().code >> 20;
+    format!(
+        "Worker \"{worker}\" was ended: the process reached its limit of {limit} MiB of machine code, and this Worker had the most."
+    )
+}
+
 /// What everybody gets who waits for a Worker whose start takes too long.
 pub(crate) fn startup_text(worker: &str) -> String {
     let limit = limits::STARTUP_CPU.as_millis();
