@@ -18,9 +18,10 @@ const HEARING: Duration = Duration::from_millis(20);
 pub(crate) struct Rota<T> {
     places: usize,
     members: Vec<Member<T>>,
-    /// Paused turns that have had no slice yet: most messages that outlive a lane's slice are over soon after.
+    /// Paused turns that have had no slice yet: most messages that outlive a lane's slice are over soon after. And those
+    /// that are favoured.
     fresh: VecDeque<T>,
-    /// Paused turns that had one.
+    /// The other paused turns.
     waiting: VecDeque<T>,
     /// The last one that may run was a fresh one; both kinds take turns.
     gave_fresh: bool,
@@ -30,8 +31,9 @@ pub(crate) struct Rota<T> {
 struct Member<T> {
     turn: T,
     state: State,
-    /// It had a slice.
+    /// It had a slice, and is not favoured.
     served: bool,
+    favoured: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,11 +76,12 @@ impl<T: Clone + PartialEq> Rota<T> {
         !self.fresh.is_empty() || !self.waiting.is_empty()
     }
 
-    /// A turn has just lost its lane; its CPU clock shows `cpu`.
-    pub(crate) fn joins(&mut self, turn: T, cpu: Duration) {
+    /// A turn has just lost its lane; its CPU clock shows `cpu`. One that is `favoured` has as much of the time, at least,
+    /// as all together that are not.
+    pub(crate) fn joins(&mut self, turn: T, cpu: Duration, favoured: bool) {
         let free = self.open || (self.running() < self.places && !self.somebody_waits());
         let state = if free { State::Runs(cpu) } else { State::Asked(cpu) };
-        self.members.push(Member { turn, state, served: free });
+        self.members.push(Member { turn, state, served: free && !favoured, favoured });
     }
 
     /// A turn can pause at this moment. True: it is to, until it [may run](Rota::may_run).
@@ -91,7 +94,7 @@ impl<T: Clone + PartialEq> Rota<T> {
         if !crowded {
             // Those that waited have gone in the meantime. Its slice is looked at again.
             member.state = State::Runs(Duration::ZERO);
-            member.served = true;
+            member.served = !member.favoured;
             return false;
         }
         member.state = State::Paused;
@@ -113,7 +116,7 @@ impl<T: Clone + PartialEq> Rota<T> {
             return false;
         }
         member.state = State::Asked(cpu);
-        member.served = true;
+        member.served = !member.favoured;
         self.unqueue(turn);
         true
     }
@@ -157,7 +160,7 @@ impl<T: Clone + PartialEq> Rota<T> {
             let Some(next) = next.or_else(|| self.waiting.pop_front()) else { continue };
             if let Some(member) = self.member(&next) {
                 member.state = State::Runs(cpu(&next));
-                member.served = true;
+                member.served = !member.favoured;
                 admitted.push(next);
             }
         }
@@ -198,7 +201,7 @@ mod tests {
     fn crowd(places: usize, n: u32) -> Rota<u32> {
         let mut rota = Rota::new(places);
         for turn in 1..=n {
-            rota.joins(turn, START);
+            rota.joins(turn, START, false);
             assert_eq!(rota.pauses(&turn), turn as usize > places);
         }
         rota
@@ -216,6 +219,22 @@ mod tests {
         }
         // Those that had no slice yet and those that had take turns.
         assert_eq!(order, [1, 2, 1, 3, 2, 1, 3]);
+    }
+
+    #[test]
+    fn a_favoured_turn_has_half_of_the_time() {
+        let mut rota = crowd(1, 5);
+        rota.joins(9, START, true);
+        assert!(rota.pauses(&9));
+        let mut order = vec![1];
+        for round in 1..=40 {
+            rota.rotate(after(20 * round));
+            assert!(rota.pauses(order.last().unwrap()));
+            order.extend(rota.admit(after(20 * round)));
+        }
+        let favoured = order.iter().filter(|turn| **turn == 9).count();
+        assert!((16..=20).contains(&favoured), "{order:?}");
+        assert!((2..=5).all(|turn| order.contains(&turn)), "none is starved: {order:?}");
     }
 
     #[test]
@@ -255,7 +274,7 @@ mod tests {
         rota.leaves(&3);
         rota.leaves(&1);
         assert_eq!(rota.admit(after(1)), [2]);
-        rota.joins(4, START);
+        rota.joins(4, START, false);
         assert!(rota.pauses(&4));
         rota.open();
         assert_eq!(rota.admit(after(1)), [4]);

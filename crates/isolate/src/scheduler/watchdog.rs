@@ -163,7 +163,8 @@ impl Thread {
         if verdict.detach {
             // Before the slot is let go of, or the turn could be over before it joins.
             self.detached.store(true, Ordering::Release);
-            watchdog.rota().joins(self.clone(), running.watch.last_seen());
+            let favoured = running.isolate.state().is_spared();
+            watchdog.rota().joins(self.clone(), running.watch.last_seen(), favoured);
         }
         let state = running.isolate.state();
         if verdict.stop.is_some() {
