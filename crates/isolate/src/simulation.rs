@@ -475,7 +475,7 @@ impl World {
         }
         if verdict.detach {
             self.orphaned.push(thread.lane);
-            self.rota.joins(index, cpu, running.actor % 3 == 0);
+            self.rota.joins(index, cpu);
         }
         if matches!(thread.state, State::Paused) && self.actors[running.actor].terminated {
             self.rota.release(&index, cpu);

@@ -18,10 +18,9 @@ const HEARING: Duration = Duration::from_millis(20);
 pub(crate) struct Rota<T> {
     places: usize,
     members: Vec<Member<T>>,
-    /// Paused turns that have had no slice yet: most messages that outlive a lane's slice are over soon after. And those
-    /// that are favoured.
+    /// Paused turns that have had no slice yet: most messages that outlive a lane's slice are over soon after.
     fresh: VecDeque<T>,
-    /// The other paused turns.
+    /// Paused turns that had one.
     waiting: VecDeque<T>,
     /// The last one that may run was a fresh one; both kinds take turns.
     gave_fresh: bool,
@@ -31,9 +30,8 @@ pub(crate) struct Rota<T> {
 struct Member<T> {
     turn: T,
     state: State,
-    /// It had a slice, and is not favoured.
+    /// It had a slice.
     served: bool,
-    favoured: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,12 +74,12 @@ impl<T: Clone + PartialEq> Rota<T> {
         !self.fresh.is_empty() || !self.waiting.is_empty()
     }
 
-    /// A turn has just lost its lane; its CPU clock shows `cpu`. One that is `favoured` has as much of the time, at least,
-    /// as all together that are not.
-    pub(crate) fn joins(&mut self, turn: T, cpu: Duration, favoured: bool) {
+    /// A turn has just lost its lane; its CPU clock shows `cpu`. Whether there is a place: otherwise it is to pause.
+    pub(crate) fn joins(&mut self, turn: T, cpu: Duration) -> bool {
         let free = self.open || (self.running() < self.places && !self.somebody_waits());
         let state = if free { State::Runs(cpu) } else { State::Asked(cpu) };
-        self.members.push(Member { turn, state, served: free && !favoured, favoured });
+        self.members.push(Member { turn, state, served: free });
+        free
     }
 
     /// A turn can pause at this moment. True: it is to, until it [may run](Rota::may_run).
@@ -94,7 +92,7 @@ impl<T: Clone + PartialEq> Rota<T> {
         if !crowded {
             // Those that waited have gone in the meantime. Its slice is looked at again.
             member.state = State::Runs(Duration::ZERO);
-            member.served = !member.favoured;
+            member.served = true;
             return false;
         }
         member.state = State::Paused;
@@ -116,7 +114,7 @@ impl<T: Clone + PartialEq> Rota<T> {
             return false;
         }
         member.state = State::Asked(cpu);
-        member.served = !member.favoured;
+        member.served = true;
         self.unqueue(turn);
         true
     }
@@ -132,8 +130,10 @@ impl<T: Clone + PartialEq> Rota<T> {
         self.waiting.retain(|paused| paused != turn);
     }
 
-    /// Asks turns to pause whose slice is over, where others wait. `cpu` reads the CPU clock of a turn that runs.
-    pub(crate) fn rotate(&mut self, cpu: impl Fn(&T) -> Duration) {
+    /// Asks turns to pause whose slice is over, where others wait. `cpu` reads the CPU clock of a turn that runs. Gives
+    /// those that were found just now not to hear.
+    pub(crate) fn rotate(&mut self, cpu: impl Fn(&T) -> Duration) -> Vec<T> {
+        let mut deaf = Vec::new();
         let mut wanted = self.fresh.len() + self.waiting.len();
         for member in &mut self.members {
             match member.state {
@@ -144,10 +144,14 @@ impl<T: Clone + PartialEq> Rota<T> {
                         wanted -= 1;
                     }
                 }
-                State::Asked(since) if cpu(&member.turn) >= since + HEARING => member.state = State::Deaf,
+                State::Asked(since) if cpu(&member.turn) >= since + HEARING => {
+                    member.state = State::Deaf;
+                    deaf.push(member.turn.clone());
+                }
                 _ => {}
             }
         }
+        deaf
     }
 
     /// The paused turns that may run from now on; `cpu` reads their CPU clocks.
@@ -160,7 +164,7 @@ impl<T: Clone + PartialEq> Rota<T> {
             let Some(next) = next.or_else(|| self.waiting.pop_front()) else { continue };
             if let Some(member) = self.member(&next) {
                 member.state = State::Runs(cpu(&next));
-                member.served = !member.favoured;
+                member.served = true;
                 admitted.push(next);
             }
         }
@@ -201,7 +205,7 @@ mod tests {
     fn crowd(places: usize, n: u32) -> Rota<u32> {
         let mut rota = Rota::new(places);
         for turn in 1..=n {
-            rota.joins(turn, START, false);
+            rota.joins(turn, START);
             assert_eq!(rota.pauses(&turn), turn as usize > places);
         }
         rota
@@ -219,22 +223,6 @@ mod tests {
         }
         // Those that had no slice yet and those that had take turns.
         assert_eq!(order, [1, 2, 1, 3, 2, 1, 3]);
-    }
-
-    #[test]
-    fn a_favoured_turn_has_half_of_the_time() {
-        let mut rota = crowd(1, 5);
-        rota.joins(9, START, true);
-        assert!(rota.pauses(&9));
-        let mut order = vec![1];
-        for round in 1..=40 {
-            rota.rotate(after(20 * round));
-            assert!(rota.pauses(order.last().unwrap()));
-            order.extend(rota.admit(after(20 * round)));
-        }
-        let favoured = order.iter().filter(|turn| **turn == 9).count();
-        assert!((16..=20).contains(&favoured), "{order:?}");
-        assert!((2..=5).all(|turn| order.contains(&turn)), "none is starved: {order:?}");
     }
 
     #[test]
@@ -274,7 +262,7 @@ mod tests {
         rota.leaves(&3);
         rota.leaves(&1);
         assert_eq!(rota.admit(after(1)), [2]);
-        rota.joins(4, START, false);
+        rota.joins(4, START);
         assert!(rota.pauses(&4));
         rota.open();
         assert_eq!(rota.admit(after(1)), [4]);

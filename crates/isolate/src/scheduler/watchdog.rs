@@ -43,7 +43,7 @@ struct Thread {
     clock: libc::clockid_t,
     handle: std::thread::Thread,
     running: Mutex<Option<Running>>,
-    /// Its turn lost the lane: it is in the rota.
+    /// Its turn lost the lane and is in the rota.
     detached: AtomicBool,
     /// It waits for its turn in the rota.
     paused: AtomicBool,
@@ -160,11 +160,15 @@ impl Thread {
         let wall = running.started.elapsed();
         let (paused, seen) = (self.paused.load(Ordering::Acquire), running.watch.last_seen());
         let verdict = running.watch.judge(wall, || if paused { seen } else { cpu_time(self.clock) });
-        if verdict.detach {
+        // A project's own Worker does not wait for children.
+        if verdict.detach && running.isolate.state().is_spared() {
+            lower_priority(self.id);
+        } else if verdict.detach {
             // Before the slot is let go of, or the turn could be over before it joins.
             self.detached.store(true, Ordering::Release);
-            let favoured = running.isolate.state().is_spared();
-            watchdog.rota().joins(self.clone(), running.watch.last_seen(), favoured);
+            if watchdog.rota().joins(self.clone(), running.watch.last_seen()) {
+                lower_priority(self.id);
+            }
         }
         let state = running.isolate.state();
         if verdict.stop.is_some() {
@@ -182,9 +186,6 @@ impl Thread {
         drop(slot);
         if let Some(meter) = verdict.stop {
             meter.exceed();
-        }
-        if verdict.detach {
-            lower_priority(self.id);
         }
         verdict.detach
     }
@@ -238,6 +239,8 @@ impl Watchdog {
         if !rota.pauses(thread) {
             return;
         }
+        // Not before: at the lowest priority it might not come here for long, and others would wait for that.
+        lower_priority(thread.id);
         thread.paused.store(true, Ordering::Release);
         admit(&mut rota);
         while !rota.may_run(thread) {
@@ -262,12 +265,13 @@ impl Watchdog {
 
     fn rotate(&self) {
         let mut rota = self.rota();
-        rota.rotate(|thread| cpu_time(thread.clock));
+        for deaf in rota.rotate(|thread| cpu_time(thread.clock)) {
+            lower_priority(deaf.id);
+        }
         admit(&mut rota);
     }
 
-    /// Too many turns are long: those that took the most end, a project's own Workers last. `lacking`: there is no thread
-    /// for another.
+    /// Too many turns are long: those that took the most end. `lacking`: there is no thread for another.
     pub(super) fn shed(&self, lacking: bool) {
         let excess = self.rota().len().saturating_sub(MOST_LONG_TURNS).max(usize::from(lacking));
         if excess == 0 {
@@ -282,14 +286,13 @@ impl Watchdog {
             match running.watch.meter() {
                 Some(meter) if meter.is_over() => ending += 1,
                 Some(meter) => {
-                    let last = running.isolate.state().is_spared();
-                    long.push((last, std::cmp::Reverse(running.watch.spent()), meter.clone()));
+                    long.push((std::cmp::Reverse(running.watch.spent()), meter.clone()));
                 }
                 None => {}
             }
         }
-        long.sort_by_key(|(last, spent, _)| (*last, *spent));
-        for (.., meter) in long.into_iter().take(excess.saturating_sub(ending)) {
+        long.sort_by_key(|(spent, _)| *spent);
+        for (_, meter) in long.into_iter().take(excess.saturating_sub(ending)) {
             tracing::warn!("too many long turns are under way; the one that took the most is ended");
             meter.shed();
         }
