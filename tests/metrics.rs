@@ -159,6 +159,8 @@ fn outcomes_of_limits_are_told() {
     let project = Project::loading_worker(PARENT);
     let (server, admin) = serve(&project);
     assert_eq!(server.get("/limits?id=x").status(), 200);
+    // The child that looped has some, and lives.
+    wait_until("its machine code counts", || samples(admin)["atoll_machine_code_bytes"] >= 262_144.0);
     let mut items = serde_json::Value::Null;
     wait_until("three tail items are there", || {
         items = json(&server.get("/items"));

@@ -1,13 +1,14 @@
 //! An isolate as an actor: a heap with a mailbox. A turn takes the heap, delivers messages one by one, drains the
 //! microtasks after each, and lets the heap go. Nothing ever waits inside a turn.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::allowance::{Allowance, TASK_CPU};
 use crate::heap::{self, Heap, HeapState, MemoryEnd};
-use crate::mailbox::{Mailbox, Next, Sent};
+use crate::mailbox::{Mailbox, Next, OUTSIDE, Sender, Sent};
 use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::residence::Residence;
@@ -20,8 +21,40 @@ const TURN_SLICE: Duration = Duration::from_millis(2);
 
 type Deliver = Box<dyn for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send>;
 
+thread_local! {
+    /// The heap whose turn runs on this thread, or whose objects are dropped here.
+    static SENDER: Cell<Sender> = const { Cell::new(OUTSIDE) };
+}
+
+/// Until this is dropped, messages that this thread sends are those of a heap.
+pub(crate) struct SendsFor(Sender);
+
+impl SendsFor {
+    pub(crate) fn heap(id: Sender) -> Self {
+        Self(SENDER.replace(id))
+    }
+}
+
+impl Drop for SendsFor {
+    fn drop(&mut self) {
+        SENDER.set(self.0);
+    }
+}
+
+/// Who sends what this thread sends: messages of one origin are delivered in order, those of several take turns.
+#[derive(Clone, Copy)]
+pub struct Origin(Sender);
+
+impl Origin {
+    /// That of now, for a message that is sent later, or by another thread.
+    pub fn current() -> Self {
+        Self(SENDER.get())
+    }
+}
+
 /// A message: work to do inside the isolate, and the meter that its CPU time is charged to.
 pub struct Envelope {
+    origin: Origin,
     meter: Option<Arc<Meter>>,
     deliver: Deliver,
     /// One of V8's own, which may be finalisation callbacks.
@@ -34,12 +67,18 @@ impl Envelope {
         meter: Arc<Meter>,
         deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static,
     ) -> Self {
-        Self { meter: Some(meter), deliver: Box::new(deliver), is_task: false }
+        Self { origin: Origin::current(), meter: Some(meter), deliver: Box::new(deliver), is_task: false }
     }
 
     /// A message on the runtime's own account.
     pub fn unmetered(deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static) -> Self {
-        Self { meter: None, deliver: Box::new(deliver), is_task: false }
+        Self { origin: Origin::current(), meter: None, deliver: Box::new(deliver), is_task: false }
+    }
+
+    /// The same, sent for another.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// A task that V8 posted: within the isolate's allowance for those, in place of an invocation's budget.
@@ -83,6 +122,8 @@ pub enum End {
 struct Inner {
     mailbox: Mutex<Mailbox<Envelope>>,
     heap: Mutex<Option<Heap>>,
+    /// The number of its heap.
+    id: Sender,
     state: Arc<HeapState>,
     hooks: Hooks,
     home: AtomicUsize,
@@ -125,6 +166,7 @@ impl Isolate {
         let id = heap.id();
         let isolate = Self(Arc::new(Inner {
             mailbox: Mutex::default(),
+            id,
             state: heap.state().clone(),
             heap: Mutex::new(Some(heap)),
             hooks,
@@ -205,9 +247,12 @@ impl Isolate {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message into the mailbox. A closed isolate drops it: what the message owns must settle itself on drop.
+    /// Puts a message into the mailbox. Those of one [`Origin`] stay in order; one turn after the other, each has some
+    /// of the isolate's time. A closed isolate drops it: what the message owns must settle itself on drop.
     pub fn send(&self, envelope: Envelope) {
-        let sent = self.mailbox().send(envelope);
+        let Origin(origin) = envelope.origin;
+        let sender = if origin == self.0.id { OUTSIDE } else { origin };
+        let sent = self.mailbox().send(sender, envelope);
         match sent {
             Sent::Waits(true) => self.0.scheduler.enqueue(self.clone()),
             Sent::Waits(false) => {}
@@ -240,8 +285,8 @@ impl Isolate {
         true
     }
 
-    fn next_message(&self) -> Next<Envelope> {
-        self.mailbox().next()
+    fn next_message(&self, spent: Duration) -> Next<Envelope> {
+        self.mailbox().next(spent)
     }
 
     /// Runs one turn on this thread, from `now` on, which it moves: reading a clock is not free.
@@ -250,16 +295,23 @@ impl Isolate {
         let Some(heap) = guard.as_ref() else { return Turn::Idle };
         heap.enter(|scope| {
             self.0.state.forget_stop();
+            let _sends = SendsFor::heap(self.0.id);
             let started = *now;
+            let mut spent = Duration::ZERO;
             loop {
                 if self.0.state.is_over_memory() {
                     break Turn::OverMemory;
                 }
                 if now.saturating_duration_since(started) > TURN_SLICE {
+                    self.mailbox().spent(spent);
                     break Turn::Yield;
                 }
-                match self.next_message() {
-                    Next::Message(envelope) => *now = self.deliver(scope, thread, envelope, *now),
+                match self.next_message(spent) {
+                    Next::Message(envelope) => {
+                        let after = self.deliver(scope, thread, envelope, *now);
+                        spent = after.saturating_duration_since(*now);
+                        *now = after;
+                    }
                     Next::Idle => break Turn::Idle,
                     Next::Closed => break Turn::Closed,
                 }
@@ -343,11 +395,12 @@ impl Isolate {
         envelope: Envelope,
         now: Instant,
     ) -> Instant {
-        let Envelope { meter, deliver, is_task } = envelope;
+        let Envelope { meter, deliver, is_task, .. } = envelope;
         if meter.as_ref().is_some_and(|m| m.is_over()) {
             // The invocation has ended; its callers have their error.
             return now;
         }
+        let began = now;
         v8::scope!(let scope, scope);
         let used = meter.as_ref().map_or(Duration::ZERO, |m| m.used());
         thread.begin(self, meter, now);
@@ -379,6 +432,7 @@ impl Isolate {
         self.tell_rejected(scope);
         let now = Instant::now();
         let Finished { meter, stopped, .. } = thread.finish(now);
+        heap::ran(scope, &self.0.state, now.saturating_duration_since(began));
         let stopped = stopped || scope.is_execution_terminating();
         if let Some(meter) = &meter {
             self.account(is_task, meter.used().saturating_sub(used), now);

@@ -1,16 +1,17 @@
 //! A V8 isolate with its context, made from the startup snapshot, and its memory limit.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crate::actor::{Envelope, WeakIsolate};
+use crate::actor::{Envelope, SendsFor, WeakIsolate};
 use crate::extension::Startup;
 use crate::liveness::Liveness;
-use crate::{abort, buffers, engine, memory, modules, realm};
+use crate::{abort, buffers, engine, memory, modules, realm, scheduler};
 
 /// Machine code of all isolates of the process lies in one range, each isolate's in pages of its own (256 KiB): V8's own
 /// choice of 128 MiB is full after some 500 isolates that have any, and V8 aborts the process then.
-const CODE_RANGE: usize = 512 << 20;
+pub(crate) const CODE_RANGE: usize = 512 << 20;
 
 /// Memory limits of one heap.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,8 @@ pub enum MemoryEnd {
     Isolate = 1,
     /// The process's: it took the most when there was no more.
     Process = 2,
+    /// That of all machine code: it had the most.
+    Code = 3,
 }
 
 /// What can be known of a heap without its lock.
@@ -44,6 +47,10 @@ pub struct HeapState {
     held: AtomicUsize,
     /// Bytes of live objects and buffers, likewise.
     used: AtomicUsize,
+    /// Bytes of machine code, likewise.
+    code: AtomicUsize,
+    /// Nanoseconds that code ran since then; written in turns only.
+    unseen: AtomicU64,
     budget: Arc<buffers::Budget>,
     /// Bytes elsewhere that the collector was told of, to make it look sooner: not this heap's own.
     elsewhere: AtomicI64,
@@ -66,7 +73,8 @@ impl HeapState {
         match self.over_memory.load(Ordering::Acquire) {
             0 => None,
             1 => Some(MemoryEnd::Isolate),
-            _ => Some(MemoryEnd::Process),
+            2 => Some(MemoryEnd::Process),
+            _ => Some(MemoryEnd::Code),
         }
     }
 
@@ -82,6 +90,15 @@ impl HeapState {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn code_bytes(&self) -> usize {
+        self.code.load(Ordering::Relaxed)
+    }
+
+    fn has_code(&self, bytes: usize) {
+        self.unseen.store(0, Ordering::Relaxed);
+        memory::code_changed(self.code.swap(bytes, Ordering::Relaxed), bytes);
     }
 
     pub(crate) fn buffer_bytes(&self) -> usize {
@@ -145,8 +162,8 @@ impl HeapState {
         }
     }
 
-    /// A turn takes long: what its heap holds is looked at again at its next stop, for much can be allocated between two
-    /// collections.
+    /// A turn takes long: at its next stop what its heap holds is looked at again, for much can be allocated between two
+    /// collections, and it pauses where others are to run.
     pub(crate) fn look_again(self: &Arc<Self>) {
         self.handle.request_interrupt(looked_at, Arc::as_ptr(self) as *mut std::ffi::c_void);
     }
@@ -162,6 +179,7 @@ impl HeapState {
         let held = figures.committed + figures.large;
         let before = self.held.swap(held, Ordering::Relaxed);
         memory::heap_changed(before, held);
+        self.has_code(figures.code);
         if all {
             let elsewhere = self.elsewhere.load(Ordering::Relaxed).max(0) as usize;
             let used = figures.used + figures.external.saturating_sub(elsewhere);
@@ -177,6 +195,7 @@ impl HeapState {
 impl Drop for HeapState {
     fn drop(&mut self) {
         memory::heap_changed(*self.held.get_mut(), 0);
+        memory::code_changed(*self.code.get_mut(), 0);
     }
 }
 
@@ -188,6 +207,8 @@ pub struct Heap {
     _liveness: Liveness,
     state: Arc<HeapState>,
     id: usize,
+    /// While it is dropped: what its objects send then is sent for it.
+    sends: Option<SendsFor>,
 }
 
 /// Heaps alive in this process.
@@ -222,6 +243,8 @@ impl Heap {
             limit: AtomicUsize::new(limits.heap_bytes),
             held: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
+            code: AtomicUsize::new(0),
+            unseen: AtomicU64::new(0),
             budget: budget.clone(),
             elsewhere: AtomicI64::new(0),
             spared: AtomicBool::new(false),
@@ -259,7 +282,7 @@ impl Heap {
         state.collected(figures(&mut locker), true);
         drop(locker);
         LIVE.fetch_add(1, Ordering::Relaxed);
-        Self { context, isolate, _liveness: liveness, state, id }
+        Self { context, isolate, _liveness: liveness, state, id, sends: None }
     }
 
     /// What other threads may know of it.
@@ -283,6 +306,7 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
+        self.sends = Some(SendsFor::heap(self.id));
         engine::forget(self.id);
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
@@ -334,6 +358,32 @@ unsafe extern "C" fn looked_at(isolate: v8::UnsafeRawIsolatePtr, data: *mut std:
     if figures.used > state.limit() + SLACK && !state.overruns_reading() {
         state.exceed(MemoryEnd::Isolate);
     }
+    if !state.is_stopping() {
+        scheduler::pause();
+    }
+}
+
+/// Code that ran for less has no machine code that it did not have before: V8 compiles what is hot.
+const UNSEEN_FIRST: Duration = Duration::from_micros(20);
+
+/// Code that has some already cannot have made much more in less.
+const UNSEEN: Duration = Duration::from_micros(500);
+
+/// The code in a heap ran for so long: how much machine code there is shows in no collection, for it is made without one.
+pub(crate) fn ran(isolate: &mut v8::Isolate, state: &HeapState, spent: Duration) {
+    let unseen = state.unseen.load(Ordering::Relaxed).saturating_add(spent.as_nanos() as u64);
+    let most = if state.code_bytes() == 0 { UNSEEN_FIRST } else { UNSEEN };
+    if unseen < most.as_nanos() as u64 {
+        state.unseen.store(unseen, Ordering::Relaxed);
+        return;
+    }
+    let code = code_bytes(isolate);
+    state.has_code(code);
+}
+
+fn code_bytes(isolate: &mut v8::Isolate) -> usize {
+    let spaces = &spaces(isolate).code;
+    spaces.iter().map(|space| isolate.get_heap_space_statistics(*space).map_or(0, |s| s.space_size())).sum()
 }
 
 /// States of [`HeapState::reading`].
@@ -381,28 +431,41 @@ const SLACK: usize = 64 << 20;
 fn figures(isolate: &mut v8::Isolate) -> HeapFigures {
     let used = isolate.get_heap_statistics().used_heap_size();
     let (mut committed, mut large) = (0, 0);
-    for (space, is_large) in cage_spaces(isolate) {
+    for (space, is_large) in &spaces(isolate).cage {
         let size = isolate.get_heap_space_statistics(*space).map_or(0, |space| space.space_size());
         committed += size;
         large += if *is_large { size } else { 0 };
     }
     // No change, but the sum: buffers, Wasm memories and code, and what `weigh` told of.
     let external = isolate.adjust_amount_of_external_allocated_memory(0).max(0) as usize;
-    HeapFigures { used, committed, large, external }
+    let code = code_bytes(isolate);
+    HeapFigures { used, committed, large, external, code }
 }
 
-/// The heap spaces that lie in the cage, by number, and whether each of their objects has pages of its own. The same in
-/// every isolate.
-fn cage_spaces(isolate: &mut v8::Isolate) -> &'static [(usize, bool)] {
-    static SPACES: OnceLock<Vec<(usize, bool)>> = OnceLock::new();
+/// Heap spaces by number. The same in every isolate.
+#[derive(Default)]
+struct Spaces {
+    /// Those that lie in the cage, and whether each of their objects has pages of its own.
+    cage: Vec<(usize, bool)>,
+    /// Those that lie in the range of machine code.
+    code: Vec<usize>,
+}
+
+fn spaces(isolate: &mut v8::Isolate) -> &'static Spaces {
+    static SPACES: OnceLock<Spaces> = OnceLock::new();
     SPACES.get_or_init(|| {
-        let mut space = |number| match isolate.get_heap_space_statistics(number)?.space_name().to_bytes() {
-            b"new_space" | b"old_space" => Some((number, false)),
-            b"new_large_object_space" | b"large_object_space" => Some((number, true)),
-            _ => None,
-        };
+        let mut spaces = Spaces::default();
         // More than there are; those beyond give nothing.
-        (0..64).filter_map(&mut space).collect()
+        for number in 0..64 {
+            let Some(space) = isolate.get_heap_space_statistics(number) else { continue };
+            match space.space_name().to_bytes() {
+                b"new_space" | b"old_space" => spaces.cage.push((number, false)),
+                b"new_large_object_space" | b"large_object_space" => spaces.cage.push((number, true)),
+                b"code_space" | b"code_large_object_space" => spaces.code.push(number),
+                _ => {}
+            }
+        }
+        spaces
     })
 }
 
@@ -431,6 +494,8 @@ pub struct HeapFigures {
     pub large: usize,
     /// Bytes outside the heap that V8 was told of.
     pub external: usize,
+    /// Bytes of the range for machine code that all isolates share.
+    pub code: usize,
 }
 
 impl Heap {

@@ -31,6 +31,7 @@ pub mod guard;
 pub mod heap;
 pub mod layer;
 mod liveness;
+mod machine;
 mod mailbox;
 pub mod memory;
 pub mod meter;
@@ -47,7 +48,7 @@ mod stack;
 pub mod uncaught;
 pub mod values;
 
-pub use actor::{Envelope, Isolate, WeakIsolate};
+pub use actor::{Envelope, Isolate, Origin, WeakIsolate};
 pub use allowance::TASK_CPU;
 pub use error::{ErrorClass, JsError};
 pub use extension::{Extension, Native, Script, Startup};

@@ -3,12 +3,15 @@
 //! The heaps of all isolates lie in one cage of 4 GiB, and V8 aborts the process when it is full. So there are two
 //! marks long before: at the first, whoever can is asked to let go of isolates that nobody needs now; at the second, the
 //! isolate that takes the most is ended. The bytes of buffers lie outside the cage, but in the machine's memory: the same
-//! two marks hold for both together.
+//! two marks hold for both together. Machine code of all isolates lies in a range of 512 MiB of its own, with its own two
+//! marks.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use crate::heap::{HeapState, MemoryEnd};
+use crate::heap::{CODE_RANGE, HeapState, MemoryEnd};
+use crate::machine;
 use crate::pool::Pool;
 
 /// Marks for a process, in bytes.
@@ -18,18 +21,43 @@ pub struct Marks {
     pub heaps: usize,
     /// Heaps and buffers together.
     pub total: usize,
+    /// Machine code: V8's range has 512 MiB, and each isolate that has any takes 256 KiB of it at least.
+    pub code: usize,
+}
+
+/// What is held against the marks.
+#[derive(Clone, Copy)]
+struct Sums {
+    heaps: usize,
+    buffers: usize,
+    code: usize,
+}
+
+impl Sums {
+    fn now() -> Self {
+        let [heaps, buffers, code] = [&HEAPS, &BUFFERS, &CODE].map(|sum| sum.load(Ordering::Relaxed));
+        Self { heaps, buffers, code }
+    }
+
+    fn without(self, heap: &HeapState) -> Self {
+        Self {
+            heaps: self.heaps.saturating_sub(heap.heap_bytes()),
+            buffers: self.buffers.saturating_sub(heap.buffer_bytes()),
+            code: self.code.saturating_sub(heap.code_bytes()),
+        }
+    }
 }
 
 impl Marks {
     /// For a machine with this much memory: three quarters of it, and seven eighths of the cage. (Three thousand small
     /// isolates have three quarters of that.)
     pub fn of(memory: usize) -> Self {
-        Self { heaps: CAGE / 8 * 7, total: memory / 4 * 3 }
+        Self { heaps: CAGE / 8 * 7, total: memory / 4 * 3, code: CODE_RANGE / 8 * 7 }
     }
 
     /// Idle isolates are let go of from here on.
     fn pressing(self) -> Self {
-        Self { heaps: self.heaps / 10 * 9, total: self.total / 10 * 9 }
+        Self { heaps: self.heaps / 10 * 9, total: self.total / 10 * 9, code: self.code / 10 * 9 }
     }
 
     /// The one that errors name.
@@ -37,8 +65,8 @@ impl Marks {
         self.heaps.min(self.total)
     }
 
-    fn passed(self, heaps: usize, buffers: usize) -> bool {
-        heaps > self.heaps || heaps + buffers > self.total
+    fn passed(self, sums: Sums) -> bool {
+        sums.heaps > self.heaps || sums.heaps + sums.buffers > self.total || sums.code > self.code
     }
 }
 
@@ -46,6 +74,7 @@ const CAGE: usize = 4 << 30;
 
 static HEAPS: AtomicUsize = AtomicUsize::new(0);
 static BUFFERS: AtomicUsize = AtomicUsize::new(0);
+static CODE: AtomicUsize = AtomicUsize::new(0);
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 static RELIEVING: AtomicBool = AtomicBool::new(false);
 static MARKS: OnceLock<Marks> = OnceLock::new();
@@ -69,6 +98,8 @@ pub struct MemoryFigures {
     pub heaps: usize,
     /// Bytes of buffers.
     pub buffers: usize,
+    /// Bytes of machine code.
+    pub code: usize,
     /// Isolates ended for the process's sake.
     pub ended: usize,
 }
@@ -78,19 +109,16 @@ pub fn figures() -> MemoryFigures {
     MemoryFigures {
         heaps: HEAPS.load(Ordering::Relaxed),
         buffers: BUFFERS.load(Ordering::Relaxed),
+        code: CODE.load(Ordering::Relaxed),
         ended: ENDED.load(Ordering::Relaxed),
     }
 }
 
-/// Memory of the machine, or of the control group that the process is in, in bytes.
+/// Memory of the machine, or of the control groups that the process is in, in bytes.
 fn machine() -> usize {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
-    let total = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<usize>().ok()
-    });
-    group.unwrap_or(usize::MAX).min(total.map_or(usize::MAX / 2, |kib| kib << 10))
+    let found = machine::memory(Path::new("/"));
+    tracing::debug!(mib = found.bytes >> 20, from = %found.from.display(), "memory for heaps and buffers: three quarters of it");
+    found.bytes
 }
 
 fn known() -> MutexGuard<'static, Vec<Weak<HeapState>>> {
@@ -123,6 +151,16 @@ pub(crate) fn heap_changed(before: usize, now: usize) {
     relieve();
 }
 
+/// A heap has this many bytes of machine code now, and had that many when it was last looked at.
+pub(crate) fn code_changed(before: usize, now: usize) {
+    if now <= before {
+        CODE.fetch_sub(before - now, Ordering::Relaxed);
+        return;
+    }
+    CODE.fetch_add(now - before, Ordering::Relaxed);
+    relieve();
+}
+
 pub(crate) fn buffer_made(bytes: usize) {
     BUFFERS.fetch_add(bytes, Ordering::Relaxed);
     relieve();
@@ -134,7 +172,12 @@ pub(crate) fn buffer_dropped(bytes: usize) {
 
 /// Whether isolates that nobody needs now should go.
 pub(crate) fn is_pressing() -> bool {
-    marks().pressing().passed(HEAPS.load(Ordering::Relaxed), BUFFERS.load(Ordering::Relaxed))
+    marks().pressing().passed(Sums::now())
+}
+
+/// Whether there is so much machine code that no further isolate should be made.
+pub fn is_full_of_code() -> bool {
+    CODE.load(Ordering::Relaxed) > marks().code
 }
 
 /// Whether the cage is so full that no isolate can count on more of it.
@@ -153,9 +196,7 @@ fn relieve() {
     };
     pools.iter().for_each(|pool| pool.press());
     // One at a time: what was chosen to go is still in the sum until it has gone.
-    if marks().passed(HEAPS.load(Ordering::Relaxed), BUFFERS.load(Ordering::Relaxed))
-        && !RELIEVING.swap(true, Ordering::AcqRel)
-    {
+    if marks().passed(Sums::now()) && !RELIEVING.swap(true, Ordering::AcqRel) {
         end_largest();
         RELIEVING.store(false, Ordering::Release);
     }
@@ -168,22 +209,23 @@ const WORTH_ENDING: usize = 8 << 20;
 fn end_largest() {
     let heaps: Vec<_> = known().iter().filter_map(Weak::upgrade).collect();
     let (going, mut staying): (Vec<_>, Vec<_>) = heaps.into_iter().partition(|heap| heap.is_over_memory());
-    staying.retain(|heap| heap.bytes() >= WORTH_ENDING);
+    let mut sums = going.iter().fold(Sums::now(), |sums, heap| sums.without(heap));
+    let of_code = sums.code > marks().code;
+    staying.retain(|heap| if of_code { heap.code_bytes() > 0 } else { heap.bytes() >= WORTH_ENDING });
     // Looked at once: they go on growing while they are sorted.
-    staying.sort_by_cached_key(|heap| (!heap.is_spared(), heap.bytes()));
-    let left = |all: &AtomicUsize, going: usize| all.load(Ordering::Relaxed).saturating_sub(going);
-    let mut heaps = left(&HEAPS, going.iter().map(|h| h.heap_bytes()).sum());
-    let mut buffers = left(&BUFFERS, going.iter().map(|h| h.buffer_bytes()).sum());
-    while marks().passed(heaps, buffers) {
+    staying.sort_by_cached_key(|heap| {
+        (!heap.is_spared(), if of_code { heap.code_bytes() } else { 0 }, heap.bytes())
+    });
+    while marks().passed(sums) {
         let Some(largest) = staying.pop() else { return };
-        heaps = heaps.saturating_sub(largest.heap_bytes());
-        buffers = buffers.saturating_sub(largest.buffer_bytes());
+        sums = sums.without(&largest);
         ENDED.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             bytes = largest.bytes(),
+            code = largest.code_bytes(),
             "the process is short of memory; its largest isolate is ended"
         );
-        largest.exceed(MemoryEnd::Process);
+        largest.exceed(if of_code { MemoryEnd::Code } else { MemoryEnd::Process });
         // For one that is in a turn, or of a process without a pool; the others are reaped.
         largest.wake();
     }
@@ -204,10 +246,13 @@ mod tests {
     #[test]
     fn marks_leave_room() {
         let marks = Marks::of(8 << 30);
-        assert_eq!(marks, Marks { heaps: 7 << 29, total: 6 << 30 });
-        assert!(!marks.passed(3 << 30, 3 << 30));
-        assert!(marks.passed((7 << 29) + 1, 0));
-        assert!(marks.passed(1 << 30, (5 << 30) + 1));
-        assert!(marks.pressing().passed(13 << 28, 0));
+        assert_eq!(marks, Marks { heaps: 7 << 29, total: 6 << 30, code: 448 << 20 });
+        let sums = |heaps, buffers, code| Sums { heaps, buffers, code };
+        assert!(!marks.passed(sums(3 << 30, 3 << 30, 448 << 20)));
+        assert!(marks.passed(sums((7 << 29) + 1, 0, 0)));
+        assert!(marks.passed(sums(1 << 30, (5 << 30) + 1, 0)));
+        assert!(marks.passed(sums(0, 0, (448 << 20) + 1)));
+        assert!(marks.pressing().passed(sums(13 << 28, 0, 0)));
+        assert!(marks.pressing().passed(sums(0, 0, 404 << 20)));
     }
 }

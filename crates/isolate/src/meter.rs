@@ -17,6 +17,7 @@ pub struct Meter {
     used_ns: AtomicU64,
     limit_ns: AtomicU64,
     over: AtomicBool,
+    shed: AtomicBool,
     on_over: OnceLock<OnOver>,
     ending: Once,
     reason: OnceLock<Arc<str>>,
@@ -30,6 +31,7 @@ impl Meter {
             used_ns: AtomicU64::new(0),
             limit_ns: AtomicU64::new(limit.as_nanos() as u64),
             over: AtomicBool::new(false),
+            shed: AtomicBool::new(false),
             on_over: OnceLock::new(),
             ending: Once::new(),
             reason: OnceLock::new(),
@@ -105,6 +107,19 @@ impl Meter {
         self.over.store(true, Ordering::Release);
         self.limit_ns.store(0, Ordering::Relaxed);
         self.ending.call_once_force(|_| self.tell());
+    }
+
+    /// Ends the work although it is within its limit: the process has too many long messages under way, and this one took
+    /// the most. As if the limit were passed, so its action is called.
+    pub(crate) fn shed(&self) {
+        self.shed.store(true, Ordering::Release);
+        self.limit_ns.store(0, Ordering::Relaxed);
+        self.exceed();
+    }
+
+    /// Whether it was ended so; for the action.
+    pub fn is_shed(&self) -> bool {
+        self.shed.load(Ordering::Acquire)
     }
 
     /// Tells somebody when the work ends early, unless it is gone by then.

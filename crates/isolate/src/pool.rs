@@ -52,6 +52,8 @@ struct Figures {
 impl Pool {
     /// A pool that keeps `target` blank heaps ready. Its thread starts at once.
     pub fn new(startup: &'static Startup, limits: HeapLimits, target: usize, room: Room) -> Arc<Self> {
+        // The surroundings are looked at now, not when a guest first asks for memory.
+        memory::marks();
         let pool = Arc::new(Self {
             startup,
             limits,
@@ -155,7 +157,9 @@ impl Pool {
                 state = self.lock();
                 continue;
             }
-            let step = state.stock.next(Instant::now(), live());
+            // Where machine code has no more room, there is none for another heap.
+            let live = if memory::is_full_of_code() { usize::MAX } else { live() };
+            let step = state.stock.next(Instant::now(), live);
             state = self.take_step(state, step);
         }
         let rest = state.stock.close();

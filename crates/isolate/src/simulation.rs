@@ -1,4 +1,4 @@
-//! A simulation of lanes, mailboxes, watchdog and budgets: the code that decides runs as it is, on threads and a clock
+//! A simulation of lanes, mailboxes, watchdog, long turns and budgets: the code that decides runs as it is, on threads and a clock
 //! that are only numbers. Each step is what a thread does without others being able to come between; which thread is
 //! next, and how much time passes, is the seed's choice.
 //!
@@ -6,14 +6,16 @@
 
 mod checks;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use crate::mailbox::{Mailbox, Next, Sent};
+use crate::mailbox::{Mailbox, Next, OUTSIDE, Sender, Sent};
 use crate::meter::Meter;
 use crate::scheduler::lane::{self, Lane, Look};
+use crate::scheduler::rota::Rota;
 use crate::scheduler::watch::{PERIOD, SLICE, Watch};
 
 /// As in `actor`: after this much time a turn ends.
@@ -40,6 +42,8 @@ struct Message {
     sends: Vec<usize>,
     closes: Option<usize>,
     caller: Arc<Caller>,
+    sender: Sender,
+    number: u64,
 }
 
 impl Drop for Message {
@@ -57,6 +61,8 @@ struct Actor {
     disposed: u32,
     /// While it is queued: items before it, and turns of the lane so far.
     queued: Option<(usize, usize, u64)>,
+    /// Of each sender, the last message that was delivered.
+    delivered: HashMap<Sender, u64>,
 }
 
 struct Running {
@@ -77,6 +83,8 @@ enum State {
     /// Between two messages of a turn.
     Turn(usize),
     Message,
+    /// In a message, until the rota lets it go on.
+    Paused,
     /// Its turn is over; what the turn ended with.
     After(usize, End),
     Gone,
@@ -107,6 +115,8 @@ struct Thread {
     running: Option<Running>,
     /// What the watchdog keeps of the turn between messages.
     seen: Option<Watch>,
+    /// What the last message of the turn took.
+    spent: Duration,
     woken: Arc<Woken>,
 }
 
@@ -124,6 +134,8 @@ struct World {
     /// Turns begun on each lane.
     turns: Vec<u64>,
     orphaned: Vec<usize>,
+    rota: Rota<usize>,
+    sent: u64,
     actors: Vec<Actor>,
     threads: Vec<Thread>,
     pending: Vec<Pending>,
@@ -142,6 +154,8 @@ impl World {
             now: Duration::from_secs(1),
             turns: vec![0; lanes.len()],
             orphaned: Vec::new(),
+            rota: Rota::new(random.usize(1..=lanes.len())),
+            sent: 0,
             actors: actors.collect(),
             threads: Vec::new(),
             pending: Vec::new(),
@@ -165,6 +179,7 @@ impl World {
             turn_started: Duration::ZERO,
             running: None,
             seen: None,
+            spent: Duration::ZERO,
             woken: Arc::default(),
         });
     }
@@ -184,7 +199,10 @@ impl World {
         let most = [200, 3_000, 30_000][random.usize(..3)];
         let caller = Arc::new(Caller::default());
         self.callers.push(caller.clone());
+        self.sent += 1;
         Message {
+            sender: OUTSIDE,
+            number: self.sent,
             invocation,
             cpu: (!endless).then(|| Duration::from_micros(random.u64(..most))),
             deaf: !endless && random.u8(..30) == 0,
@@ -208,7 +226,7 @@ impl World {
 
     /// As `Isolate::send` and `Scheduler::enqueue`; `lane`: that of the sending thread.
     fn send(&mut self, to: usize, message: Message, lane: Option<usize>) {
-        match self.actors[to].mailbox.send(message) {
+        match self.actors[to].mailbox.send(message.sender, message) {
             Sent::Waits(true) => self.enqueue(to, lane),
             Sent::Waits(false) => {}
             Sent::Refused(message) => drop(message),
@@ -276,6 +294,9 @@ impl World {
             State::Locked(actor) => self.lock_heap(index, actor),
             State::Turn(actor) => self.next_message(index, actor),
             State::Message => self.run_on(index),
+            State::Paused => {
+                thread.state = if self.rota.may_run(&index) { State::Message } else { State::Paused };
+            }
             State::After(actor, end) => self.after_turn(index, actor, end),
         }
     }
@@ -304,14 +325,18 @@ impl World {
         self.actors[actor].run_by = Some(index);
         let thread = &mut self.threads[index];
         thread.turn_started = self.now;
+        thread.spent = Duration::ZERO;
         thread.state = State::Turn(actor);
     }
 
     /// As the loop in `Isolate::run_turn`, up to a message.
     fn next_message(&mut self, index: usize, actor: usize) {
         let thread = &mut self.threads[index];
-        let end = match self.actors[actor].mailbox.next() {
+        let end = match self.actors[actor].mailbox.next(thread.spent) {
             Next::Message(message) => {
+                thread.spent = Duration::ZERO;
+                let before = self.actors[actor].delivered.insert(message.sender, message.number);
+                assert!(before < Some(message.number), "messages of one sender are out of order");
                 let meter = message.invocation.as_ref().map(|invocation| invocation.meter.clone());
                 if meter.as_ref().is_some_and(|meter| meter.is_over()) {
                     thread.state = State::Turn(actor);
@@ -337,7 +362,10 @@ impl World {
         let done = running.message.cpu.is_some_and(|cpu| thread.cpu - running.cpu_at_start >= cpu);
         let stopped = self.actors[running.actor].terminated && !running.message.deaf;
         if !done && !stopped {
-            thread.state = State::Message;
+            // As `scheduler::pause`: the code looks for interrupts here.
+            let pauses = running.watch.is_detached() && !running.message.deaf && self.rota.pauses(&index);
+            thread.state = if pauses { State::Paused } else { State::Message };
+            self.admit();
             return;
         }
         let Some(mut running) = thread.running.take() else { unreachable!("in a message") };
@@ -347,7 +375,9 @@ impl World {
             let Message { sends, closes, invocation, .. } = &running.message;
             let (sends, closes, parent) = (sends.clone(), *closes, invocation.clone());
             for to in sends {
-                let message = self.message(parent.as_ref());
+                let mut message = self.message(parent.as_ref());
+                let sender = if to == actor { OUTSIDE } else { actor + 1 };
+                message.sender = sender;
                 self.send(to, message, Some(lane));
             }
             if let Some(actor) = closes {
@@ -357,8 +387,12 @@ impl World {
         self.finish(index, &mut running);
         let thread = &mut self.threads[index];
         thread.seen = Some(running.watch);
+        thread.spent = self.now - running.started;
         // The time is looked at after a message.
         let long = self.now - thread.turn_started > TURN_SLICE;
+        if long {
+            self.actors[actor].mailbox.spent(thread.spent);
+        }
         thread.state = if long { State::After(actor, End::Yield) } else { State::Turn(actor) };
     }
 
@@ -384,6 +418,8 @@ impl World {
             End::Closed => self.actors[actor].disposed += 1,
         }
         if detached {
+            self.rota.leaves(&index);
+            self.admit();
             return;
         }
         // Now and then the turns have lasted long enough for a look at the I/O.
@@ -404,6 +440,10 @@ impl World {
         for index in 0..self.threads.len() {
             self.look_at(index);
         }
+        let threads = &self.threads;
+        self.rota.rotate(|index| threads[*index].cpu);
+        self.admit();
+        self.rota.check();
         // A thread cannot always be had.
         for lane in std::mem::take(&mut self.orphaned) {
             match self.random.u8(..4) {
@@ -435,7 +475,26 @@ impl World {
         }
         if verdict.detach {
             self.orphaned.push(thread.lane);
+            self.rota.joins(index, cpu);
         }
+        if matches!(thread.state, State::Paused) && self.actors[running.actor].terminated {
+            self.rota.release(&index, cpu);
+        }
+    }
+
+    fn admit(&mut self) {
+        let threads = &self.threads;
+        self.rota.admit(|index| threads[*index].cpu);
+    }
+
+    /// As `Scheduler::stop` and `Watchdog::end`.
+    fn stop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+        for running in self.threads.iter().filter_map(|thread| thread.running.as_ref()) {
+            self.actors[running.actor].terminated |= running.watch.is_detached();
+        }
+        self.rota.open();
+        self.admit();
     }
 
     /// Time passes; each message at work has had some of it.
@@ -446,7 +505,9 @@ impl World {
             _ => Duration::from_micros(self.random.u64(..500)),
         };
         self.now += jump;
-        for thread in self.threads.iter_mut().filter(|thread| thread.running.is_some()) {
+        let at_work =
+            |thread: &&mut Thread| thread.running.is_some() && !matches!(thread.state, State::Paused);
+        for thread in self.threads.iter_mut().filter(at_work) {
             // Other processes take the rest.
             thread.cpu += jump * self.random.u32(50..=100) / 100;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use atoll_isolate::scheduler::MOST_LONG_TURNS;
 use atoll_isolate::{Meter, TASK_CPU, memory};
 use atoll_web::context::{self, ContextId};
 use atoll_web::depth::Depth;
@@ -19,6 +20,13 @@ use crate::worker::{Admission, Worker};
 /// What callers get whose invocation is past its CPU time.
 pub(crate) fn cpu_text(worker: &str, limit: Duration) -> String {
     format!("Worker \"{worker}\" exceeded its CPU time limit of {} ms.", limit.as_millis())
+}
+
+/// What callers get whose invocation is ended because too many long ones are under way.
+pub(crate) fn crowded_text(worker: &str) -> String {
+    format!(
+        "Worker \"{worker}\" was ended: {MOST_LONG_TURNS} turns of more than 10 ms are under way in this process, which is the most that may be, and this one took the most time."
+    )
 }
 
 /// What callers get when the isolate's finalisation callbacks took too much.
@@ -39,6 +47,14 @@ pub(crate) fn process_memory_text(worker: &str) -> String {
     let limit = memory::marks().smallest() >> 20;
     format!(
         "Worker \"{worker}\" was ended: the process reached its memory limit of {limit} MiB, and this Worker took the most."
+    )
+}
+
+/// What callers get when all Workers have too much machine code, and this one has the most.
+pub(crate) fn machine_code_text(worker: &str) -> String {
+    let limit = memory::marks().code >> 20;
+    format!(
+        "Worker \"{worker}\" was ended: the process reached its limit of {limit} MiB of machine code, and this Worker had the most."
     )
 }
 

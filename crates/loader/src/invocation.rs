@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 pub use crate::answer::Failure;
 use crate::answer::{Answer, Waiting};
 use crate::code::CodeLimits;
-use crate::ending::{UnderWay, WallTimer, cpu_text, end_without_time};
+use crate::ending::{UnderWay, WallTimer, cpu_text, crowded_text, end_without_time};
 use crate::tail::{self, Trace};
 use crate::usage::{Outcome, Usage};
 use crate::worker::{Admission, EVENTS_SCRIPT, HOOKS_SCRIPT, Work, Worker};
@@ -228,9 +228,13 @@ fn begin(
     let weak = worker.downgrade();
     meter.on_over(move |meter| {
         let worker = weak.upgrade();
-        let text = cpu_text(worker.as_ref().map_or("", Worker::name), meter.limit());
+        let name = worker.as_ref().map_or("", Worker::name);
+        let (outcome, text) = match meter.is_shed() {
+            true => (Outcome::LoadShed, crowded_text(name)),
+            false => (Outcome::ExceededCpu, cpu_text(name, meter.limit())),
+        };
         meter.set_reason(&text);
-        over.exceeded(Outcome::ExceededCpu, RemoteError::error(text));
+        over.exceeded(outcome, RemoteError::error(text));
     });
     let holder = worker.clone();
     let charged = meter.clone();

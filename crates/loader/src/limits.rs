@@ -258,6 +258,18 @@ pub const TABLE: &[Limit] = &[
         "the entries that were not used for longest go; larger ones are not kept",
     ),
     row(
+        "machine code",
+        "448 MiB of all isolates; each that has any takes 256 KiB at least",
+        LoweredBy::Nobody,
+        "from 9/10 of it on idle children go; past it the isolate that has most is ended, a project's own Worker last, and a load waits 10 s, then fails",
+    ),
+    row(
+        "long turns",
+        "as many as there are processors run at a time, of those that took more than 10 ms; 500 in a process",
+        LoweredBy::Nobody,
+        "the others are paused; the one that took most is ended",
+    ),
+    row(
         "written-off threads",
         "16 in a process; one that ran out of V8's memory counts as four",
         LoweredBy::Nobody,

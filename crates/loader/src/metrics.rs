@@ -362,6 +362,7 @@ fn write_engine(page: &mut Page, runtime: &Runtime) {
         ("pool_missed_total", Kind::Counter, "Loads that found no blank isolate ready.", missed as f64),
         ("heap_bytes", Kind::Gauge, "Heaps of all isolates, as V8 holds them.", memory.heaps as f64),
         ("buffer_bytes", Kind::Gauge, "Buffers of all isolates.", memory.buffers as f64),
+        ("machine_code_bytes", Kind::Gauge, "Machine code of all isolates.", memory.code as f64),
         (
             "memory_ended_isolates_total",
             Kind::Counter,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use atoll_isolate::{Envelope, Isolate, Meter, realm, v8};
+use atoll_isolate::{Envelope, Isolate, Meter, Origin, realm, v8};
 use atoll_rpc::Service;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::{Inbox, InboxLimits};
@@ -88,7 +88,7 @@ struct Settings {
 enum State {
     /// No code yet, or starting: events wait.
     Loading {
-        queue: Vec<(Option<Arc<Meter>>, Work)>,
+        queue: Vec<(Origin, Option<Arc<Meter>>, Work)>,
         isolate: Option<Isolate>,
     },
     Live(Isolate),
@@ -269,7 +269,9 @@ impl Worker {
     pub fn deliver(&self, meter: Option<Arc<Meter>>, work: Work) {
         let mut state = self.state();
         match &mut *state {
-            State::Loading { queue, .. } if queue.len() < limits::QUEUED => queue.push((meter, work)),
+            State::Loading { queue, .. } if queue.len() < limits::QUEUED => {
+                queue.push((Origin::current(), meter, work));
+            }
             State::Loading { .. } => {
                 drop(state);
                 work(Admission::Refused(RemoteError::error(format!(
@@ -282,11 +284,11 @@ impl Worker {
                 let isolate = isolate.clone();
                 let counted = self.0.mail.clone();
                 drop(state);
-                send(&isolate, self.inbox(), counted, meter, work);
+                send(&isolate, self.inbox(), counted, Origin::current(), meter, work);
             }
             State::Asleep(code) => {
                 let code = code.clone();
-                *state = State::Loading { queue: vec![(meter, work)], isolate: None };
+                *state = State::Loading { queue: vec![(Origin::current(), meter, work)], isolate: None };
                 drop(state);
                 self.request_heap(code);
             }
@@ -323,8 +325,8 @@ impl Worker {
             let Some(isolate) = isolate.clone() else { return };
             let waiting = std::mem::take(queue);
             drop(state);
-            for (meter, work) in waiting {
-                send(&isolate, self.inbox(), self.0.mail.clone(), meter, work);
+            for (origin, meter, work) in waiting {
+                send(&isolate, self.inbox(), self.0.mail.clone(), origin, meter, work);
             }
         }
     }
@@ -370,7 +372,7 @@ impl Worker {
                 if let Some(isolate) = isolate {
                     isolate.close();
                 }
-                for (_, work) in queue {
+                for (.., work) in queue {
                     work(Admission::Refused(error.clone()));
                 }
             }
@@ -394,17 +396,25 @@ impl Worker {
     }
 }
 
-fn send(isolate: &Isolate, inbox: Arc<Inbox>, counted: Arc<()>, meter: Option<Arc<Meter>>, work: Work) {
+fn send(
+    isolate: &Isolate,
+    inbox: Arc<Inbox>,
+    counted: Arc<()>,
+    origin: Origin,
+    meter: Option<Arc<Meter>>,
+    work: Work,
+) {
     let mut message = Undelivered { work: Some(work), inbox, _counted: counted };
     let deliver = move |scope: &mut v8::PinScope<'_, '_>| {
         if let Some(work) = message.work.take() {
             work(Admission::Inside(scope));
         }
     };
-    isolate.send(match meter {
+    let envelope = match meter {
         Some(meter) => Envelope::new(meter, deliver),
         None => Envelope::unmetered(deliver),
-    });
+    };
+    isolate.send(envelope.from(origin));
 }
 
 /// Work in a mailbox: should the isolate end before its turn, whoever waits is told.

@@ -3,10 +3,11 @@
 //! A *lane* is a queue of isolates that have mail, together with a single-threaded tokio runtime for their I/O. One
 //! thread serves a lane: it drives the I/O, then takes the next isolate and runs a turn of it, outside the runtime, so
 //! that when a turn outlives its slice another thread can take over the lane, I/O and all. The long turn goes on at
-//! the lowest scheduling priority on the thread that it has, which ends with it.
+//! the lowest scheduling priority on the thread that it has, which ends with it; few of them run at a time.
 
 pub(crate) mod lane;
 mod residents;
+pub(crate) mod rota;
 pub(crate) mod watch;
 mod watchdog;
 
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use watch::Finished;
-pub(crate) use watchdog::{Watched, give_up};
+pub(crate) use watchdog::{Watched, give_up, pause};
 
 use crate::actor::{Isolate, Turn};
 use lane::Lane;
@@ -61,6 +62,10 @@ impl WrittenOff {
     }
 }
 
+/// Turns of more than 10 ms that may be under way in a process: each keeps a thread, with its stack and two of the memory
+/// mappings that the system gives a process. At most as many run at a time as there are lanes.
+pub const MOST_LONG_TURNS: usize = 500;
+
 /// Turns that follow each other may keep a lane from its I/O for so long: a look at it takes several microseconds.
 const WITHOUT_IO: Duration = Duration::from_micros(200);
 
@@ -75,7 +80,7 @@ impl Scheduler {
         let scheduler = Arc::new(Self {
             lanes: runtimes.iter().map(|_| Lane::default()).collect(),
             runtimes,
-            watchdog: Watchdog::default(),
+            watchdog: Watchdog::new(lanes),
             next_home: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             threads: Mutex::default(),
@@ -218,6 +223,10 @@ impl Scheduler {
                     true
                 }
             });
+            if !orphaned.is_empty() {
+                self.watchdog.shed(true);
+            }
         }
+        self.watchdog.end();
     }
 }

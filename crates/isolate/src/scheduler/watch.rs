@@ -23,6 +23,8 @@ pub(crate) struct Watch {
     meter: Option<Arc<Meter>>,
     /// The thread's CPU clock when the watchdog first saw this message.
     first_seen: Option<Duration>,
+    /// What it showed when the watchdog last looked.
+    last_seen: Duration,
     detached: bool,
     /// How long it had run when it was first stopped.
     stopped: Option<Duration>,
@@ -55,7 +57,7 @@ impl Watch {
     /// A message begins on a thread that ran `before`: one that lost its lane stays detached for the rest of its turn.
     pub(crate) fn begin(before: Option<&Self>, meter: Option<Arc<Meter>>) -> Self {
         let detached = before.is_some_and(Self::is_detached);
-        Self { meter, first_seen: None, detached, stopped: None, stuck: false }
+        Self { meter, first_seen: None, last_seen: Duration::ZERO, detached, stopped: None, stuck: false }
     }
 
     /// Judges a message that has run for `wall`; `cpu` reads the CPU clock of its thread.
@@ -64,6 +66,7 @@ impl Watch {
             return Verdict::default();
         }
         let now = cpu();
+        self.last_seen = now;
         let first = *self.first_seen.get_or_insert(now.saturating_sub(wall));
         let spent = wall.min(now.saturating_sub(first));
         let stop = self.meter.clone().filter(|m| m.would_exceed(spent));
@@ -75,6 +78,21 @@ impl Watch {
         let detach = wall > SLICE && !self.detached;
         self.detached |= detach;
         Verdict { stop, detach, stuck }
+    }
+
+    /// What the thread's CPU clock showed at the last look: what it shows still, if the message is paused since.
+    pub(crate) fn last_seen(&self) -> Duration {
+        self.last_seen
+    }
+
+    /// CPU time of the message, as of the last look.
+    pub(crate) fn spent(&self) -> Duration {
+        self.first_seen.map_or(Duration::ZERO, |first| self.last_seen.saturating_sub(first))
+    }
+
+    /// What it is charged to.
+    pub(crate) fn meter(&self) -> Option<&Arc<Meter>> {
+        self.meter.as_ref()
     }
 
     /// The message is over. What is left remembers until the end of the turn that the lane was lost.

@@ -1,6 +1,6 @@
 //! The watchdog: looks at the threads that are inside a turn. A turn that outlives its slice loses its lane and its
-//! priority; a message whose invocation is past its CPU budget is stopped. A thread that does not stop, or that V8 will
-//! never give back, is written off: the process goes on without it.
+//! priority, and takes turns with others like it; a message whose invocation is past its CPU budget is stopped. A thread
+//! that does not stop, or that V8 will never give back, is written off: the process goes on without it.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Isolate;
 use crate::meter::Meter;
+use crate::scheduler::MOST_LONG_TURNS;
+use crate::scheduler::rota::Rota;
 use crate::scheduler::watch::{Finished, PERIOD, Watch};
 
 thread_local! {
@@ -16,9 +18,9 @@ thread_local! {
     static THIS: RefCell<Option<(Arc<Thread>, *const Watchdog)>> = const { RefCell::new(None) };
 }
 
-#[derive(Default)]
 pub(super) struct Watchdog {
     threads: Mutex<Vec<Arc<Thread>>>,
+    rota: Mutex<Rota<Arc<Thread>>>,
     sleeping: Mutex<bool>,
     wake: Condvar,
     asleep: AtomicBool,
@@ -39,7 +41,18 @@ struct Thread {
     lane: usize,
     id: libc::pid_t,
     clock: libc::clockid_t,
+    handle: std::thread::Thread,
     running: Mutex<Option<Running>>,
+    /// Its turn lost the lane and is in the rota.
+    detached: AtomicBool,
+    /// It waits for its turn in the rota.
+    paused: AtomicBool,
+}
+
+impl PartialEq for Thread {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
 }
 
 struct Running {
@@ -109,7 +122,12 @@ impl Watched {
 
     /// The turn is over. True: it lost its lane, another thread serves that now or will soon.
     pub(crate) fn rest(&self) -> bool {
-        self.thread.running().take().is_some_and(|running| running.watch.is_detached())
+        let running = self.thread.running().take();
+        if self.thread.detached.swap(false, Ordering::Relaxed) {
+            // SAFETY: as in `begin`.
+            unsafe { &*self.watchdog }.leaves_rota(&self.thread);
+        }
+        running.is_some_and(|running| running.watch.is_detached())
     }
 }
 
@@ -123,7 +141,7 @@ impl Thread {
     }
 
     /// Looks at what the thread runs and does what is due. True: its lane needs another thread.
-    fn look(&self, written_off: &WrittenOff) -> bool {
+    fn look(self: &Arc<Self>, watchdog: &Watchdog) -> bool {
         let mut slot = self.running();
         let Some(running) = slot.as_mut() else { return false };
         match running.lost {
@@ -132,29 +150,42 @@ impl Thread {
                 running.lost = Lost::Seen;
                 let (isolate, needs_thread) = (running.isolate.clone(), running.watch.lose());
                 drop(slot);
-                written_off.lost.fetch_add(1, Ordering::Relaxed);
+                watchdog.written_off.lost.fetch_add(1, Ordering::Relaxed);
+                watchdog.leaves_rota(self);
                 isolate.lose();
                 return needs_thread;
             }
             Lost::No => {}
         }
         let wall = running.started.elapsed();
-        let verdict = running.watch.judge(wall, || cpu_time(self.clock));
-        if wall > PERIOD {
-            running.isolate.state().look_again();
+        let (paused, seen) = (self.paused.load(Ordering::Acquire), running.watch.last_seen());
+        let verdict = running.watch.judge(wall, || if paused { seen } else { cpu_time(self.clock) });
+        // A project's own Worker does not wait for children.
+        if verdict.detach && running.isolate.state().is_spared() {
+            lower_priority(self.id);
+        } else if verdict.detach {
+            // Before the slot is let go of, or the turn could be over before it joins.
+            self.detached.store(true, Ordering::Release);
+            if watchdog.rota().joins(self.clone(), running.watch.last_seen()) {
+                lower_priority(self.id);
+            }
         }
+        let state = running.isolate.state();
         if verdict.stop.is_some() {
-            running.isolate.state().terminate();
+            state.terminate();
+        }
+        if paused && state.is_stopping() {
+            watchdog.release(self);
+        } else if wall > PERIOD && !paused {
+            // What is paused would find as many requests as there were looks.
+            state.look_again();
         }
         if verdict.stuck {
-            written_off.stuck.fetch_add(1, Ordering::Relaxed);
+            watchdog.written_off.stuck.fetch_add(1, Ordering::Relaxed);
         }
         drop(slot);
         if let Some(meter) = verdict.stop {
             meter.exceed();
-        }
-        if verdict.detach {
-            lower_priority(self.id);
         }
         verdict.detach
     }
@@ -177,14 +208,124 @@ pub(crate) fn give_up(reason: &str) {
     }
 }
 
+/// Called where the code that runs here can be paused. Returns when it is to go on.
+pub(crate) fn pause() {
+    let Some((thread, watchdog)) = THIS.with_borrow(Option::clone) else { return };
+    if thread.detached.load(Ordering::Acquire) {
+        // SAFETY: as in `give_up`.
+        unsafe { &*watchdog }.pause(&thread);
+    }
+}
+
 impl Watchdog {
+    /// One that lets `places` of the turns that lost their lanes run at a time.
+    pub(super) fn new(places: usize) -> Self {
+        Self {
+            threads: Mutex::default(),
+            rota: Mutex::new(Rota::new(places)),
+            sleeping: Mutex::default(),
+            wake: Condvar::default(),
+            asleep: AtomicBool::new(false),
+            written_off: WrittenOff::default(),
+        }
+    }
+
+    fn rota(&self) -> MutexGuard<'_, Rota<Arc<Thread>>> {
+        self.rota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self, thread: &Arc<Thread>) {
+        let mut rota = self.rota();
+        if !rota.pauses(thread) {
+            return;
+        }
+        // Not before: at the lowest priority it might not come here for long, and others would wait for that.
+        lower_priority(thread.id);
+        thread.paused.store(true, Ordering::Release);
+        admit(&mut rota);
+        while !rota.may_run(thread) {
+            drop(rota);
+            std::thread::park();
+            rota = self.rota();
+        }
+        thread.paused.store(false, Ordering::Release);
+    }
+
+    fn release(&self, thread: &Arc<Thread>) {
+        if self.rota().release(thread, cpu_time(thread.clock)) {
+            thread.handle.unpark();
+        }
+    }
+
+    fn leaves_rota(&self, thread: &Arc<Thread>) {
+        let mut rota = self.rota();
+        rota.leaves(thread);
+        admit(&mut rota);
+    }
+
+    fn rotate(&self) {
+        let mut rota = self.rota();
+        for deaf in rota.rotate(|thread| cpu_time(thread.clock)) {
+            lower_priority(deaf.id);
+        }
+        admit(&mut rota);
+    }
+
+    /// Too many turns are long: those that took the most end. `lacking`: there is no thread for another.
+    pub(super) fn shed(&self, lacking: bool) {
+        let excess = self.rota().len().saturating_sub(MOST_LONG_TURNS).max(usize::from(lacking));
+        if excess == 0 {
+            return;
+        }
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut ending = 0;
+        let mut long = Vec::new();
+        for thread in threads.iter().filter(|thread| thread.detached.load(Ordering::Acquire)) {
+            let slot = thread.running();
+            let Some(running) = slot.as_ref() else { continue };
+            match running.watch.meter() {
+                Some(meter) if meter.is_over() => ending += 1,
+                Some(meter) => {
+                    long.push((std::cmp::Reverse(running.watch.spent()), meter.clone()));
+                }
+                None => {}
+            }
+        }
+        long.sort_by_key(|(spent, _)| *spent);
+        for (_, meter) in long.into_iter().take(excess.saturating_sub(ending)) {
+            tracing::warn!("too many long turns are under way; the one that took the most is ended");
+            meter.shed();
+        }
+    }
+
+    /// The scheduler ends: turns that are paused end with it.
+    pub(super) fn end(&self) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for thread in threads.iter().filter(|thread| thread.detached.load(Ordering::Acquire)) {
+            if let Some(running) = thread.running().as_ref() {
+                running.isolate.state().terminate();
+            }
+        }
+        let mut rota = self.rota();
+        rota.open();
+        admit(&mut rota);
+    }
+
     pub(super) fn register(&self, lane: usize) -> Watched {
         let mut clock = 0;
         // SAFETY: asks for the CPU clock of the calling thread, which exists.
         unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
         // SAFETY: has no preconditions.
         let id = unsafe { libc::gettid() };
-        let thread = Arc::new(Thread { lane, id, clock, running: Mutex::default() });
+        let thread = Arc::new(Thread {
+            lane,
+            id,
+            clock,
+            handle: std::thread::current(),
+            running: Mutex::default(),
+            detached: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+        });
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread.clone());
         THIS.set(Some((thread.clone(), std::ptr::from_ref(self))));
         Watched {
@@ -214,7 +355,10 @@ impl Watchdog {
         } else {
             self.sleep();
         }
-        threads.iter().filter(|t| t.look(&self.written_off)).map(|t| t.lane).collect()
+        let orphaned = threads.iter().filter(|t| t.look(self)).map(|t| t.lane).collect();
+        self.rotate();
+        self.shed(false);
+        orphaned
     }
 
     fn sleep(&self) {
@@ -245,6 +389,13 @@ impl Watchdog {
 
     pub(super) fn stop(&self) {
         self.rouse();
+    }
+}
+
+/// Wakes those that may run from now on.
+fn admit(rota: &mut Rota<Arc<Thread>>) {
+    for thread in rota.admit(|thread| cpu_time(thread.clock)) {
+        thread.handle.unpark();
     }
 }
 

@@ -5,13 +5,15 @@ use std::sync::{Arc, PoisonError};
 use atoll_isolate::actor::End;
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::modules::{self, Bundle, Registry};
-use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, realm, v8, values};
+use atoll_isolate::{Envelope, Heap, Isolate, MemoryEnd, Meter, memory, realm, v8, values};
 use atoll_rpc::ServiceCap;
 use atoll_web::context::{self, Environment};
 use atoll_web::fetcher::RemoteError;
 
 use crate::code::{Binding, EnvSource, WorkerCode};
-use crate::ending::{memory_text, process_memory_text, startup_text, tasks_text};
+use crate::ending::{
+    crowded_text, machine_code_text, memory_text, process_memory_text, startup_text, tasks_text,
+};
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::usage::Outcome;
 use crate::{invocation, limits, tail};
@@ -51,10 +53,13 @@ impl Worker {
     }
 
     fn found_no_room(&self) {
+        let limit = match memory::is_full_of_code() {
+            true => format!("{} MiB of machine code", memory::marks().code >> 20),
+            false => format!("{} isolates", self.0.runtime.isolates),
+        };
         let message = format!(
-            "Worker \"{}\" found no room: this process may have {} isolates, and none became free within {} s.",
+            "Worker \"{}\" found no room: this process may have {limit}, and none became free within {} s.",
             self.0.name,
-            self.0.runtime.isolates,
             limits::ROOM_WAIT.as_secs()
         );
         self.interrupt(RemoteError::error(message), Outcome::LoadShed);
@@ -87,9 +92,11 @@ impl Worker {
         });
         let meter = Arc::new(Meter::new(limits::STARTUP_CPU));
         let weak = self.downgrade();
-        meter.on_over(move |_| {
-            if let Some(worker) = weak.upgrade() {
-                worker.fail(RemoteError::error(startup_text(&worker.0.name)));
+        meter.on_over(move |meter| {
+            let Some(worker) = weak.upgrade() else { return };
+            match meter.is_shed() {
+                true => worker.interrupt(RemoteError::error(crowded_text(&worker.0.name)), Outcome::LoadShed),
+                false => worker.fail(RemoteError::error(startup_text(&worker.0.name))),
             }
         });
         let weak = self.downgrade();
@@ -169,6 +176,7 @@ impl Worker {
         let (bytes, text) = match end {
             MemoryEnd::Isolate => (limit, memory_text(&self.0.name, limit)),
             MemoryEnd::Process => (isolate.memory(), process_memory_text(&self.0.name)),
+            MemoryEnd::Code => (isolate.memory(), machine_code_text(&self.0.name)),
         };
         self.waiting().values().for_each(|answer| answer.ran_out_of_memory(bytes));
         text
