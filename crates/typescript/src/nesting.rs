@@ -295,12 +295,14 @@ impl Scan<'_> {
 
     /// Returns whether an operand follows.
     fn open_angle(&mut self) -> bool {
+        let element = self.operand_expected && self.byte(1).is_some_and(|byte| is_word(byte) || byte == b'>');
         if self.jsx && self.byte(1) == Some(b'/') {
-            self.elements = self.elements.saturating_sub(1);
+            self.index += 1;
+            self.end_element();
             return true;
         }
-        if self.jsx && self.operand_expected && self.byte(1).is_some_and(|byte| is_word(byte) || byte == b'>')
-        {
+        if self.jsx && element {
+            self.end_expression();
             self.elements += 1;
             return true;
         }
@@ -318,7 +320,7 @@ impl Scan<'_> {
         match self.previous() {
             Some(b'=') => self.loosen(),
             // `/>` of an element.
-            Some(b'/') if self.jsx => self.elements = self.elements.saturating_sub(1),
+            Some(b'/') if self.jsx => self.end_element(),
             _ if self.level().angles > 0 => {
                 self.level().angles -= 1;
                 self.depth -= 1;
@@ -326,6 +328,11 @@ impl Scan<'_> {
             _ => self.end_operand(),
         }
         true
+    }
+
+    fn end_element(&mut self) {
+        self.end_expression();
+        self.elements = self.elements.saturating_sub(1);
     }
 
     fn previous(&self) -> Option<u8> {
