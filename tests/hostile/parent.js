@@ -116,11 +116,12 @@ const ways = {
 };
 
 function load(env, ctx, code, limits) {
-    const modules = { "child.js": code };
+    const main = code.includes("/* TypeScript */") ? "child.ts" : "child.js";
+    const modules = { [main]: code };
     const bindings = { HOST: ctx.exports.Host({ props: {} }) };
     return env.LOADER.load({
         compatibilityDate: "2026-07-01",
-        mainModule: "child.js",
+        mainModule: main,
         modules,
         env: bindings,
         globalOutbound: null,

@@ -21,12 +21,17 @@ fn merging() -> String {
     (0..50_000).map(|i| format!("enum E {{ A{i} }}\n")).collect()
 }
 
+/// A child in TypeScript.
+fn typed(declarations: &str, body: &str) -> Child {
+    with(&format!("/* TypeScript */ {declarations}"), body)
+}
+
 hostile! {
-    enum_members_that_double: "call", with(&doubling(), "return 1;") => Error("bytes of JavaScript for the enums");
-    enum_members_that_are_copies: "call", with(&copies(), "return 1;") => Error("bytes of JavaScript for the enums");
-    enums_that_merge: "call", with(&merging(), "return E.A49999;").cpu_ms(5000) => Answer;
-    brackets_that_nest: "call", with(&format!("let a: T = {}", "(".repeat(100_000)), "") => Error("nested more than");
-    operators_that_nest: "call", with(&format!("let a: T = {}1;", "- ".repeat(100_000)), "") => Error("nested more than");
-    members_that_nest: "call", with(&format!("let a: T; a{};", ".b".repeat(100_000)), "") => Error("nested more than");
-    a_dense_source: "call", with(&format!("let a: T; {}", ";".repeat(9 << 20)), "return 1;") => Error("");
+    enum_members_that_double: "call", typed(&doubling(), "return 1;") => Error("bytes of JavaScript for the enums");
+    enum_members_that_are_copies: "call", typed(&copies(), "return 1;") => Error("bytes of JavaScript for the enums");
+    enums_that_merge: "call", typed(&merging(), "return E.A49999;").cpu_ms(5000) => Answer;
+    brackets_that_nest: "call", typed(&format!("let a: T = {}", "(".repeat(100_000)), "") => Error("nested more than");
+    operators_that_nest: "call", typed(&format!("let a: T = {}1;", "- ".repeat(100_000)), "") => Error("nested more than");
+    members_that_nest: "call", typed(&format!("let a: T; a{};", ".b".repeat(100_000)), "") => Error("nested more than");
+    a_dense_source: "call", typed(&format!("let a: T; {}", ";".repeat(9 << 20)), "return 1;") => Error("");
 }
