@@ -106,17 +106,18 @@ fn set(mut url: Url, part: &str, value: &str) -> Option<Url> {
 const NO_HOST: &str = "/.//";
 
 fn with_host(mut url: Url, part: &str, value: &str) -> Option<Url> {
-    let separated =
-        url[Position::AfterScheme..].strip_prefix(':').is_some_and(|rest| rest.starts_with(NO_HOST));
+    let after_scheme = &url[Position::AfterScheme..];
+    if let Some(rest) = after_scheme.strip_prefix(':').filter(|rest| rest.starts_with(NO_HOST)) {
+        // The crate keeps the "/." as a part of the path.
+        let with_host = with_host(Url::parse(&format!("{}://host/", url.scheme())).ok()?, part, value)?;
+        let path = rest.strip_prefix("/.")?;
+        return Url::parse(&format!("{}{path}", &with_host[..Position::BeforePath])).ok();
+    }
     match part {
         "host" => quirks::set_host(&mut url, value).ok()?,
         _ => quirks::set_hostname(&mut url, value).ok()?,
     }
-    if !separated || !url.has_authority() {
-        return Some(url);
-    }
-    let (before, after) = (&url[..Position::BeforePath], &url[Position::BeforePath..]);
-    Url::parse(&format!("{before}{}", after.strip_prefix("/.")?)).ok()
+    Some(url)
 }
 
 /// Another path for a URL without a host: the crate would take two slashes at its beginning for one.
