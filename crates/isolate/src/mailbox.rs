@@ -242,7 +242,9 @@ mod tests {
 
     impl Post {
         fn send(&mut self, sender: Sender, numbers: std::ops::Range<u32>) {
-            numbers.for_each(|number| drop(self.mailbox.send(sender, (sender, number))));
+            for number in numbers {
+                let _ = self.mailbox.send(sender, (sender, number));
+            }
         }
 
         fn next(&mut self) -> Option<(Sender, u32)> {

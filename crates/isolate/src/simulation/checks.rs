@@ -131,7 +131,7 @@ fn lanes_budgets_and_mail_hold_in_every_order() {
         let seed = Seed(seed);
         let mut world = World::new(seed.0);
         (0..STEPS).for_each(|_| world.step());
-        if seed.0 % 8 == 0 {
+        if seed.0.is_multiple_of(8) {
             world.shut_down();
             continue;
         }
