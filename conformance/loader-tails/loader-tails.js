@@ -223,9 +223,35 @@ export const namedEntrypointsAreNamed = {
     const [[item]] = await tailEvents("named");
     assert.strictEqual(item.entrypoint, "Named");
     assert.deepStrictEqual(item.event, { rpcMethod: "method" });
-    // What a call throws is its answer.
-    assert.strictEqual(item.outcome, "ok");
-    assert.deepStrictEqual(item.exceptions, []);
+  },
+};
+
+export const aCallThatThrowsEndsWithAnException = {
+  async test(_controller, env, ctx) {
+    const worker = env.LOADER.load({
+      compatibilityDate: "2026-03-01",
+      mainModule: "main.js",
+      modules: { "main.js": `
+        import { WorkerEntrypoint } from "cloudflare:workers";
+        export default class extends WorkerEntrypoint {
+          now() { throw new RangeError("thrown at once"); }
+          async later() { await null; throw new RangeError("thrown later"); }
+          unsent() { return Symbol("cannot be sent"); }
+        }
+      ` },
+      tails: [ctx.exports.Tail({ props: { key: "calls that throw" } })],
+    });
+    const entrypoint = worker.getEntrypoint();
+    await assert.rejects(entrypoint.now(), { message: "thrown at once" });
+    await assert.rejects(entrypoint.later(), { message: "thrown later" });
+    await assert.rejects(entrypoint.unsent(), { name: "DataCloneError" });
+    const items = (await tailEvents("calls that throw", 3)).flat();
+    const ends = items.map(({ outcome, exceptions: [{ name, message }] }) => [outcome, name, message]);
+    assert.deepStrictEqual(ends.slice(0, 2), [
+      ["exception", "RangeError", "thrown at once"],
+      ["exception", "RangeError", "thrown later"],
+    ]);
+    assert.deepStrictEqual(ends[2].slice(0, 2), ["exception", "DataCloneError"]);
   },
 };
 

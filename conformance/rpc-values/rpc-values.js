@@ -258,12 +258,22 @@ export const classInstancesAreRefused = {
   },
 };
 
-export const nullPrototypeObjectsAreRefused = {
+export const nullPrototypeObjectsArePlain = {
   async test(_controller, env) {
-    await assert.rejects(env.ECHO.echo(Object.create(null)), {
-      name: "DataCloneError",
-      message: 'Could not serialize object of type "Object". This type does not support serialization.',
+    const grouped = Object.groupBy([1, 2, 3], (number) => (number % 2 ? "odd" : "even"));
+    const { groups } = /(?<year>\d+)-(?<month>\d+)/.exec("2026-12");
+    assert.deepStrictEqual(await env.ECHO.echo(Object.create(null)), {});
+    assert.deepStrictEqual(await env.ECHO.echo({ grouped, groups }), {
+      grouped: { odd: [1, 3], even: [2] },
+      groups: { year: "2026", month: "12" },
     });
+  },
+};
+
+export const nullPrototypeObjectsCarryFunctions = {
+  async test(_controller, env) {
+    const echoed = await env.ECHO.echo(Object.assign(Object.create(null), { double: (number) => 2 * number }));
+    assert.strictEqual(await echoed.double(21), 42);
   },
 };
 

@@ -3,6 +3,7 @@
 // Called by the runtime; see the natives' own documentation for the reply's side.
 //
 // natives.rpcTakeReply() -> a handle for the reply to the call that arrived just now;
+// natives.callFailed(error): the call that the current invocation is for ends with the error;
 // natives.callerGone(context): nobody waits for the answer of the context's invocation any more;
 // natives.rpcReply(reply, value) -> whether the result must be kept; natives.rpcReject(reply, error)
 
@@ -180,7 +181,7 @@ function later(promise, question, params, isEvent, keeps = true) {
   PromisePrototypeThen(
     promise,
     (value) => finish(sendResult(reply, value, own), question, params, release),
-    (error) => finish({ kept: natives.rpcReject(reply, error), moves: [] }, question, params, release),
+    (error) => finish(sendFailure(reply, error, isEvent), question, params, release),
   );
   return LATER;
 }
@@ -206,8 +207,14 @@ function sendResult(reply, value, own) {
     return values.encodeResult(value, (encoded) => natives.rpcReply(reply, encoded));
   } catch (error) {
     own.refused = [error];
-    return { kept: natives.rpcReject(reply, error), moves: [] };
+    return sendFailure(reply, error, own.isEvent);
   }
+}
+
+// `isEvent`: the call is what its invocation is for, which so ends with an exception.
+function sendFailure(reply, error, isEvent) {
+  if (isEvent) natives.callFailed(error);
+  return { kept: natives.rpcReject(reply, error), moves: [] };
 }
 
 function finish(sent, question, params, release) {

@@ -56,6 +56,8 @@ exports.setHandleEncoder = (encoder) => {
 };
 
 const standIns = new primordials.SafeWeakMap();
+// With a prototype that no plain object has: V8 asks what becomes of those that have it.
+const standInPrototype = { __proto__: null };
 
 function dataCloneError(message) {
   const { DOMException } = require("web/dom-exception");
@@ -175,7 +177,8 @@ function copy(value, seen) {
   if (kind === "Map") return copyMap(value, seen);
   if (kind === "Set") return copySet(value, seen);
   if (kind !== "") return value;
-  const isPlain = ObjectGetPrototypeOf(value) === objectPrototype || (copiesInstances && !exports.isHost(value));
+  const prototype = ObjectGetPrototypeOf(value);
+  const isPlain = prototype === null || prototype === objectPrototype || (copiesInstances && !exports.isHost(value));
   return isPlain ? copyObject(value, seen) : value;
 }
 
@@ -191,7 +194,7 @@ function standIn(value) {
       `A message can carry at most ${MAX_STAND_INS} functions, stubs and streams; this one has more of them.`,
     );
   }
-  const object = natives.newStandIn();
+  const object = { __proto__: standInPrototype };
   standIns.set(object, value);
   return object;
 }

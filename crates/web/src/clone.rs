@@ -15,7 +15,6 @@ pub(crate) fn natives() -> Vec<Native> {
         "attach" => attach,
         "attachBody" => attach_body,
         "adoptBody" => adopt_body,
-        "newStandIn" => new_stand_in,
     ]
 }
 
@@ -104,10 +103,3 @@ fn adopt_body<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'
     adopt::<BodyCell>(scope, &args, rv);
 }
 
-/// An object that structured clone takes for a host object whatever its prototype.
-fn new_stand_in<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
-    let object = v8::Object::new(scope);
-    let null = v8::null(scope);
-    object.set_prototype(scope, null.into());
-    rv.set(object.into());
-}

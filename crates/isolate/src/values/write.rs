@@ -248,7 +248,8 @@ impl v8::ValueSerializerImpl for Writer {
                 return Some(false);
             }
             let prototype = object.get_prototype(scope)?;
-            if is_object_prototype(scope, prototype) {
+            // Without a prototype it is plain, too: what `Object.groupBy()` gives, and a match's groups.
+            if prototype.is_null() || is_object_prototype(scope, prototype) {
                 return Some(false);
             }
             if self.instances == Instances::Plain {

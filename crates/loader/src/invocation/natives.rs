@@ -22,6 +22,7 @@ pub(crate) fn natives() -> Vec<Native> {
         "respond" => respond,
         "respondError" => respond_error,
         "bodyFailed" => body_failed,
+        "callFailed" => call_failed,
         "passThroughOnException" => pass_through_on_exception,
         "misdirected" => misdirected,
         "testDone" => test_done,
@@ -111,6 +112,14 @@ fn body_failed<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return
     invocation.traced(Trace::response_failed);
     let answer = invocation.answer.clone();
     failed(scope, &answer, args.get(0));
+}
+
+/// `callFailed(exception)`: the method that the current invocation is for threw. Its caller is told by the reply, and the
+/// log of no Worker: the caller's code may expect it.
+fn call_failed<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
+    let Some(answer) = answer(scope) else { return };
+    answer.conclude(Outcome::Exception);
+    tail::on_exception(scope, args.get(0));
 }
 
 /// The current invocation ends with an exception that its handler, or the body of its answer, threw.
