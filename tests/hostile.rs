@@ -6,6 +6,7 @@ mod support;
 #[path = "hostile/server.rs"]
 mod server;
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ macro_rules! hostile {
 
 mod hostile {
     mod crowds;
+    mod endings;
     mod floods;
     mod leaks;
     mod lifetimes;
@@ -163,4 +165,17 @@ fn attacked(server: &Server, way: &str, child: &Child, outcome: &Outcome) {
         thread::sleep(Duration::from_millis(5));
     }
     assert_unharmed(server);
+}
+
+/// Threads of the server that run at the lowest priority: those whose turn takes long, or does not end.
+fn at_lowest_priority(server: &Server) -> usize {
+    let tasks = format!("/proc/{}/task", server.process());
+    let threads = fs::read_dir(tasks).expect("list the server's threads").flatten();
+    let nice = threads.filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+        // "id (name) state ... nice ...", the 19th field (proc(5)): the name may contain spaces, so count from its end.
+        let (_, after_name) = stat.rsplit_once(')')?;
+        after_name.split_whitespace().nth(16)?.parse::<i32>().ok()
+    });
+    nice.filter(|nice| *nice == 19).count()
 }

@@ -170,6 +170,58 @@ fn objects_that_call_each_other_end() {
     );
 }
 
+const SHARED_CPU: &str = "exceeded its CPU time limit of 200 ms.";
+
+#[test]
+fn a_worker_has_no_more_cpu_time_by_calling_itself() {
+    assert_answer("burnSelf", &["error", SHARED_CPU]);
+    assert_answer("burnSelfAtOnce", &["error", SHARED_CPU]);
+    assert_answer("burnSelfByFetch", &["error", SHARED_CPU]);
+}
+
+#[test]
+fn a_worker_has_no_more_cpu_time_by_calling_itself_through_others() {
+    assert_answer("burnThroughTheParent", &["error", SHARED_CPU]);
+    assert_answer("burnThroughAnObject", &["error", SHARED_CPU]);
+    assert_answer("burnByTheParent", &["all burnt"]);
+}
+
+#[test]
+fn a_worker_has_no_more_cpu_time_after_its_answer() {
+    let (_project, server) = start();
+    assert_contains(&run(&server, "burnSelfAfterwards"), &["answered"]);
+    let outcomes = || server.get("/outcomes").text();
+    support::wait_until("all have ended", || outcomes().contains("exceededCpu"));
+    assert_contains(&run(&server, "notes"), &["0"]);
+    assert_contains(&run(&server, "ping"), &["pong"]);
+}
+
+#[test]
+fn a_worker_has_no_more_sub_requests_by_calling_itself() {
+    let (_project, server) = start();
+    assert_contains(&run(&server, "tree"), &["error", "may make 2 (limits.subRequests)."]);
+    assert_contains(&run(&server, "notes"), &["0"]);
+}
+
+#[test]
+fn one_child_has_a_share_of_its_parents_places() {
+    let refused = "Worker \\\"dynamic\\\" has 2000 requests in flight to others, which is the most that one may have \
+                   with all that they lead to.";
+    assert_answer("floodOfTheParent", &["\"other\":\"served\"", "\"kept\":2000", refused]);
+}
+
+#[test]
+fn one_child_has_no_larger_share_through_others() {
+    // Of the 2,000, it calls the parent three times, which calls another child each time.
+    assert_answer("floodThroughOthers", &["{\"value\":1994}"]);
+}
+
+#[test]
+fn one_childs_results_leave_room_for_anothers() {
+    let refused = "has too many messages to others under way: at most 64 MiB of one Worker may be.\":7";
+    assert_answer("floodOfResults", &["\"taken\":{\"taken\":13,", refused, "\"others\":{\"taken\":3}"]);
+}
+
 #[test]
 fn requests_in_flight_are_counted() {
     let refused = "Worker \\\"dynamic\\\" has 20000 requests in flight, which is the most that it may have.";

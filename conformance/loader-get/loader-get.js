@@ -246,8 +246,30 @@ export const requester = {
   async useStashed() {
     return await count(stashed);
   },
+  // Begins a load, and goes away before it has given code.
+  async abandon(id, env, ctx) {
+    env.LOADER.get(id, () => {
+      load = "begun";
+      return new Promise(() => {});
+    });
+    await until(() => load === "shared");
+    ctx.abort(new Error("gone away"));
+    await scheduler.wait(1);
+  },
 };
 let stashed;
+let load;
+
+export const loadOfACallerThatGoesAwayIsTheNextOnes = {
+  async test(_controller, env, ctx) {
+    const first = ctx.exports.requester.abandon("abandoned").catch((error) => error.message);
+    await until(() => load === "begun");
+    const second = count(env.LOADER.get("abandoned", () => worker()));
+    load = "shared";
+    assert.strictEqual(await first, "gone away");
+    assert.strictEqual(await second, 1);
+  },
+};
 
 export const stubBelongsToItsRequest = {
   async test(_controller, _env, ctx) {

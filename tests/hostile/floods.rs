@@ -54,8 +54,13 @@ hostile! {
     calls_of_the_service: "call", patient(
         "for (let i = 0; i < 5000; i++) await this.env.HOST.echo(i); return 'done';"
     ) => Value("done");
+    /// More than its share, unless they are answered as fast as they come.
     calls_at_once: "call", patient(
         "const calls = []; for (let i = 0; i < 10000; i++) calls.push(host.echo(i), this.env.HOST.echo(i));
+         await Promise.all(calls); return 'done';"
+    ) => Answer;
+    calls_at_once_within_its_share: "call", patient(
+        "const calls = []; for (let i = 0; i < 2000; i++) calls.push(host.echo(i), this.env.HOST.echo(i));
          await Promise.all(calls); return 'done';"
     ) => Value("done");
     calls_without_end: "call", attack("for (;;) { host.echo(1); this.env.HOST.echo(1); }") => CPU;

@@ -36,6 +36,23 @@ const ways = {
         const response = await child.fetch("http://child/");
         return `${response.status} ${await response.text()}`;
     },
+    // The request is given up; a call after it is answered once the child's isolate is free.
+    cancel: async (child) => {
+        const controller = new AbortController();
+        const answer = outcome(child.fetch("http://child/", { signal: controller.signal }));
+        await child.entered();
+        controller.abort();
+        await answer;
+        return child.ping();
+    },
+    // As above, of a request that has its answer, and whose body is not read to the end.
+    cancelBody: async (child) => {
+        const { body } = await child.fetch("http://child/");
+        const reader = body.getReader();
+        await reader.read();
+        await reader.cancel("enough");
+        return child.ping();
+    },
     head: async (child) => (await child.fetch("http://child/")).status,
 
     // On what a call gave.
@@ -121,6 +138,7 @@ function load(env, ctx, code, limits) {
     const bindings = { HOST: ctx.exports.Host({ props: {} }) };
     return env.LOADER.load({
         compatibilityDate: "2026-07-01",
+        compatibilityFlags: ["enable_request_signal"],
         mainModule: main,
         modules,
         env: bindings,

@@ -3,8 +3,6 @@
 //! today all the same: its caller is answered, neighbours are too, and the process lives. That the thread is gone until
 //! the process ends is the part that waits for the border.
 
-use std::fs;
-
 use crate::support::wait_until;
 use crate::*;
 
@@ -119,20 +117,7 @@ fn lives(_server: &Server) {}
 
 /// The call goes on, at the lowest priority.
 fn loses_its_thread(server: &Server) {
-    assert_eq!(written_off(server), 1, "threads that do not come back");
-}
-
-/// Threads of the server that run at the lowest priority: those whose turn does not end.
-fn written_off(server: &Server) -> usize {
-    let tasks = format!("/proc/{}/task", server.process());
-    let threads = fs::read_dir(tasks).expect("list the server's threads").flatten();
-    let nice = threads.filter_map(|thread| {
-        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
-        // "id (name) state ... nice ...", the 19th field (proc(5)): the name may contain spaces, so count from its end.
-        let (_, after_name) = stat.rsplit_once(')')?;
-        after_name.split_whitespace().nth(16)?.parse::<i32>().ok()
-    });
-    nice.filter(|nice| *nice == 19).count()
+    assert_eq!(at_lowest_priority(server), 1, "threads that do not come back");
 }
 
 /// A process that has written many threads off is of little use: it takes no more requests, answers those that it has,

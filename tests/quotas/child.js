@@ -75,6 +75,62 @@ export default class extends WorkerEntrypoint {
         }
     }
 
+    // Calls of itself, directly and through others.
+    async burnSelf(times) {
+        for (let i = 0; i < times; i++) await this.ctx.exports.default.compute(30);
+        return "all burnt";
+    }
+    async burnSelfAtOnce(times) {
+        await Promise.all(Array.from({ length: times }, () => this.ctx.exports.default.compute(30)));
+        return "all burnt";
+    }
+    async burnSelfByFetch(times) {
+        for (let i = 0; i < times; i++) await this.ctx.exports.default.fetch("http://self/");
+        return "all burnt";
+    }
+    fetch() {
+        this.compute(30);
+        return new Response("burnt");
+    }
+    burnSelfAfterwards(times) {
+        this.ctx.waitUntil(this.burnSelf(times).then(() => this.env.PARENT.note("all burnt")));
+        return "answered";
+    }
+    async burnThroughTheParent(times) {
+        for (let i = 0; i < times; i++) await this.env.PARENT.burn();
+        return "all burnt";
+    }
+    async burnThroughAnObject(host, times) {
+        for (let i = 0; i < times; i++) await host.burn();
+        return "all burnt";
+    }
+    async tree(depth) {
+        if (depth === 0) {
+            await this.env.PARENT.note("called");
+            return this.env.PARENT.note("called");
+        }
+        await this.ctx.exports.default.tree(depth - 1);
+        return this.ctx.exports.default.tree(depth - 1);
+    }
+
+    // Floods: how often each answer came. `sent` is called once all are under way.
+    async keepParent(count, sent) {
+        const counts = {};
+        const call = async () => {
+            const text = await this.env.PARENT.keep().catch((error) => error.message);
+            counts[text] = (counts[text] ?? 0) + 1;
+        };
+        const calls = Array.from({ length: count }, call);
+        await sent();
+        await Promise.all(calls);
+        return counts;
+    }
+    async keepParentThroughOthers(count) {
+        const answers = await Promise.all([1, 2, 3].map((n) => this.env.PARENT.spread(n, count)));
+        return answers.reduce((sum, counts) => sum + (counts.kept ?? 0), 0);
+    }
+    large(length) { return "x".repeat(length); }
+
     async post(count) {
         const body = "x".repeat(3e7);
         const post = async () => (await this.env.PARENT.fetch("http://parent/", { method: "POST", body })).text();

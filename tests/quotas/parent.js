@@ -7,6 +7,10 @@ class Host extends RpcTarget {
     echo() { return 1; }
     never() { return new Promise(() => {}); }
     async keep() { await scheduler.wait(1000); }
+    async burn() {
+        await scheduler.wait(0);
+        return limited().compute(30);
+    }
 }
 
 const outcomes = [];
@@ -16,7 +20,23 @@ export class Tail extends WorkerEntrypoint {
 
 // What a child calls to come back to the parent.
 let named;
+let limited;
+const notes = [];
+let floods = 0;
+const sent = () => { floods++; };
+let release;
+const released = new Promise((resolve) => { release = resolve; });
 export class Parent extends WorkerEntrypoint {
+    burn() { return limited().compute(30); }
+    note(text) { notes.push(text); }
+    async keep() {
+        await released;
+        return "kept";
+    }
+    spread(number, count) {
+        const specification = { ...named.specification, env: { PARENT: this.ctx.exports.Parent({ props: {} }) } };
+        return this.env.LOADER.get(`spread ${number}`, () => specification).getEntrypoint().keepParent(count, sent);
+    }
     back(depth) { return named().back(depth + 1); }
     async fetch(request) {
         if (request.method !== "POST") return new Response(await named().out());
@@ -47,6 +67,8 @@ function ways(env, ctx) {
     });
     const load = (limits, main) => env.LOADER.load(specify(limits, main)).getEntrypoint();
     named = () => env.LOADER.get("named", () => specify({})).getEntrypoint();
+    named.specification = specify({});
+    limited = () => env.LOADER.get("limited", () => specify({ cpuMs: 200 })).getEntrypoint();
     return {
         ping: () => load().ping(),
         wallTime: () => load({ wallMs: 100 }).sleep(60_000),
@@ -86,6 +108,45 @@ function ways(env, ctx) {
         objectsCallEachOther: () => {
             const call = async (other) => other(other);
             return call(new RpcStub(call));
+        },
+
+        burnSelf: () => load({ cpuMs: 200 }).burnSelf(100),
+        burnSelfAtOnce: () => load({ cpuMs: 200 }).burnSelfAtOnce(100),
+        burnSelfByFetch: () => load({ cpuMs: 200 }).burnSelfByFetch(100),
+        burnSelfAfterwards: () => load({ cpuMs: 200 }).burnSelfAfterwards(100),
+        burnThroughTheParent: () => limited().burnThroughTheParent(100),
+        burnThroughAnObject: () => limited().burnThroughAnObject(new Host(), 100),
+        // Each is a request of its own, and has all that it may.
+        burnByTheParent: async () => {
+            for (let i = 0; i < 20; i++) await limited().compute(30);
+            return "all burnt";
+        },
+        tree: () => load({ subRequests: 2 }).tree(12),
+        notes: () => notes.length,
+
+        // One child wants all places of its parent; others are served meanwhile.
+        floodOfTheParent: async () => {
+            const flood = load().keepParent(20_500, sent);
+            while (floods < 1) await scheduler.wait(5);
+            const other = await env.LOADER.load(specify()).getEntrypoint().tree(0).then(() => "served");
+            release();
+            return { other, flood: await flood };
+        },
+        floodThroughOthers: async () => {
+            const flood = load().keepParentThroughOthers(1500);
+            while (floods < 3) await scheduler.wait(5);
+            release();
+            return await flood;
+        },
+        // One child's results lie in the inbox of a parent that does not read; another's still arrive.
+        floodOfResults: async () => {
+            const [greedy, modest] = [load(), load()];
+            await Promise.all([greedy.ping(), modest.ping()]);
+            const results = Array.from({ length: 20 }, () => greedy.large(5e6));
+            const others = Array.from({ length: 3 }, () => modest.large(5e6));
+            for (const end = Date.now() + 3000; Date.now() < end; );
+            const taken = await tally(results.map((result) => result.then(() => "taken")));
+            return { taken, others: await tally(others.map((other) => other.then(() => "taken"))) };
         },
 
         tooManyRequests: async () => {

@@ -70,8 +70,12 @@ impl Envelope {
         Self { origin: Origin::current(), meter: Some(meter), deliver: Box::new(deliver), is_task: false }
     }
 
-    /// A message on the runtime's own account.
-    pub fn unmetered(deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static) -> Self {
+    /// A message on the runtime's own account. None of the guest's code may run in it, also none that it queues: no
+    /// listener, no disposer, no getter, no continuation. What can run any goes by [`Envelope::new`]. Should some run all
+    /// the same, the isolate ends after [`RUNTIME_CPU`](crate::RUNTIME_CPU).
+    pub fn without_guest_code(
+        deliver: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>) + Send + 'static,
+    ) -> Self {
         Self { origin: Origin::current(), meter: None, deliver: Box::new(deliver), is_task: false }
     }
 
@@ -100,7 +104,8 @@ pub struct Hooks {
     /// After a message and its microtasks, on its meter: promises that were rejected and that nothing handles, and
     /// those that are handled late. May run guest code; called again for what that leaves.
     pub rejected: fn(&mut v8::PinScope<'_, '_>, rejections: Rejections),
-    /// At the end of a message, off its meter: only the runtime's own code may run here. `stopped`: it was cut short.
+    /// At the end of a message, off its meter: only the runtime's own code may run here, for as long as a message
+    /// [without guest code](Envelope::without_guest_code) may. `stopped`: the message was cut short.
     pub after_message: fn(&mut v8::PinScope<'_, '_>, stopped: bool),
     /// A message threw outside of any promise.
     pub uncaught: fn(&mut v8::PinScope<'_, '_>, report: ExceptionReport),
@@ -115,6 +120,8 @@ pub enum End {
     Memory(MemoryEnd),
     /// Its finalisation callbacks took more than [`TASK_CPU`].
     Tasks,
+    /// What the runtime did in it on its own account took more than [`RUNTIME_CPU`](crate::RUNTIME_CPU).
+    Runtime,
     /// A turn panicked: a defect of ours.
     Crashed,
 }
@@ -187,7 +194,7 @@ impl Isolate {
         if bytes >= self.memory_limit() {
             return;
         }
-        self.send(Envelope::unmetered(move |scope| heap::lower_limit(scope, bytes)));
+        self.send(Envelope::without_guest_code(move |scope| heap::lower_limit(scope, bytes)));
     }
 
     /// When the process is out of memory, it is ended only if there is nobody else to end.
@@ -370,6 +377,12 @@ impl Isolate {
     pub(crate) fn lose(&self) {
         self.0.state.exceed(MemoryEnd::Isolate);
         self.end_for_memory();
+    }
+
+    /// What the runtime does in it, for no invocation, takes too long: the guest's code may have got there.
+    pub(crate) fn overrun(&self) {
+        tracing::error!("work of the runtime's own took too long in an isolate, which is ended");
+        self.end(End::Runtime);
     }
 
     /// A turn panicked: the isolate cannot be trusted any more and ends, its heap with it.

@@ -114,7 +114,7 @@ impl HeapState {
     /// An isolate that is to end and has nothing to do gets a turn to end in.
     pub(crate) fn wake(&self) {
         if let Some(isolate) = self.actor.get().and_then(WeakIsolate::upgrade) {
-            isolate.send(Envelope::unmetered(|_| {}));
+            isolate.send(Envelope::without_guest_code(|_| {}));
         }
     }
 

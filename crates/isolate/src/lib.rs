@@ -56,4 +56,5 @@ pub use heap::{Heap, HeapLimits, MemoryEnd};
 pub use meter::Meter;
 pub use pool::Pool;
 pub use scheduler::Scheduler;
+pub use scheduler::watch::RUNTIME_CPU;
 pub use v8;

@@ -1,7 +1,8 @@
-//! CPU budgets: one meter for each invocation, charged by the turns that work for it, watched by the watchdog.
+//! CPU budgets: one meter for each invocation, charged by the turns that work for it, watched by the watchdog. A meter
+//! may draw on that of another invocation: what it counts is counted there, too, and it ends with that.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 type OnOver = Box<dyn Fn(&Meter) + Send + Sync>;
@@ -14,14 +15,23 @@ pub trait Waiter: Send + Sync {
 
 /// Counts the CPU time spent for one invocation and knows its limit.
 pub struct Meter {
+    /// CPU time of its own work.
     used_ns: AtomicU64,
+    /// The same and that of the meters that draw on this one: what the limit is for.
+    drawn_ns: AtomicU64,
     limit_ns: AtomicU64,
     over: AtomicBool,
     shed: AtomicBool,
     on_over: OnceLock<OnOver>,
     ending: Once,
+    /// The limit that ended it, in nanoseconds: its own, or that of a meter it draws on.
+    passed_ns: AtomicU64,
     reason: OnceLock<Arc<str>>,
     waiters: Mutex<Vec<Weak<dyn Waiter>>>,
+    /// The meter that it draws on.
+    source: Option<Arc<Meter>>,
+    /// Those that draw on it.
+    drawers: Mutex<Vec<Weak<Meter>>>,
 }
 
 impl Meter {
@@ -29,14 +39,44 @@ impl Meter {
     pub fn new(limit: Duration) -> Self {
         Self {
             used_ns: AtomicU64::new(0),
-            limit_ns: AtomicU64::new(limit.as_nanos() as u64),
+            drawn_ns: AtomicU64::new(0),
+            limit_ns: AtomicU64::new(nanoseconds(limit)),
             over: AtomicBool::new(false),
             shed: AtomicBool::new(false),
             on_over: OnceLock::new(),
             ending: Once::new(),
+            passed_ns: AtomicU64::new(0),
             reason: OnceLock::new(),
             waiters: Mutex::default(),
+            source: None,
+            drawers: Mutex::default(),
         }
+    }
+
+    /// A meter that allows `limit`, and no more than `source` has left: see [`Meter::follow_source`].
+    pub fn drawing_on(source: Arc<Self>, limit: Duration) -> Self {
+        Self { source: Some(source), ..Self::new(limit) }
+    }
+
+    /// From now on it ends with the meter that it draws on, where there is one. Called once, after [`Meter::on_over`].
+    pub fn follow_source(self: &Arc<Self>) {
+        let Some(source) = &self.source else { return };
+        let mut drawers = source.drawers();
+        // Swept when those that are gone could outnumber the others.
+        if drawers.len() >= 16 && drawers.len().is_power_of_two() {
+            drawers.retain(|known| known.strong_count() > 0);
+        }
+        drawers.push(Arc::downgrade(self));
+        drop(drawers);
+        let passed = source.passed_ns.load(Ordering::Acquire);
+        // Whoever ends it may have looked at the list already.
+        if passed > 0 {
+            self.end(passed);
+        }
+    }
+
+    fn drawers(&self) -> MutexGuard<'_, Vec<Weak<Self>>> {
+        self.drawers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What happens when the limit is passed: called once, from the watchdog's or the turn's thread, without the
@@ -45,7 +85,7 @@ impl Meter {
         let _ = self.on_over.set(Box::new(action));
     }
 
-    /// CPU time used so far.
+    /// CPU time used so far, without that of meters that draw on it.
     pub fn used(&self) -> Duration {
         Duration::from_nanos(self.used_ns.load(Ordering::Relaxed))
     }
@@ -55,31 +95,72 @@ impl Meter {
         Duration::from_nanos(self.limit_ns.load(Ordering::Relaxed))
     }
 
-    /// Makes the limit smaller; a larger one changes nothing.
-    pub fn lower(&self, limit: Duration) {
-        self.limit_ns.fetch_min(limit.as_nanos() as u64, Ordering::Relaxed);
+    /// The limit that was passed, once one was: its own, or that of a meter that it draws on.
+    pub fn passed(&self) -> Duration {
+        Duration::from_nanos(self.passed_ns.load(Ordering::Relaxed))
     }
 
-    /// Whether the limit was passed.
+    /// Makes the limit smaller; a larger one changes nothing.
+    pub fn lower(&self, limit: Duration) {
+        self.limit_ns.fetch_min(nanoseconds(limit), Ordering::Relaxed);
+    }
+
+    /// Whether the limit was passed, or the work was stopped.
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Adds CPU time spent; passing the limit runs the action.
+    /// It, and the meters that it draws on.
+    fn sources(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |meter| meter.source.as_deref())
+    }
+
+    /// Adds CPU time spent; passing a limit runs the action.
     pub fn charge(&self, spent: Duration) {
-        let used =
-            self.used_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed) + spent.as_nanos() as u64;
-        if used > self.limit_ns.load(Ordering::Relaxed) {
-            self.exceed();
+        let spent = nanoseconds(spent);
+        self.used_ns.fetch_add(spent, Ordering::Relaxed);
+        let mut over = None;
+        for meter in self.sources() {
+            let drawn = meter.drawn_ns.fetch_add(spent, Ordering::Relaxed) + spent;
+            if drawn > meter.limit_ns.load(Ordering::Relaxed) {
+                over = Some(meter);
+            }
+        }
+        if let Some(meter) = over {
+            meter.exceed();
         }
     }
 
-    /// Whether `running` more CPU time, not charged yet, would pass the limit.
+    /// Whether what is charged to it has to stop: `running` more CPU time, not charged yet, would pass its limit or that
+    /// of a meter it draws on, or it is over.
     pub(crate) fn would_exceed(&self, running: Duration) -> bool {
-        self.used() + running > self.limit()
+        self.is_over() || self.would_pass(running).is_some()
     }
 
-    pub(crate) fn exceed(&self) {
+    /// The one whose limit would be passed; the last of them where there are more.
+    fn would_pass(&self, running: Duration) -> Option<&Self> {
+        let running = nanoseconds(running);
+        let passes = |meter: &&Self| {
+            let drawn = meter.drawn_ns.load(Ordering::Relaxed).saturating_add(running);
+            drawn > meter.limit_ns.load(Ordering::Relaxed)
+        };
+        self.sources().filter(passes).last()
+    }
+
+    /// What would be passed with `running` more is over now; it alone, where that is nothing.
+    pub(crate) fn exceed_with(&self, running: Duration) {
+        self.would_pass(running).unwrap_or(self).exceed();
+        // It was stopped: whoever waits is told, whatever the clocks say by now.
+        self.exceed();
+    }
+
+    fn exceed(&self) {
+        self.end(self.limit_ns.load(Ordering::Relaxed).max(1));
+    }
+
+    /// Ends it and those that draw on it, for a limit of so many nanoseconds.
+    fn end(&self, passed: u64) {
+        let _ = self.passed_ns.compare_exchange(0, passed, Ordering::AcqRel, Ordering::Acquire);
         self.over.store(true, Ordering::Release);
         // Whoever comes second waits until the callers have been told: it may be about to drop what they wait for.
         self.ending.call_once_force(|_| {
@@ -88,6 +169,10 @@ impl Meter {
             }
             self.tell();
         });
+        let drawers = std::mem::take(&mut *self.drawers());
+        for drawer in drawers.iter().filter_map(Weak::upgrade) {
+            drawer.end(passed);
+        }
     }
 
     /// Why the work ended early, for those who ask or wait; the first reason stays. Given by [`Meter::on_over`]'s
@@ -102,10 +187,10 @@ impl Meter {
     }
 
     /// Ends the work for another reason than its CPU time: nothing that is charged to the meter starts any more, and
-    /// what runs is stopped at the watchdog's next look. The action for the limit is not called.
+    /// what runs is stopped at the watchdog's next look. The action for the limit is not called, and meters that draw on
+    /// it go on.
     pub fn stop(&self) {
         self.over.store(true, Ordering::Release);
-        self.limit_ns.store(0, Ordering::Relaxed);
         self.ending.call_once_force(|_| self.tell());
     }
 
@@ -113,13 +198,12 @@ impl Meter {
     /// the most. As if the limit were passed, so its action is called.
     pub(crate) fn shed(&self) {
         self.shed.store(true, Ordering::Release);
-        self.limit_ns.store(0, Ordering::Relaxed);
         self.exceed();
     }
 
-    /// Whether it was ended so; for the action.
+    /// Whether it, or one that it draws on, was ended so; for the action.
     pub fn is_shed(&self) -> bool {
-        self.shed.load(Ordering::Acquire)
+        self.sources().any(|meter| meter.shed.load(Ordering::Acquire))
     }
 
     /// Tells somebody when the work ends early, unless it is gone by then.
@@ -145,6 +229,10 @@ impl Meter {
             waiter.ended(reason.as_deref().unwrap_or("The invocation ended by a limit."));
         }
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }
 
 #[cfg(test)]
@@ -210,5 +298,61 @@ mod tests {
             meter.tell_when_ended(Arc::downgrade(&waiter) as Weak<dyn Waiter>);
         }
         assert!(meter.waiters.lock().unwrap().len() <= 16);
+    }
+
+    /// A meter of 100 ms, and one of 80 ms that draws on it.
+    fn nested() -> (Arc<Meter>, Arc<Meter>) {
+        let outer = Arc::new(Meter::new(Duration::from_millis(100)));
+        let inner = Arc::new(Meter::drawing_on(outer.clone(), Duration::from_millis(80)));
+        inner.follow_source();
+        (outer, inner)
+    }
+
+    #[test]
+    fn what_one_draws_on_another_is_counted_there_but_is_not_its_own() {
+        let (outer, inner) = nested();
+        inner.charge(Duration::from_millis(70));
+        assert_eq!((outer.used(), inner.used()), (Duration::ZERO, Duration::from_millis(70)));
+        assert!(!outer.would_exceed(Duration::from_millis(30)));
+        assert!(outer.would_exceed(Duration::from_millis(31)));
+        outer.charge(Duration::from_millis(31));
+        assert!(outer.is_over() && inner.is_over());
+        assert_eq!(inner.passed(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn all_who_draw_on_a_meter_end_with_it_also_those_who_come_later() {
+        let (outer, inner) = nested();
+        let again = Arc::new(Meter::drawing_on(inner.clone(), Duration::from_secs(1)));
+        again.follow_source();
+        let beside = Arc::new(Meter::drawing_on(outer.clone(), Duration::from_secs(1)));
+        beside.follow_source();
+        beside.charge(Duration::from_millis(60));
+        again.charge(Duration::from_millis(41));
+        for meter in [&outer, &inner, &again, &beside] {
+            assert!(meter.is_over());
+            assert_eq!(meter.passed(), Duration::from_millis(100));
+        }
+        let late = Arc::new(Meter::drawing_on(again, Duration::from_secs(1)));
+        late.follow_source();
+        assert!(late.is_over());
+    }
+
+    #[test]
+    fn one_that_passes_a_limit_of_its_own_ends_alone() {
+        let (outer, inner) = nested();
+        inner.exceed_with(Duration::from_millis(81));
+        assert!(inner.is_over() && !outer.is_over());
+        assert_eq!(inner.passed(), Duration::from_millis(80));
+    }
+
+    #[test]
+    fn one_that_is_stopped_takes_nobody_with_it() {
+        let (outer, inner) = nested();
+        outer.set_reason("enough");
+        outer.stop();
+        assert!(outer.would_exceed(Duration::ZERO) && !inner.would_exceed(Duration::ZERO));
+        inner.charge(Duration::from_millis(50));
+        assert!(!inner.is_over());
     }
 }

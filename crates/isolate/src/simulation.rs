@@ -16,7 +16,7 @@ use crate::mailbox::{Mailbox, Next, OUTSIDE, Sender, Sent};
 use crate::meter::Meter;
 use crate::scheduler::lane::{self, Lane, Look};
 use crate::scheduler::rota::Rota;
-use crate::scheduler::watch::{PERIOD, SLICE, Watch};
+use crate::scheduler::watch::{PERIOD, SLICE, Stop, Watch};
 
 /// As in `actor`: after this much time a turn ends.
 const TURN_SLICE: Duration = Duration::from_millis(2);
@@ -466,12 +466,12 @@ impl World {
             let spent = cpu - running.cpu_at_start;
             let late = wall >= PERIOD && meter.used() + spent > meter.limit();
             assert!(!late || verdict.stop.is_some(), "a message past its budget is let go on");
-            let early = meter.used() + wall <= meter.limit();
+            let early = !meter.is_over() && meter.used() + wall <= meter.limit();
             assert!(!early || verdict.stop.is_none(), "a message within its budget is stopped");
         }
-        if let Some(meter) = verdict.stop {
+        if let Some(Stop::Budget(meter, spent)) = verdict.stop {
             self.actors[running.actor].terminated = true;
-            meter.exceed();
+            meter.exceed_with(spent);
         }
         if verdict.detach {
             self.orphaned.push(thread.lane);

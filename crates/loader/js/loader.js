@@ -2,11 +2,12 @@
 // The loader binding: WorkerLoader { get, load } and WorkerStub { getEntrypoint, fetch }.
 // https://developers.cloudflare.com/dynamic-workers/
 //
-// natives.loaderLoad(spec) -> worker; natives.loaderGet(loader, id or undefined) -> [worker, guard or 0];
+// natives.loaderLoad(spec) -> worker; natives.loaderGet(loader, id or undefined) -> [worker, guard or 0, promise of
+// whether code is to be provided];
 // natives.loaderEvict(loader, id) -> boolean; natives.loaderProvide(guard, spec), natives.loaderFail(guard, error);
-// natives.workerEntrypoint(worker, name, props, limits) -> service; natives.later() -> promise of a later turn
+// natives.workerEntrypoint(worker, name, props, limits) -> service
 
-const { Error, FinalizationRegistry, PromisePrototypeThen, SymbolDispose, TypeError } =
+const { Error, FinalizationRegistry, PromisePrototypeThen, Symbol, SymbolDispose, TypeError } =
   primordials;
 const { specify, limitsOf, wrongType } = require("loader/code");
 const { encodeEnv } = require("rpc/values");
@@ -46,7 +47,7 @@ class WorkerLoader {
     }
     const id = name === null || name === undefined ? undefined : `${name}`;
     const found = natives.loaderGet(handle, id);
-    if (found[1] !== 0) provide(found[1], getCode);
+    if (found[1] !== 0) provide(found[1], found[2], getCode);
     return new WorkerStub(internal, found[0]);
   }
 
@@ -63,15 +64,20 @@ class WorkerLoader {
   }
 }
 
-// Calls back for the code in a later turn, and hands on what it gives, or why it gives nothing.
-function provide(guard, getCode) {
-  const given = PromisePrototypeThen(natives.later(), () => {
+const notNeeded = Symbol("not needed");
+
+// Calls back for the code in a later turn, and hands on what it gives, or why it gives nothing. Where another's callback
+// has the turn, that one's code may make this one's needless.
+function provide(guard, turn, getCode) {
+  const given = PromisePrototypeThen(turn, (mine) => {
+    if (!mine) return notNeeded;
     const code = getCode();
     if (code === undefined || code === null || typeof code === "object" || typeof code === "function") return code;
     throw new TypeError("Callback returned incorrect type; expected 'Promise'");
   });
   PromisePrototypeThen(
     PromisePrototypeThen(given, (code) => {
+      if (code === notNeeded) return natives.release(guard);
       if ((typeof code !== "object" && typeof code !== "function") || code === null) {
         throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'WorkerCode'.");
       }

@@ -1,16 +1,16 @@
 //! What the caller of an invocation waits for.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use atoll_isolate::values::Message;
+use atoll_isolate::{Envelope, Meter, WeakIsolate, v8};
 use atoll_rpc::call::Reply;
-use atoll_web::context::ContextId;
+use atoll_web::context::{self, ContextId};
 use atoll_web::fetcher::{FetchResponse, RemoteError, Responder};
 use atoll_web::interest::Work;
 
 use crate::usage::{Outcome, Verdict};
-use crate::worker::{WeakWorker, Worker};
 
 /// What a caller waits for; given once, from inside the isolate or, at a limit, from outside.
 pub(crate) struct Answer {
@@ -22,7 +22,26 @@ pub(crate) struct Answer {
     /// Bytes that the isolate had when it was ended for its memory.
     memory: AtomicU64,
     /// Where it is worked on, once that has begun.
-    place: OnceLock<(WeakWorker, ContextId)>,
+    place: OnceLock<Place>,
+}
+
+/// Where an invocation is worked on. Not by way of the Worker: should it have started again, the number means another
+/// context there.
+pub(crate) struct Place {
+    pub(crate) isolate: WeakIsolate,
+    pub(crate) context: ContextId,
+    /// The meter keeps the answer, so that it can tell whoever waits.
+    pub(crate) meter: Weak<Meter>,
+}
+
+impl Place {
+    /// Does work there on the invocation's account.
+    pub(crate) fn send(&self, work: impl FnOnce(&mut v8::PinScope<'_, '_>, ContextId) + Send + 'static) {
+        let context = self.context;
+        if let (Some(isolate), Some(meter)) = (self.isolate.upgrade(), self.meter.upgrade()) {
+            isolate.send(Envelope::new(meter, move |scope| work(scope, context)));
+        }
+    }
 }
 
 pub(crate) enum Waiting {
@@ -84,15 +103,23 @@ impl Answer {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// Work on it has begun, in this context.
-    pub(crate) fn work_is_in(&self, worker: WeakWorker, id: ContextId) {
-        let _ = self.place.set((worker, id));
+    /// Work on it has begun there.
+    pub(crate) fn work_is_in(&self, place: Place) {
+        let _ = self.place.set(place);
     }
 
-    /// Where it is worked on; none before that has begun, and once the Worker is gone.
-    pub(crate) fn place(&self) -> Option<(Worker, ContextId)> {
-        let (worker, id) = self.place.get()?;
-        Some((worker.upgrade()?, *id))
+    /// Where it is worked on; none before that has begun.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.get()
+    }
+
+    /// The invocation's meter is over, and nothing on it runs any more that would close the context.
+    pub(crate) fn close_context(&self) {
+        let Some(Place { isolate, context, .. }) = self.place() else { return };
+        let context = *context;
+        if let Some(isolate) = isolate.upgrade() {
+            isolate.send(Envelope::without_guest_code(move |scope| context::close(scope, context)));
+        }
     }
 
     /// Takes what waits: nobody else gives it an answer.

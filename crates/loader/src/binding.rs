@@ -18,7 +18,7 @@ use crate::entrypoint::Entrypoint;
 use crate::invocation::{self, Props};
 use crate::loader::Loader;
 use crate::metrics::{Eviction, Label};
-use crate::worker::{Given, Own, Worker, own};
+use crate::worker::{Given, LoadGuard, Own, Turn, Worker, own};
 use crate::{compatibility, limits};
 
 /// What a small child keeps resident, as its parent's collector is told.
@@ -26,22 +26,6 @@ const CHILD_BYTES: i64 = 1 << 20;
 
 /// A Worker in a resource table, for a `WorkerStub`.
 struct WorkerCap(Worker);
-
-/// Held by the parent's context while a child waits for its code: should the context end first, the child fails.
-struct LoadGuard {
-    worker: crate::worker::WeakWorker,
-    done: std::sync::atomic::AtomicBool,
-}
-
-impl Drop for LoadGuard {
-    fn drop(&mut self) {
-        if !self.done.load(std::sync::atomic::Ordering::Acquire)
-            && let Some(worker) = self.worker.upgrade()
-        {
-            worker.fail(RemoteError::error(atoll_rpc::object::CONTEXT_GONE));
-        }
-    }
-}
 
 pub(crate) fn natives() -> Vec<Native> {
     natives![
@@ -54,7 +38,6 @@ pub(crate) fn natives() -> Vec<Native> {
         "loopback" => loopback,
         "checkCompatibility" => check_compatibility,
         "givenCompatibility" => given_compatibility,
-        "later" => later,
         "abortIsolate" => abort_isolate,
     ]
 }
@@ -64,7 +47,7 @@ type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 
 fn new_child(scope: &mut v8::PinScope<'_, '_>, name: String) -> Option<Worker> {
     let parent = own(scope)?;
-    Some(Worker::loading(parent.runtime().clone(), name, parent.home()))
+    Some(Worker::loading_dynamic(parent.runtime().clone(), name, parent.home()))
 }
 
 fn new_unnamed_child(scope: &mut v8::PinScope<'_, '_>) -> Option<Worker> {
@@ -87,46 +70,69 @@ fn loader_load<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Ret
     rv.set_uint32(handle);
 }
 
-/// `loaderGet(loader, id or undefined)` gives `[worker, guard]`; the guard is 0 unless the caller is to provide code.
+/// `loaderGet(loader, id or undefined)` gives `[worker, guard, turn]`; the guard is 0 where the Worker has its code.
+/// Otherwise `turn` is a promise of whether the caller is to provide that: it may have to wait for others first.
 fn loader_get<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let id = arguments::optional_text(scope, &args, 1);
     let Some(loader) = context::resource_as::<Loader>(scope, handle) else { return };
+    if let Some(worker) = id.as_ref().and_then(|id| loader.started(id)) {
+        worker.touch();
+        let worker = keep(scope, worker);
+        let handles = [worker, 0].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
+        return rv.set(v8::Array::new_with_elements(scope, &handles).into());
+    }
+    let (promise, completion) = match context::Completion::new(scope) {
+        Ok(made) => made,
+        Err(error) => return error.throw(scope),
+    };
+    let turn: Turn = Box::new(move |mine| {
+        completion.settle(move |scope| Ok(v8::Boolean::new(scope, mine).into()));
+    });
+    let found = match id {
+        Some(id) => find_or_load(scope, &loader, id, turn),
+        None => new_unnamed_child(scope).and_then(|worker| Some((worker.stand_in_line(turn).ok()?, worker))),
+    };
+    let Some((guard, worker)) = found else { return };
+    worker.touch();
+    let owner = context::current(scope);
+    let guard = guard.map_or(0, |guard| context::add_resource(scope, owner, Arc::new(guard)));
+    let worker = keep(scope, worker);
+    let [worker, guard] = [worker, guard].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
+    rv.set(v8::Array::new_with_elements(scope, &[worker, guard, promise.into()]).into());
+}
+
+/// The child of this id, and a place in the line of those who would give it its code.
+fn find_or_load(
+    scope: &mut v8::PinScope<'_, '_>,
+    loader: &Arc<Loader>,
+    id: String,
+    turn: Turn,
+) -> Option<(Option<LoadGuard>, Worker)> {
     // One look under one lock: another lane may ask for the same id at the same time.
     let mut children = loader.children();
-    let known = id.as_ref().and_then(|id| children.get(id).cloned());
-    let (worker, fresh) = match known {
-        Some(worker) => (worker, false),
-        None => {
-            let worker = match &id {
-                Some(id) => new_child(scope, id.clone()),
-                None => new_unnamed_child(scope),
-            };
-            let Some(worker) = worker else { return };
-            if let Some(id) = id {
-                worker.set_label(Label::named(&id, loader.name()));
-                children.insert(id.clone(), worker.clone());
-                let (loader, weak) = (Arc::downgrade(&loader), worker.downgrade());
-                worker.on_failure(move || {
-                    if let Some(loader) = loader.upgrade() {
-                        loader.forget(&id, &weak);
-                    }
-                });
-            }
-            (worker, true)
+    let mut turn = turn;
+    if let Some(worker) = children.get(&id).cloned() {
+        match worker.stand_in_line(turn) {
+            Ok(guard) => return Some((guard, worker)),
+            // It failed a moment ago, and is about to be forgotten.
+            Err(back) => turn = back,
         }
-    };
-    drop(children);
-    worker.touch();
-    let mut guard = 0;
-    if fresh {
-        let owner = context::current(scope);
-        let held = LoadGuard { worker: worker.downgrade(), done: false.into() };
-        guard = context::add_resource(scope, owner, Arc::new(held));
     }
-    let worker = keep(scope, worker);
-    let handles = [worker, guard].map(|h| v8::Integer::new_from_unsigned(scope, h).into());
-    rv.set(v8::Array::new_with_elements(scope, &handles).into());
+    let worker = new_child(scope, id.clone())?;
+    worker.set_label(Label::named(&id, loader.name()));
+    let before = children.insert(id.clone(), worker.clone());
+    let weak_loader = Arc::downgrade(loader);
+    let weak = worker.downgrade();
+    worker.on_failure(move || {
+        if let Some(loader) = weak_loader.upgrade() {
+            loader.forget(&id, &weak);
+        }
+    });
+    let guard = worker.stand_in_line(turn).ok()?;
+    drop(children);
+    drop(before);
+    Some((guard, worker))
 }
 
 /// `loaderEvict(loader, id)`: whether there was such a child.
@@ -142,31 +148,23 @@ fn loader_evict<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
 }
 
-fn release_guard(scope: &mut v8::PinScope<'_, '_>, handle: u32) -> Option<Worker> {
-    let guard = context::resource_as::<LoadGuard>(scope, handle)?;
-    guard.done.store(true, std::sync::atomic::Ordering::Release);
-    let worker = guard.worker.upgrade();
-    drop(context::release(scope, handle));
-    worker
-}
-
 /// `loaderProvide(guard, spec)`: the callback gave its code.
 fn loader_provide<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let Some(guard) = context::resource_as::<LoadGuard>(scope, handle) else { return };
-    let Some(worker) = guard.worker.upgrade() else { return };
+    let Some(worker) = guard.worker() else { return };
     let Some(code) = read_code(scope, args.get(1), worker.name().to_owned()) else { return };
-    if let Some(worker) = release_guard(scope, handle) {
-        worker.start(code);
-    }
+    guard.give(code);
+    drop(context::release(scope, handle));
 }
 
 /// `loaderFail(guard, exception)`: the callback threw, or gave what is no code.
 fn loader_fail<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let error = RemoteError { remote: false, ..fetch::error_of(scope, args.get(1)) };
-    if let Some(worker) = release_guard(scope, handle) {
-        worker.fail(error);
+    if let Some(guard) = context::resource_as::<LoadGuard>(scope, handle) {
+        guard.fail(error);
+        drop(context::release(scope, handle));
     }
 }
 
@@ -400,17 +398,6 @@ fn given_compatibility<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mu
     let flags = v8::Array::new_with_elements(scope, &flags);
     let date = string(scope, &date);
     rv.set(v8::Array::new_with_elements(scope, &[date.into(), flags.into()]).into());
-}
-
-/// `later()` gives a promise that resolves in a later turn of the current context.
-fn later<'s>(scope: &mut v8::PinScope<'s, '_>, _args: Args<'s>, mut rv: Return<'_>) {
-    match context::Completion::new(scope) {
-        Ok((promise, completion)) => {
-            completion.settle(|scope| Ok(v8::undefined(scope).into()));
-            rv.set(promise.into());
-        }
-        Err(error) => error.throw(scope),
-    }
 }
 
 /// `abortIsolate(reason)` ends this Worker. What its callers get is masked: the reason is for the log.

@@ -2,20 +2,20 @@
 //! the end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atoll_isolate::scheduler::MOST_LONG_TURNS;
-use atoll_isolate::{Meter, TASK_CPU, memory};
-use atoll_web::context::{self, ContextId};
-use atoll_web::depth::Depth;
+use atoll_isolate::{Meter, RUNTIME_CPU, TASK_CPU, memory};
+use atoll_web::account::Origin;
 use atoll_web::fetcher::RemoteError;
+use atoll_web::sender::{self, Sender};
 
 use crate::answer::Answer;
 use crate::code::CodeLimits;
 use crate::limits;
 use crate::usage::Outcome;
-use crate::worker::{Admission, Worker};
+use crate::worker::Worker;
 
 /// What callers get whose invocation is past its CPU time.
 pub(crate) fn cpu_text(worker: &str, limit: Duration) -> String {
@@ -34,6 +34,14 @@ pub(crate) fn tasks_text(worker: &str) -> String {
     let limit = TASK_CPU.as_millis();
     format!(
         "Worker \"{worker}\" exceeded the CPU time limit of its finalization callbacks, which is {limit} ms."
+    )
+}
+
+/// What callers get when what the runtime did in the isolate took too much.
+pub(crate) fn runtime_text(worker: &str) -> String {
+    let limit = RUNTIME_CPU.as_millis();
+    format!(
+        "Worker \"{worker}\" was ended: the runtime's own work in it took more than {limit} ms of CPU time."
     )
 }
 
@@ -68,28 +76,58 @@ fn wall_text(worker: &str, limit: Duration) -> String {
     format!("Worker \"{worker}\" exceeded its wall time limit of {} ms.", limit.as_millis())
 }
 
-/// An invocation's place among those that are under way in its Worker; given back when this is dropped.
-pub(crate) struct UnderWay(Worker);
+/// An invocation's places: among those that are under way in its Worker, and in the share of whom it counts for. Given
+/// back when this is dropped.
+pub(crate) struct UnderWay {
+    worker: Worker,
+    of_children: bool,
+    #[expect(dead_code, reason = "gives itself back")]
+    share: Option<sender::Place>,
+}
+
+/// How many invocations of a Worker are under way.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    all: AtomicUsize,
+    /// Those that other dynamic Workers led to.
+    of_children: AtomicUsize,
+}
 
 impl UnderWay {
-    /// Takes a place for an invocation that is this deep.
+    /// Takes the places for an invocation from `origin`.
     ///
     /// # Errors
     /// When there is none, or the invocation would be too deep; the error names the limit and the Worker.
-    pub(crate) fn take(worker: &Worker, depth: Depth) -> Result<Self, RemoteError> {
-        if depth.invocations > limits::DEPTH {
+    pub(crate) fn take(worker: &Worker, origin: &Origin) -> Result<Self, RemoteError> {
+        if origin.depth.invocations > limits::DEPTH {
             return Err(RemoteError::error(format!(
                 "Worker \"{}\" was not called: invocations may start each other {} deep, and this one would be deeper.",
                 worker.name(),
                 limits::DEPTH
             )));
         }
-        let place = Self(worker.clone());
-        if worker.under_way().fetch_add(1, Ordering::Relaxed) >= limits::UNDER_WAY {
+        // What a Worker asks of itself is part of nobody's share but its own.
+        let is_own = |sender: &&Arc<Sender>| worker.sender().is_some_and(|own| Arc::ptr_eq(own, sender));
+        let sender = origin.sender.as_ref().filter(|sender| !is_own(sender));
+        let of_children = sender.is_some();
+        let share = sender.filter(|_| !origin.is_notice()).map(Sender::request).transpose()?;
+        let place = Self { worker: worker.clone(), of_children, share };
+        let crowd = worker.under_way();
+        let all = crowd.all.fetch_add(1, Ordering::Relaxed);
+        let of_children =
+            if place.of_children { crowd.of_children.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        if all >= limits::UNDER_WAY {
             return Err(RemoteError::error(format!(
                 "Worker \"{}\" has {} requests in flight, which is the most that it may have.",
                 worker.name(),
                 limits::UNDER_WAY
+            )));
+        }
+        if of_children >= limits::UNDER_WAY_OF_CHILDREN {
+            return Err(RemoteError::error(format!(
+                "Worker \"{}\" has {} requests in flight from dynamic Workers, which is the most that it may have.",
+                worker.name(),
+                limits::UNDER_WAY_OF_CHILDREN
             )));
         }
         Ok(place)
@@ -98,7 +136,11 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way().fetch_sub(1, Ordering::Relaxed);
+        let crowd = self.worker.under_way();
+        crowd.all.fetch_sub(1, Ordering::Relaxed);
+        if self.of_children {
+            crowd.of_children.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -106,7 +148,9 @@ fn out_of_wall_time(worker: &Worker, limit: Duration, answer: &Answer, meter: &M
     let text = wall_text(worker.name(), limit);
     meter.set_reason(&text);
     answer.exceeded(Outcome::ExceededWallTime, RemoteError::error(text));
+    // Its code may be running at this moment: the isolate is told by the meter, and closes the context after.
     meter.stop();
+    answer.close_context();
 }
 
 /// Ends an invocation that was given no time at all before any of its code runs.
@@ -123,26 +167,13 @@ pub(crate) struct WallTimer(tokio::task::AbortHandle);
 
 impl WallTimer {
     /// Begins now; called inside the turn that opens the invocation's context.
-    pub(crate) fn start(
-        worker: &Worker,
-        limit: Duration,
-        answer: Arc<Answer>,
-        meter: Arc<Meter>,
-        id: ContextId,
-    ) -> Self {
+    pub(crate) fn start(worker: &Worker, limit: Duration, answer: Arc<Answer>, meter: Arc<Meter>) -> Self {
         let clock = worker.runtime().host.clock.clone();
         let worker = worker.downgrade();
         let task = tokio::spawn(async move {
             clock.sleep(limit).await;
             let Some(worker) = worker.upgrade() else { return };
-            // Its code may be running at this moment: the isolate is told by the meter, and closes the context after.
             out_of_wall_time(&worker, limit, &answer, &meter);
-            let close = move |admission: Admission<'_, '_, '_>| {
-                if let Admission::Inside(scope) = admission {
-                    context::close(scope, id);
-                }
-            };
-            worker.deliver(None, Box::new(close));
         });
         Self(task.abort_handle())
     }

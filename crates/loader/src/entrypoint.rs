@@ -6,7 +6,7 @@ use atoll_isolate::JsError;
 use atoll_rpc::Service;
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Followup};
-use atoll_web::depth::Depth;
+use atoll_web::account::Origin;
 use atoll_web::fetcher::{FetchRequest, Fetcher, RemoteError, Responder};
 
 use crate::code::CodeLimits;
@@ -107,9 +107,9 @@ impl Service for Entrypoint {
         }
     }
 
-    fn tail(&self, events: Arc<str>, depth: Depth) {
+    fn tail(&self, events: Arc<str>, origin: Origin) {
         if let Some(worker) = self.worker() {
-            invocation::tail_event(&worker, self.target.clone(), events, depth);
+            invocation::tail_event(&worker, self.target.clone(), events, &origin);
         }
     }
 
@@ -140,7 +140,7 @@ impl Service for Absent {
         work(None);
     }
 
-    fn tail(&self, _events: Arc<str>, _depth: Depth) {}
+    fn tail(&self, _events: Arc<str>, _origin: Origin) {}
 
     fn check_transfer(&self) -> Result<(), JsError> {
         Ok(())

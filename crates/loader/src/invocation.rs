@@ -14,8 +14,10 @@ use atoll_isolate::values::{self, Message};
 use atoll_isolate::{Meter, realm, v8};
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::{Call, Reply};
+use atoll_rpc::server::Arrival;
+use atoll_web::account::{Account, Origin};
 use atoll_web::body;
-use atoll_web::context::{self, ContextData, ContextId};
+use atoll_web::context::{self, ContextData};
 use atoll_web::depth::Depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::{FetchRequest, RemoteError, Responder};
@@ -26,7 +28,7 @@ use atoll_web::usage::{self, Counts};
 use serde_json::{Value, json};
 
 pub use crate::answer::Failure;
-use crate::answer::{Answer, Waiting};
+use crate::answer::{Answer, Place, Waiting};
 use crate::code::CodeLimits;
 use crate::ending::{UnderWay, WallTimer, cpu_text, crowded_text, end_without_time};
 use crate::tail::{self, Trace};
@@ -91,8 +93,8 @@ impl Invocation {
         std::mem::take(&mut self.pass_through) && self.event == "fetch" && !self.answer.is_given()
     }
 
-    fn time_out_after(&mut self, limit: Duration, id: ContextId) {
-        let timer = WallTimer::start(&self.worker, limit, self.answer.clone(), self.meter.clone(), id);
+    fn time_out_after(&mut self, limit: Duration) {
+        let timer = WallTimer::start(&self.worker, limit, self.answer.clone(), self.meter.clone());
         self.wall = Some(timer);
     }
 }
@@ -123,19 +125,20 @@ pub(crate) fn fetch_event(
     target: Target,
     limits: CodeLimits,
     request: FetchRequest,
-    respond: Responder,
+    mut respond: Responder,
 ) {
+    respond.counts_for(request.origin.sender.as_ref().or(worker.sender()).cloned());
     let work = respond.work();
     let answer = Answer::new(Waiting::Fetch(respond));
     cancellation::watch(&work, &answer);
     let event = if worker.may_be_traced() { tail::describe_request(&request) } else { Value::Null };
-    let charge = match worker.inbox().take(request.size()) {
+    let charge = match worker.inbox().take_from(request.origin.sender.as_ref(), request.size()) {
         Ok(charge) => charge,
         Err(error) => return answer.fail(error),
     };
-    let event = ("fetch", event);
-    begin(worker, target, limits, request.depth, answer, event, move |scope, entrypoint, props| {
-        let FetchRequest { method, url, headers, body, cf, redirect: _, depth: _ } = request;
+    let start = Start::new(worker, &request.origin, (target, limits), answer, ("fetch", event));
+    begin(worker, start, move |scope, entrypoint, props| {
+        let FetchRequest { method, url, headers, body, cf, redirect: _, origin: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
         let method = string(scope, &method);
@@ -154,7 +157,7 @@ pub(crate) fn fetch_event(
 /// Starts an invocation for a call.
 pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, call: Call) {
     let inbox = worker.inbox();
-    let charge = match inbox.take(call.size()) {
+    let charge = match inbox.take_from(call.origin.sender.as_ref(), call.size()) {
         Ok(charge) => Some(charge),
         Err(error) => return call.reply.settle(Err(error)),
     };
@@ -163,14 +166,15 @@ pub(crate) fn call_event(worker: &Worker, target: Target, limits: CodeLimits, ca
     let reply = Reply::new(move |outcome| settled.settle(outcome));
     let event =
         if worker.may_be_traced() { json!({ "rpcMethod": call.path.join(".") }) } else { Value::Null };
-    let event = ("rpc", event);
-    let (question, depth) = (call.question.clone(), call.depth);
+    let start = Start::new(worker, &call.origin, (target, limits), answer, ("rpc", event));
+    // Before it can be answered: the answer counts for whom the invocation does.
+    call.question.land(Arc::new(Landing { account: start.account.clone(), inbox }));
     let call = Call { reply, charge, ..call };
-    let meter = begin(worker, target, limits, depth, answer, event, move |scope, entrypoint, props| {
-        let target = v8::Array::new_with_elements(scope, &[entrypoint, props]);
-        atoll_rpc::server::run_in(scope, HOOKS_SCRIPT, "call", target.into(), call);
+    begin(worker, start, move |scope, entrypoint, props| {
+        let target = v8::Array::new_with_elements(scope, &[entrypoint, props]).into();
+        let arrival = Arrival { script: HOOKS_SCRIPT, entry: "call", target, behalf: None };
+        atoll_rpc::server::run(scope, arrival, call);
     });
-    question.land(Arc::new(Landing { meter, inbox }));
 }
 
 /// Runs the `test` handler of an entrypoint.
@@ -181,61 +185,87 @@ pub fn test_event(
 ) {
     let answer = Answer::new(Waiting::Test(Box::new(report)));
     let target = Target { entrypoint, props: None };
-    let (depth, event) = (Depth::default(), ("test", Value::Null));
-    begin(worker, target, worker.limits(), depth, answer, event, |scope, entrypoint, props| {
+    let origin = Origin::default();
+    let start = Start::new(worker, &origin, (target, worker.limits()), answer, ("test", Value::Null));
+    begin(worker, start, |scope, entrypoint, props| {
         realm::call(scope, EVENTS_SCRIPT, "test", &[entrypoint, props]);
     });
 }
 
 /// Delivers traces, a JSON list, to the `tail` handler of an entrypoint.
-pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, depth: Depth) {
-    let charge = match worker.inbox().take(events.len()) {
+pub(crate) fn tail_event(worker: &Worker, target: Target, events: Arc<str>, origin: &Origin) {
+    let charge = match worker.inbox().take_from(origin.sender.as_ref(), events.len()) {
         Ok(charge) => charge,
         // Nobody waits for it who could be told.
         Err(error) => return tracing::debug!(error = error.message, "a tail event is left out"),
     };
     let answer = Answer::new(Waiting::Test(Box::new(|_| {})));
-    let event = ("tail", Value::Null);
-    begin(worker, target, worker.limits(), depth, answer, event, move |scope, entrypoint, props| {
+    let start = Start::new(worker, origin, (target, worker.limits()), answer, ("tail", Value::Null));
+    begin(worker, start, move |scope, entrypoint, props| {
         let events = string(scope, &events);
         drop(charge);
         realm::call(scope, EVENTS_SCRIPT, "tail", &[entrypoint, props, events.into()]);
     });
 }
 
-/// Opens a context for an event (its kind, and what tails see of it) and runs `body` in it. Gives the invocation's
-/// meter.
-fn begin(
-    worker: &Worker,
+/// What an invocation starts with.
+struct Start {
     target: Target,
     limits: CodeLimits,
-    depth: Depth,
+    account: Arc<Account>,
     answer: Arc<Answer>,
+    /// Its kind, and what tails see of it.
     event: (&'static str, Value),
-    body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
-    + Send
-    + 'static,
-) -> Arc<Meter> {
-    let meter = Arc::new(Meter::new(limits.cpu));
-    let under_way = match UnderWay::take(worker, depth) {
-        Ok(under_way) => under_way,
-        Err(error) => {
-            answer.fail(error);
-            return meter;
-        }
-    };
-    let over = answer.clone();
-    let weak = worker.downgrade();
+    depth: Depth,
+    under_way: Result<UnderWay, RemoteError>,
+}
+
+impl Start {
+    fn new(
+        worker: &Worker,
+        origin: &Origin,
+        (target, limits): (Target, CodeLimits),
+        answer: Arc<Answer>,
+        event: (&'static str, Value),
+    ) -> Self {
+        let account = Account::open(origin, worker.id(), worker.sender(), limits.cpu);
+        let under_way = UnderWay::take(worker, origin);
+        Self { target, limits, account, answer, event, depth: origin.depth, under_way }
+    }
+}
+
+/// Ends an invocation that is past a budget of CPU time: its caller is told, its context closed.
+fn end_with_meter(worker: &Worker, meter: &Arc<Meter>, answer: Arc<Answer>) {
+    let worker = worker.downgrade();
     meter.on_over(move |meter| {
-        let worker = weak.upgrade();
+        let worker = worker.upgrade();
         let name = worker.as_ref().map_or("", Worker::name);
         let (outcome, text) = match meter.is_shed() {
             true => (Outcome::LoadShed, crowded_text(name)),
-            false => (Outcome::ExceededCpu, cpu_text(name, meter.limit())),
+            false => (Outcome::ExceededCpu, cpu_text(name, meter.passed())),
         };
         meter.set_reason(&text);
-        over.exceeded(outcome, RemoteError::error(text));
+        answer.exceeded(outcome, RemoteError::error(text));
+        answer.close_context();
     });
+    meter.follow_source();
+}
+
+/// Opens a context for an event and runs `body` in it.
+fn begin(
+    worker: &Worker,
+    start: Start,
+    body: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>)
+    + Send
+    + 'static,
+) {
+    let Start { target, limits, account, answer, event, depth, under_way } = start;
+    let under_way = match under_way {
+        Ok(under_way) => under_way,
+        Err(error) => return answer.fail(error),
+    };
+    let meter = account.meter().clone();
+    end_with_meter(worker, &meter, answer.clone());
     let holder = worker.clone();
     let charged = meter.clone();
     let work: Work = Box::new(move |admission| {
@@ -250,10 +280,13 @@ fn begin(
         // Known only now: a Worker that is still loading has no limits of its own yet.
         let limits = limits.lower(holder.limits());
         meter.lower(limits.cpu);
+        if let Some(limit) = limits.sub_requests {
+            account.limit_sub_requests(limit);
+        }
         let tails = holder.tails();
         let trace = (!tails.is_empty()).then(|| {
             let now = holder.runtime().host.clock.now_ms();
-            Trace::new(tails, now, event.1, depth)
+            Trace::new(tails, now, event.1, depth, account.clone())
         });
         let waiting = holder.expect(&answer);
         let entrypoint = match &target.entrypoint {
@@ -261,7 +294,11 @@ fn begin(
             None => v8::undefined(scope).into(),
         };
         let traced = trace.is_some();
-        let place = holder.downgrade();
+        let place = Place {
+            isolate: context::environment(scope).isolate.clone(),
+            context: 0,
+            meter: Arc::downgrade(&meter),
+        };
         end_without_time(&holder, limits, &answer, &meter);
         let invocation = Invocation {
             worker: holder,
@@ -269,7 +306,7 @@ fn begin(
             waiting,
             trace,
             limits,
-            meter: meter.clone(),
+            meter,
             entrypoint: target.entrypoint,
             event: event.0,
             pass_through: false,
@@ -279,15 +316,15 @@ fn begin(
             under_way,
             wall: None,
         };
-        let id = context::open(scope, meter, limits.sub_requests, depth, Box::new(invocation));
+        let id = context::open(scope, account, depth, Box::new(invocation));
         if let (Some(limit), Some(invocation)) = (limits.wall, context::data::<Invocation>(scope, id)) {
-            invocation.time_out_after(limit, id);
+            invocation.time_out_after(limit);
         }
         if traced {
             usage::look_always(scope, id);
         }
         context::enter(scope, id);
-        answer.work_is_in(place, id);
+        answer.work_is_in(Place { context: id, ..place });
         if answer.is_given() {
             // Out of time already, or given up a moment ago, by somebody who did not know the place yet.
             answer.conclude(Outcome::Canceled);
@@ -317,8 +354,7 @@ fn begin(
             context::finish(scope, id);
         }
     });
-    worker.deliver(Some(charged.clone()), work);
-    charged
+    worker.deliver(charged, work);
 }
 
 fn uncaught(scope: &mut v8::PinScope<'_, '_>, report: ExceptionReport) {
@@ -340,11 +376,11 @@ pub(crate) fn trace_of(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Trace>> {
 /// Does work in a Worker behind a call that it got, on the account of the invocation where that call landed.
 pub(crate) fn follow(worker: &Worker, landing: Option<&Landing>, work: atoll_rpc::call::Followup) {
     let meter = match landing {
-        Some(landing) => landing.meter.clone(),
+        Some(landing) => landing.account.meter().clone(),
         None => Arc::new(Meter::new(worker.limits().cpu)),
     };
     worker.follow(
-        Some(meter),
+        meter,
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => work(Some(scope)),
             Admission::Refused(_) => work(None),

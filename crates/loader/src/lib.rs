@@ -14,6 +14,7 @@
 //! | [`entrypoint`] | an entrypoint with props as a service |
 //! | [`usage`] | the record of an invocation: its outcome, what it used |
 //! | [`metrics`] | sums of those for each Worker, as a page for Prometheus |
+//! | `line` | whose callback gives a named child its code |
 //! | `tail`, `redaction` | traces for tail Workers |
 //! | [`binding`] | `env.LOADER`: the natives under `load`, `get` and `getEntrypoint` |
 
@@ -25,6 +26,7 @@ mod ending;
 pub mod entrypoint;
 pub mod invocation;
 pub mod limits;
+mod line;
 pub mod loader;
 pub mod metrics;
 mod redaction;

@@ -66,10 +66,22 @@ pub const QUEUED: usize = 10_000;
 pub const DEPTH: u32 = 32;
 /// Invocations under way at once in one Worker.
 pub const UNDER_WAY: usize = 20_000;
+/// Of those, the ones that dynamic Workers led to: the others are for the Worker's own clients, and for those that loaded
+/// it.
+pub const UNDER_WAY_OF_CHILDREN: usize = UNDER_WAY / 2;
+/// Requests that one dynamic Worker may have in flight to others, with all that they lead to: what goes through a gateway
+/// of its parent counts as two.
+pub const REQUESTS_OF_ONE: usize = 2_000;
 /// Serialised bytes of messages on their way to one Worker.
 pub const INBOX_BYTES: usize = 256 << 20;
 /// Messages on their way to one Worker.
 pub const INBOX_MESSAGES: usize = 100_000;
+/// Serialised bytes of messages from one dynamic Worker to others, with all that its requests lead to.
+pub const MESSAGE_BYTES_OF_ONE: usize = INBOX_BYTES / 4;
+/// Messages likewise.
+pub const MESSAGES_OF_ONE: usize = INBOX_MESSAGES / 4;
+/// How long the callback for a named child's code has for itself, once others wait for the same child.
+pub const LOAD_TURN: Duration = Duration::from_secs(5);
 /// Bytes of bodies and streams of one dynamic Worker that lie in no heap.
 pub const BODY_BYTES: usize = 256 << 20;
 /// Handles and exported objects of one invocation.
@@ -81,13 +93,13 @@ pub const STREAMS: usize = 5_000;
 pub const TABLE: &[Limit] = &[
     row(
         "limits.cpuMs",
-        "30,000 ms for each invocation",
+        "30,000 ms for each invocation, with those of the same Worker that it leads to",
         LoweredBy::Code,
         "the invocation ends with an error",
     ),
     row(
         "limits.subRequests",
-        "none of its own",
+        "none of its own for an invocation, with those of the same Worker that it leads to",
         LoweredBy::Code,
         "the fetch or the call to a service rejects",
     ),
@@ -98,6 +110,18 @@ pub const TABLE: &[Limit] = &[
         "the invocation ends with an error",
     ),
     row("start-up CPU", "1,000 ms", LoweredBy::Nobody, "the Worker does not start"),
+    row(
+        "code of a named child",
+        "5 s for each callback of get(), while others wait for the same child",
+        LoweredBy::Nobody,
+        "the callback of the next one who waits is called, too; the first code is taken",
+    ),
+    row(
+        "the runtime's own work",
+        "2,000 ms of CPU at a time in an isolate, on no invocation's account",
+        LoweredBy::Nobody,
+        "the isolate ends; its next call starts it again, unless its env holds something live",
+    ),
     row(
         "finalization callbacks",
         "1,000 ms of CPU in each isolate; 5 % of the time and ten times what its invocations take come back",
@@ -175,10 +199,21 @@ pub const TABLE: &[Limit] = &[
         LoweredBy::Nobody,
         "the next call rejects",
     ),
-    row("requests in flight", "20,000 in each Worker", LoweredBy::Nobody, "the next one rejects"),
+    row(
+        "requests in flight",
+        "20,000 in each Worker, 10,000 of them from dynamic Workers",
+        LoweredBy::Nobody,
+        "the next one rejects",
+    ),
+    row(
+        "subrequests in flight",
+        "2,000 of each dynamic Worker, with all that they lead to; calls of itself do not count",
+        LoweredBy::Nobody,
+        "the fetch or the call to a service rejects",
+    ),
     row(
         "messages under way",
-        "256 MiB and 100,000 messages to each Worker",
+        "256 MiB and 100,000 messages to each Worker; 64 MiB and 25,000 from each dynamic Worker to others, with all that its requests lead to",
         LoweredBy::Nobody,
         "the call that sends one more, or whose result it is, rejects",
     ),

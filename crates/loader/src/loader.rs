@@ -89,6 +89,11 @@ impl<C: Child> Children<C> {
 }
 
 impl Loader {
+    /// A child that has its code.
+    pub(crate) fn started(&self, id: &str) -> Option<Worker> {
+        self.children().get(id).filter(|worker| worker.has_code()).cloned()
+    }
+
     /// Forgets a child at once; the next `get` of its id loads anew. Calls under way finish, and whoever holds a stub of it
     /// goes on with the old code.
     pub(crate) fn evict(&self, id: &str) -> bool {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::{realm, v8};
 use atoll_rpc::Service;
+use atoll_web::account::{Account, Origin};
 use atoll_web::depth::Depth;
 use atoll_web::fetcher::FetchRequest;
 use atoll_web::{context, fetch};
@@ -31,6 +32,7 @@ pub(crate) struct Trace {
     tails: Vec<Arc<dyn Service>>,
     started_ms: f64,
     depth: Depth,
+    account: Arc<Account>,
     state: Mutex<State>,
 }
 
@@ -65,15 +67,16 @@ fn log_entry(now: f64, level: &str, message: &str, errors: Option<&str>) -> Stri
 }
 
 impl Trace {
-    /// A trace of an event that began at `started_ms`, in milliseconds since 1970, and is this deep.
+    /// A trace of an event that began at `started_ms`, in milliseconds since 1970, is this deep and on this account.
     pub(crate) fn new(
         tails: Vec<Arc<dyn Service>>,
         started_ms: f64,
         event: Value,
         depth: Depth,
+        account: Arc<Account>,
     ) -> Arc<Self> {
         let state = Mutex::new(State { event, ..State::default() });
-        Arc::new(Self { tails, started_ms: started_ms.floor(), depth, state })
+        Arc::new(Self { tails, started_ms: started_ms.floor(), depth, account, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,8 +150,9 @@ impl Trace {
         let events: Arc<str> = format!(r#"[{{"logs":[{logs}],{}]"#, &item[1..]).into();
         // What a tail does is because of what it hears of: traced Workers that tails call do not go round for ever.
         let depth = Depth { invocations: self.depth.invocations + 1, calls: 0 };
+        let origin = Origin::of_notice(depth, self.account.sender().cloned());
         for tail in &self.tails {
-            tail.clone().tail(events.clone(), depth);
+            tail.clone().tail(events.clone(), origin.clone());
         }
     }
 }
@@ -238,10 +242,16 @@ fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Va
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use atoll_web::account::WorkerId;
+
     use super::*;
 
     fn logged(messages: &[&str]) -> Vec<Value> {
-        let trace = Trace::new(Vec::new(), 0.0, Value::Null, Depth::default());
+        let origin = Origin::default();
+        let account = Account::open(&origin, WorkerId::new(true), None, Duration::MAX);
+        let trace = Trace::new(Vec::new(), 0.0, Value::Null, Depth::default(), account);
         for message in messages {
             trace.log(1.5, "log", message, None);
         }

@@ -4,9 +4,10 @@
 //! entry, an invocation under way; then its isolate is closed. It can be without an isolate before that: put to sleep
 //! while idle, or ended by a limit. Then its next event starts it again from its code.
 
+mod loading;
 mod start;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,11 +15,15 @@ use rustc_hash::FxHashMap;
 
 use atoll_isolate::{Envelope, Isolate, Meter, Origin, realm, v8};
 use atoll_rpc::Service;
+use atoll_web::account::WorkerId;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::{Inbox, InboxLimits};
+use atoll_web::sender::{Sender, Shares};
 
 use crate::answer::Answer;
 use crate::code::{CodeLimits, WorkerCode};
+use crate::ending::Crowd;
+use crate::line::Line;
 use crate::metrics::{Account, Label};
 use crate::usage::Outcome;
 use crate::{Runtime, limits};
@@ -57,6 +62,9 @@ impl WeakWorker {
 struct Inner {
     runtime: Arc<Runtime>,
     name: String,
+    id: WorkerId,
+    /// As what it counts with others; none: it is a project's own.
+    sender: Option<Arc<Sender>>,
     home: usize,
     state: Mutex<State>,
     /// Invocations whose callers still wait, so that they can be told when the isolate ends under them.
@@ -68,7 +76,9 @@ struct Inner {
     /// Messages on their way to it.
     inbox: Mutex<Arc<Inbox>>,
     /// Invocations that were asked for and have not ended.
-    under_way: AtomicUsize,
+    under_way: Crowd,
+    /// Those who would give it its code.
+    line: Mutex<Line<Turn>>,
     on_failure: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// What it can be started from again; none: it has no code yet, or its `env` has something live in it.
     code: OnceLock<Arc<WorkerCode>>,
@@ -85,10 +95,12 @@ struct Settings {
     tails: Vec<Arc<dyn Service>>,
 }
 
+pub(crate) use loading::{LoadGuard, Turn};
+
 enum State {
     /// No code yet, or starting: events wait.
     Loading {
-        queue: Vec<(Origin, Option<Arc<Meter>>, Work)>,
+        queue: Vec<(Origin, Arc<Meter>, Work)>,
         isolate: Option<Isolate>,
     },
     Live(Isolate),
@@ -109,10 +121,17 @@ impl Drop for Inner {
     }
 }
 
-fn new_inbox(worker: &str) -> Arc<Inbox> {
+fn new_inbox(worker: &str, sender: Option<Arc<Sender>>) -> Arc<Inbox> {
     let limits = InboxLimits { bytes: limits::INBOX_BYTES, messages: limits::INBOX_MESSAGES };
-    Inbox::new(worker.to_owned(), limits)
+    Inbox::new(worker.to_owned(), sender, limits)
 }
+
+/// What one dynamic Worker may have under way.
+const SHARES: Shares = Shares {
+    requests: limits::REQUESTS_OF_ONE,
+    bytes: limits::MESSAGE_BYTES_OF_ONE,
+    messages: limits::MESSAGES_OF_ONE,
+};
 
 /// Of children only: what a project's own Worker has on its way to slow clients is the operator's business.
 fn new_bodies(worker: &str, dynamic: bool) -> Arc<Inbox> {
@@ -130,18 +149,31 @@ pub fn gone() -> RemoteError {
 }
 
 impl Worker {
-    /// A Worker whose code comes later, by [`Worker::start`] or [`Worker::fail`]. Its turns run on lane `home`.
+    /// A project's Worker whose code comes later, by [`Worker::start`] or [`Worker::fail`]. Its turns run on lane `home`.
     pub fn loading(runtime: Arc<Runtime>, name: String, home: usize) -> Self {
+        Self::new(runtime, name, home, None)
+    }
+
+    /// As [`Worker::loading`], of a Worker that another loads.
+    pub(crate) fn loading_dynamic(runtime: Arc<Runtime>, name: String, home: usize) -> Self {
+        let sender = Sender::new(name.clone(), SHARES);
+        Self::new(runtime, name, home, Some(sender))
+    }
+
+    fn new(runtime: Arc<Runtime>, name: String, home: usize, sender: Option<Arc<Sender>>) -> Self {
         Self(Arc::new(Inner {
             runtime,
-            inbox: Mutex::new(new_inbox(&name)),
+            inbox: Mutex::new(new_inbox(&name, sender.clone())),
             name,
+            id: WorkerId::new(sender.is_some()),
+            sender,
             home,
             state: Mutex::new(State::Loading { queue: Vec::new(), isolate: None }),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
-            under_way: AtomicUsize::new(0),
+            under_way: Crowd::default(),
+            line: Mutex::default(),
             settings: OnceLock::new(),
             on_failure: Mutex::default(),
             code: OnceLock::new(),
@@ -156,8 +188,18 @@ impl Worker {
     }
 
     /// Invocations that were asked for and have not ended.
-    pub(crate) fn under_way(&self) -> &AtomicUsize {
+    pub(crate) fn under_way(&self) -> &Crowd {
         &self.0.under_way
+    }
+
+    /// Tells it from others in the accounts of its invocations.
+    pub(crate) fn id(&self) -> WorkerId {
+        self.0.id
+    }
+
+    /// As what it counts with others; none: it is a project's own.
+    pub(crate) fn sender(&self) -> Option<&Arc<Sender>> {
+        self.0.sender.as_ref()
     }
 
     /// Its name.
@@ -184,6 +226,11 @@ impl Worker {
     pub(crate) fn may_be_traced(&self) -> bool {
         matches!(*self.state(), State::Loading { .. })
             || self.0.settings.get().is_some_and(|settings| !settings.tails.is_empty())
+    }
+
+    /// Whether it was given its code.
+    pub(crate) fn has_code(&self) -> bool {
+        self.0.settings.get().is_some()
     }
 
     /// Where traces of its invocations go.
@@ -265,8 +312,8 @@ impl Worker {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does work in the started Worker, after what came before.
-    pub fn deliver(&self, meter: Option<Arc<Meter>>, work: Work) {
+    /// Does work in the started Worker, after what came before; it is charged to `meter`.
+    pub fn deliver(&self, meter: Arc<Meter>, work: Work) {
         let mut state = self.state();
         match &mut *state {
             State::Loading { queue, .. } if queue.len() < limits::QUEUED => {
@@ -300,9 +347,20 @@ impl Worker {
         }
     }
 
+    /// Tells whether it has started, once that is known.
+    pub fn once_started(&self, tell: impl FnOnce(Result<(), RemoteError>) + Send + 'static) {
+        self.deliver(
+            Arc::new(Meter::new(self.limits().cpu)),
+            Box::new(move |admission| match admission {
+                Admission::Inside(_) => tell(Ok(())),
+                Admission::Refused(error) => tell(Err(error)),
+            }),
+        );
+    }
+
     /// As [`Worker::deliver`], for work that belongs to an event before it: where that went with its isolate, the work is
     /// refused, and no isolate is started for it.
-    pub(crate) fn follow(&self, meter: Option<Arc<Meter>>, work: Work) {
+    pub(crate) fn follow(&self, meter: Arc<Meter>, work: Work) {
         if matches!(*self.state(), State::Asleep(_)) {
             return work(Admission::Refused(gone()));
         }
@@ -401,7 +459,7 @@ fn send(
     inbox: Arc<Inbox>,
     counted: Arc<()>,
     origin: Origin,
-    meter: Option<Arc<Meter>>,
+    meter: Arc<Meter>,
     work: Work,
 ) {
     let mut message = Undelivered { work: Some(work), inbox, _counted: counted };
@@ -410,11 +468,7 @@ fn send(
             work(Admission::Inside(scope));
         }
     };
-    let envelope = match meter {
-        Some(meter) => Envelope::new(meter, deliver),
-        None => Envelope::unmetered(deliver),
-    };
-    isolate.send(envelope.from(origin));
+    isolate.send(Envelope::new(meter, deliver).from(origin));
 }
 
 /// Work in a mailbox: should the isolate end before its turn, whoever waits is told.
@@ -469,8 +523,9 @@ fn ask_names(
     question: &'static str,
     take: impl FnOnce(Result<Vec<String>, String>) + Send + 'static,
 ) {
+    // Exports may have getters.
     worker.deliver(
-        None,
+        Arc::new(Meter::new(worker.limits().cpu)),
         Box::new(move |admission| match admission {
             Admission::Inside(scope) => {
                 let names = realm::call(scope, EVENTS_SCRIPT, question, &[]);

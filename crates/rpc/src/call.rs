@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use atoll_isolate::values::Message;
-use atoll_web::depth::Depth;
+use atoll_web::account::Origin;
 use atoll_web::fetcher::{CONNECTION_LOST, RemoteError};
 use atoll_web::inbox::Charge;
 
@@ -23,8 +23,8 @@ pub struct Call {
     pub reply: Reply,
     /// The question that it answers, for calls on its result before it is there.
     pub question: Arc<Question>,
-    /// How deep it will be in calls that led to it.
-    pub depth: Depth,
+    /// Where it comes from: how deep it is in calls that led to it, and whom it counts for.
+    pub origin: Origin,
     /// Its place among the messages on their way to the callee, until its arguments are read.
     pub charge: Option<Charge>,
 }

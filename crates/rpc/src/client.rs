@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use atoll_isolate::values::{self, Capability, Message};
 use atoll_isolate::{JsError, Native, arguments, natives, realm, v8};
+use atoll_web::account::Origin;
 use atoll_web::context::{self, Completion};
-use atoll_web::depth::{self, Depth};
+use atoll_web::depth;
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
 use atoll_web::inbox::Charge;
@@ -89,10 +90,10 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     let path = paths::argument(scope, args.get(1));
     let Some(arguments) = write_arguments(scope, args.get(2), args.get(4).is_true()) else { return };
     let question = arguments::integer(scope, &args, 5);
-    let depth =
-        if target.is::<ServiceCap>() { Ok(Depth::of_invocation(scope)) } else { depth_of_call(scope) };
-    let sent = depth.and_then(|depth| {
-        let ask = Ask { path, depth, arguments, number: question };
+    let origin =
+        if target.is::<ServiceCap>() { Ok(Origin::of_invocation(scope)) } else { origin_of_call(scope) };
+    let sent = origin.and_then(|origin| {
+        let ask = Ask { path, origin, arguments, number: question };
         send(scope, ask, |call| dispatch(&target, call), route(&target))
     });
     match sent {
@@ -140,13 +141,13 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     let Some(arguments) = write_arguments(scope, args.get(2), args.get(4).is_true()) else { return };
     let number = arguments::integer(scope, &args, 5);
     let onward = asked.clone();
-    let depth = match depth_of_call(scope) {
-        Ok(depth) => depth,
+    let origin = match origin_of_call(scope) {
+        Ok(origin) => origin,
         Err(error) => return error.throw(scope),
     };
     let sent = send(
         scope,
-        Ask { path, depth, arguments, number },
+        Ask { path, origin, arguments, number },
         |mut call| {
             if let Some(landing) = asked.landing() {
                 if let Err(error) = landing.charge(&mut call) {
@@ -168,8 +169,8 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     }
 }
 
-fn depth_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Depth, JsError> {
-    Depth::of_call(scope).ok_or_else(|| {
+fn origin_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Origin, JsError> {
+    Origin::of_call(scope).ok_or_else(|| {
         JsError::error(format!(
             "Worker \"{}\" has calls on stubs that lead to each other without end: at most {} may.",
             context::environment(scope).name,
@@ -181,7 +182,7 @@ fn depth_of_call(scope: &mut v8::PinScope<'_, '_>) -> Result<Depth, JsError> {
 /// What a script asks for.
 struct Ask {
     path: Arc<Names>,
-    depth: Depth,
+    origin: Origin,
     arguments: Option<Message>,
     /// By which the script names the question; 0: it will not.
     number: u32,
@@ -193,7 +194,7 @@ fn send<'s>(
     dispatch: impl FnOnce(Call),
     route: Route,
 ) -> Result<v8::Local<'s, v8::Promise>, JsError> {
-    let Ask { path, depth, arguments, number } = ask;
+    let Ask { path, origin, arguments, number } = ask;
     let owner = context::current(scope);
     context::check_handles(scope, owner)?;
     usage::called(scope, arguments.as_ref().map_or(0, Message::size));
@@ -210,10 +211,13 @@ fn send<'s>(
         if let Err(error) = &outcome {
             asked.failed(error);
         }
-        let outcome = outcome.and_then(|message| Ok((inbox.take(message.size())?, message)));
+        let outcome = outcome.and_then(|message| {
+            let sender = asked.landing().and_then(|landing| landing.account.sender());
+            Ok((inbox.take_from(sender, message.size())?, message))
+        });
         settle(completion, outcome);
     });
-    dispatch(Call { path, arguments, reply, question, depth, charge: None });
+    dispatch(Call { path, arguments, reply, question, origin, charge: None });
     Ok(promise)
 }
 

@@ -39,7 +39,7 @@ impl ObjectRef {
         let context = self.context;
         // If the isolate closes before it is delivered, the guard still gives the work its nothing.
         let mut guard = Guard(Some(work));
-        isolate.send(Envelope::new(self.landing.meter.clone(), move |scope| {
+        isolate.send(Envelope::new(self.landing.account.meter().clone(), move |scope| {
             let Some(work) = guard.0.take() else { return };
             if context::enter(scope, context) { work(Some(scope)) } else { work(None) }
         }));
@@ -96,13 +96,13 @@ fn new_object(
     export: u32,
 ) -> Option<(Arc<ObjectRef>, Result<(), JsError>)> {
     let context = context::current(scope);
-    let meter = context::meter(scope, context)?;
+    let account = context::account(scope, context)?;
     let (counted, refused) = match context::count_object(scope) {
         Ok(counted) => (counted, Ok(())),
         Err(error) => (None, Err(error)),
     };
     let environment = context::environment(scope);
-    let landing = Arc::new(Landing { meter, inbox: environment.inbox.clone() });
+    let landing = Arc::new(Landing { account, inbox: environment.inbox.clone() });
     let isolate = environment.isolate.clone();
     // Made in any case: dropping it releases the export.
     Some((Arc::new(ObjectRef { isolate, landing, context, export, counted }), refused))

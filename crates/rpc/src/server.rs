@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use atoll_isolate::meter::Waiter;
 use atoll_isolate::values::Message;
 use atoll_isolate::{Native, arguments, natives, realm, v8, values};
+use atoll_web::account::Behalf;
 use atoll_web::context::{self, ContextId};
 use atoll_web::fetch;
 use atoll_web::fetcher::RemoteError;
@@ -18,11 +19,17 @@ use crate::paths;
 const SCRIPT: &str = "rpc/dispatch";
 
 /// A call that a script is working on. Should the invocation or the Worker end first, the caller is told why.
-struct Pending(Mutex<Option<Reply>>, Arc<Question>, Arc<Inbox>);
+struct Pending {
+    reply: Mutex<Option<Reply>>,
+    question: Arc<Question>,
+    inbox: Arc<Inbox>,
+    #[expect(dead_code, reason = "the call runs in its caller's place while this is kept")]
+    behalf: Option<Arc<Behalf>>,
+}
 
 impl Pending {
     fn take(&self) -> Option<Reply> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -36,7 +43,7 @@ impl Waiter for Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(reason) = self.2.ended() {
+        if let Some(reason) = self.inbox.ended() {
             self.ended(&reason);
         }
     }
@@ -53,8 +60,9 @@ type Return<'a> = v8::ReturnValue<'a, v8::Value>;
 pub fn call_export(scope: &mut v8::PinScope<'_, '_>, export: u32, call: Call) {
     let target = v8::Integer::new_from_unsigned(scope, export);
     let id = context::current(scope);
-    context::enter_at(scope, id, call.depth);
-    run(scope, "callExport", target.into(), call);
+    let behalf = context::enter_for(scope, id, &call.origin).flatten();
+    let arrival = Arrival { script: SCRIPT, entry: "callExport", target: target.into(), behalf };
+    run(scope, arrival, call);
 }
 
 /// A call on the result of an earlier call, in whatever context that runs in.
@@ -62,35 +70,32 @@ pub fn call_answer(scope: &mut v8::PinScope<'_, '_>, question: &Question, call: 
     let target = v8::Number::new(scope, question.id() as f64);
     let context =
         realm::call(scope, SCRIPT, "answerContext", &[target.into()]).and_then(|c| c.uint32_value(scope));
-    match context {
-        Some(id) if id != 0 && context::enter_at(scope, id, call.depth) => {
-            run(scope, "callAnswer", target.into(), call)
+    match context.and_then(|id| context::enter_for(scope, id, &call.origin)) {
+        Some(behalf) => {
+            let arrival = Arrival { script: SCRIPT, entry: "callAnswer", target: target.into(), behalf };
+            run(scope, arrival, call);
         }
-        _ => call.reply.settle(Err(question.gone())),
+        None => call.reply.settle(Err(question.gone())),
     }
 }
 
-/// A call on whatever `target` is, in the current context; `entry` is a function of the dispatch script
-/// `(target, path, arguments or undefined, question)`. It gives a primitive, which is the result, or an object: then it
-/// has taken the reply.
-pub fn run<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    entry: &'static str,
-    target: v8::Local<'s, v8::Value>,
-    call: Call,
-) {
-    run_in(scope, SCRIPT, entry, target, call);
+/// What a call meets where it arrives.
+pub struct Arrival<'s> {
+    /// The script, and its function `(target, path, arguments or undefined, question)`. It gives a primitive, which is
+    /// the result, or an object: then it has taken the reply.
+    pub script: &'static str,
+    /// The function's name.
+    pub entry: &'static str,
+    /// What is called.
+    pub target: v8::Local<'s, v8::Value>,
+    /// In whose place it runs, where that is not its own.
+    pub behalf: Option<Arc<Behalf>>,
 }
 
-/// As [`run`], with a function of another script.
-pub fn run_in<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    script: &'static str,
-    entry: &'static str,
-    target: v8::Local<'s, v8::Value>,
-    call: Call,
-) {
-    let Call { path, arguments, reply, question, depth: _, charge } = call;
+/// A call that arrived, in the current context.
+pub fn run<'s>(scope: &mut v8::PinScope<'s, '_>, arrival: Arrival<'s>, call: Call) {
+    let Arrival { script, entry, target, behalf } = arrival;
+    let Call { path, arguments, reply, question, origin: _, charge } = call;
     v8::tc_scope!(let scope, scope);
     let path = paths::to_array(scope, &path);
     let owner = context::current(scope);
@@ -99,7 +104,7 @@ pub fn run_in<'s>(
     }
     let id = v8::Number::new(scope, question.id() as f64);
     let inbox = context::environment(scope).inbox.clone();
-    let pending = Arc::new(Pending(Mutex::new(Some(reply)), question, inbox));
+    let pending = Arc::new(Pending { reply: Mutex::new(Some(reply)), question, inbox, behalf });
     context::tell_when_ended(scope, owner, Arc::downgrade(&pending) as Weak<dyn Waiter>);
     let arguments = read_arguments(scope, arguments);
     drop(charge);
@@ -153,13 +158,13 @@ fn reply_now<'s>(scope: &mut v8::PinScope<'s, '_>, pending: &Pending, result: v8
     if let Ok(message) = &outcome {
         usage::sent(scope, message.size());
     }
-    let keep = pending.1.replied();
+    let keep = pending.question.replied();
     if let Some(reply) = pending.take() {
         reply.settle(outcome);
     }
     if keep {
         // Calls on it are under way, and are to be told that there is nothing to call.
-        let id = v8::Number::new(scope, pending.1.id() as f64);
+        let id = v8::Number::new(scope, pending.question.id() as f64);
         realm::call(scope, SCRIPT, "keepAnswer", &[id.into(), result]);
     }
 }
@@ -211,7 +216,7 @@ fn rpc_reply<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retur
     }
     let Some(pending) = pending(scope, &args) else { return };
     usage::sent(scope, message.size());
-    let keep = pending.1.replied();
+    let keep = pending.question.replied();
     if let Some(reply) = pending.take() {
         reply.settle(Ok(message));
     }
@@ -221,7 +226,7 @@ fn rpc_reply<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Retur
 /// `rpcReject(reply, exception)`.
 fn rpc_reject<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let Some(pending) = pending(scope, &args) else { return };
-    let keep = pending.1.replied();
+    let keep = pending.question.replied();
     if let Some(reply) = pending.take() {
         let error = fetch::error_of(scope, args.get(1));
         reply.settle(Err(error));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atoll_isolate::JsError;
-use atoll_web::depth::Depth;
+use atoll_web::account::Origin;
 use atoll_web::fetcher::Fetcher;
 
 use crate::budget::Landing;
@@ -18,8 +18,8 @@ pub trait Service: Fetcher {
     /// invocation that `landing` names.
     fn follow(&self, landing: Option<&Landing>, work: Followup);
 
-    /// Delivers a tail event: a JSON list of traces of an invocation at this depth. Nobody waits for its outcome.
-    fn tail(&self, events: Arc<str>, depth: Depth);
+    /// Delivers a tail event: a JSON list of traces of an invocation, from `origin`. Nobody waits for its outcome.
+    fn tail(&self, events: Arc<str>, origin: Origin);
 
     /// Whether the address may be given to another Worker.
     ///

@@ -8,8 +8,8 @@ use std::time::Duration;
 use atoll_host::body::{Body, ByteStream};
 use atoll_host::http::{header_map_from_list, list_from_header_map};
 use atoll_loader::{Entrypoint, Worker};
+use atoll_web::account::Origin;
 use atoll_web::coding::{Coding, encoded};
-use atoll_web::depth::Depth;
 use atoll_web::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -219,7 +219,7 @@ fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<Fet
         body,
         cf: None,
         redirect: "manual".into(),
-        depth: Depth::default(),
+        origin: Origin::default(),
     })
 }
 

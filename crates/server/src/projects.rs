@@ -12,7 +12,7 @@ use atoll_host::random::SystemRandom;
 use atoll_isolate::Scheduler;
 use atoll_loader::code::CodeLimits;
 use atoll_loader::invocation::Props;
-use atoll_loader::worker::{self, Admission};
+use atoll_loader::worker;
 use atoll_loader::{
     Binding, Entrypoint, EnvSource, Host, Loader, Runtime, Worker, WorkerCode, compatibility,
 };
@@ -317,16 +317,9 @@ fn read(paths: &[PathBuf], mut warn: impl FnMut(&Warning)) -> Result<Vec<Project
 
 fn wait_for_start(project: &Project, worker: &Worker) -> Result<(), ServeError> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    worker.deliver(
-        None,
-        Box::new(move |admission| {
-            let outcome = match admission {
-                Admission::Inside(_) => Ok(()),
-                Admission::Refused(error) => Err(error.message),
-            };
-            let _ = sender.send(outcome);
-        }),
-    );
+    worker.once_started(move |outcome| {
+        let _ = sender.send(outcome.map_err(|error| error.message));
+    });
     let outcome = receiver.recv().unwrap_or_else(|_| Err("it was dropped before it started".into()));
     outcome.map_err(|message| ServeError::Start { name: project.name.clone(), message })
 }

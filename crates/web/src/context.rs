@@ -18,6 +18,7 @@ use atoll_host::random::Random;
 use atoll_isolate::meter::Waiter;
 use atoll_isolate::{JsError, Meter, Native, WeakIsolate, arguments, heap, layer, natives, realm, v8};
 
+use crate::account::{Account, Behalf, Origin};
 use crate::depth::Depth;
 use crate::fetcher::Fetcher;
 use crate::inbox::Inbox;
@@ -25,7 +26,8 @@ use crate::lines::Written;
 use crate::timers::Timers;
 use crate::usage::{Counter, Counts, Seen};
 
-use carried::{Carried, carry};
+use carried::carry;
+pub(crate) use carried::{Carried, carried};
 pub use carried::{current, depth};
 use operations::Pending;
 pub(crate) use operations::next_operation;
@@ -80,11 +82,11 @@ pub trait ContextData: Any + Send {
 }
 
 pub(crate) struct Context {
-    pub(crate) meter: Arc<Meter>,
+    account: Arc<Account>,
     pending: FxHashMap<u32, Pending>,
     timers: Timers,
     resources: Vec<Handle>,
-    sub_requests: SubRequests,
+    sub_requests: u32,
     depth: Depth,
     /// Handles in the table that it owns.
     handles: usize,
@@ -100,18 +102,15 @@ pub(crate) struct Context {
 impl Drop for Context {
     fn drop(&mut self) {
         if let Some(data) = self.data.take() {
-            data.ended(Counts { sub_requests: self.sub_requests.made, ..self.counter.counts() });
+            data.ended(Counts { sub_requests: self.sub_requests, ..self.counter.counts() });
         }
     }
 }
 
-/// Subrequests that an invocation may make.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SubRequests {
-    /// The most; none: no limit of its own.
-    pub limit: Option<u32>,
-    /// Made so far.
-    pub made: u32,
+impl Context {
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        self.account.meter()
+    }
 }
 
 /// The isolate's contexts and resources: what this layer keeps in an isolate.
@@ -127,6 +126,9 @@ pub(crate) struct Contexts {
     pub(crate) memory: Seen,
     resources: FxHashMap<Handle, Resource>,
     done: Vec<ContextId>,
+    /// In whose place code of the isolate may run, by number; those that are gone are swept when the map has doubled.
+    behalves: FxHashMap<u64, Weak<Behalf>>,
+    recent_behalf: Weak<Behalf>,
     /// Handles that the isolate itself owns.
     own_handles: usize,
     /// What was logged outside of any context.
@@ -210,11 +212,10 @@ pub fn require(scope: &mut v8::PinScope<'_, '_>) -> Result<ContextId, JsError> {
     }
 }
 
-/// Opens a context. `data` belongs to the layer that made the invocation.
+/// Opens a context on this account. `data` belongs to the layer that made the invocation.
 pub fn open(
     scope: &mut v8::PinScope<'_, '_>,
-    meter: Arc<Meter>,
-    sub_requests: Option<u32>,
+    account: Arc<Account>,
     depth: Depth,
     data: Box<dyn ContextData>,
 ) -> ContextId {
@@ -228,11 +229,11 @@ pub fn open(
     contexts.table.insert(
         id,
         Context {
-            meter,
+            account,
             pending: FxHashMap::default(),
             timers: Timers::default(),
             resources: Vec::new(),
-            sub_requests: SubRequests { limit: sub_requests, made: 0 },
+            sub_requests: 0,
             depth,
             handles: 0,
             objects: Arc::default(),
@@ -248,11 +249,12 @@ pub fn open(
 
 /// Enters a context for the rest of the message. False: it has ended.
 pub fn enter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
-    enter_at(scope, id, Depth::default())
+    enter_as(scope, Carried { id, ..Carried::default() })
 }
 
-/// As [`enter`], for code that is at least this deep.
-pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -> bool {
+/// As [`enter`], for code that carries this along, and is at least as deep.
+pub(crate) fn enter_as(scope: &mut v8::PinScope<'_, '_>, carried: Carried) -> bool {
+    let Carried { id, depth, behalf } = carried;
     let contexts = contexts(scope);
     let own = match contexts.table.get(id) {
         Some(context) => context.depth,
@@ -260,7 +262,7 @@ pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -
         None => return false,
     };
     contexts.current = id;
-    carry(scope, Carried { id, depth: depth.within(own) });
+    carry(scope, Carried { id, depth: depth.within(own), behalf });
     true
 }
 
@@ -268,6 +270,49 @@ pub fn enter_at(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth) -
 pub(crate) fn enter_again(scope: &mut v8::PinScope<'_, '_>) {
     let entered = contexts(scope).current;
     enter(scope, entered);
+}
+
+/// As [`enter`], for a call from `origin` to an object of the context: it runs in the caller's place while what is given
+/// is kept. None: the context has ended.
+pub fn enter_for(
+    scope: &mut v8::PinScope<'_, '_>,
+    id: ContextId,
+    origin: &Origin,
+) -> Option<Option<Arc<Behalf>>> {
+    let all = contexts(scope);
+    let account = &all.table.get(id)?.account;
+    let behalf = match all.recent_behalf.upgrade().filter(|recent| recent.is_of(origin)) {
+        Some(recent) => Some(recent),
+        None => {
+            let behalf = Behalf::of(origin, account);
+            if let Some(behalf) = &behalf {
+                all.know(behalf);
+            }
+            behalf
+        }
+    };
+    let number = behalf.as_ref().map_or(0, |behalf| behalf.number());
+    enter_as(scope, Carried { id, depth: origin.depth, behalf: number });
+    Some(behalf)
+}
+
+/// The account that the running code is on, and in whose place it runs.
+pub(crate) fn accounts(scope: &mut v8::PinScope<'_, '_>) -> (Option<Arc<Account>>, Option<Arc<Behalf>>) {
+    let Carried { id, behalf, .. } = carried(scope);
+    let contexts = contexts(scope);
+    let account = contexts.table.get(id).map(|context| context.account.clone());
+    let behalf = if behalf == 0 { None } else { contexts.behalves.get(&behalf).and_then(Weak::upgrade) };
+    (account, behalf)
+}
+
+impl Contexts {
+    fn know(&mut self, behalf: &Arc<Behalf>) {
+        if self.behalves.len() >= 16 && self.behalves.len().is_power_of_two() {
+            self.behalves.retain(|_, known| known.strong_count() > 0);
+        }
+        self.behalves.insert(behalf.number(), Arc::downgrade(behalf));
+        self.recent_behalf = Arc::downgrade(behalf);
+    }
 }
 
 /// Leaves the context that the message was for, at the message's end. Gives it.
@@ -293,13 +338,13 @@ pub(crate) fn around_evaluation(scope: &mut v8::PinScope<'_, '_>, before: bool) 
 
 /// Whether a context's meter is over; none: the context is closed.
 pub fn is_over(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<bool> {
-    contexts(scope).table.get(id).map(|context| context.meter.is_over())
+    contexts(scope).table.get(id).map(|context| context.meter().is_over())
 }
 
 /// Tells somebody when a context's meter ends its work.
 pub fn tell_when_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId, waiter: Weak<dyn Waiter>) {
     if let Some(context) = contexts(scope).table.get(id) {
-        context.meter.tell_when_ended(waiter);
+        context.meter().tell_when_ended(waiter);
     }
 }
 
@@ -317,15 +362,14 @@ pub fn count_sub_request(scope: &mut v8::PinScope<'_, '_>) -> Result<(), JsError
     let contexts = contexts(scope);
     let name = contexts.environment.as_ref().map_or("", |e| &e.name);
     let Some(context) = contexts.table.get_mut(id) else { return Err(JsError::error(GLOBAL_SCOPE)) };
-    let counted = &mut context.sub_requests;
-    match counted.limit {
-        Some(limit) if counted.made >= limit => Err(JsError::error(format!(
-            "Too many subrequests by single Worker invocation: Worker \"{name}\" may make {limit} (limits.subRequests)."
-        ))),
-        _ => {
-            counted.made += 1;
+    match context.account.count_sub_request() {
+        Ok(()) => {
+            context.sub_requests = context.sub_requests.saturating_add(1);
             Ok(())
         }
+        Err(limit) => Err(JsError::error(format!(
+            "Too many subrequests by single Worker invocation: Worker \"{name}\" may make {limit} (limits.subRequests)."
+        ))),
     }
 }
 
@@ -347,7 +391,12 @@ pub fn data<'a, T: 'static>(scope: &'a mut v8::PinScope<'_, '_>, id: ContextId) 
 
 /// The meter that a context's work is charged to.
 pub fn meter(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Meter>> {
-    contexts(scope).table.get(id).map(|c| c.meter.clone())
+    contexts(scope).table.get(id).map(|c| c.meter().clone())
+}
+
+/// The account that a context's work is on.
+pub fn account(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> Option<Arc<Account>> {
+    contexts(scope).table.get(id).map(|c| c.account.clone())
 }
 
 /// Whether a context waits for anything: an answer, a timer, a signal. One that does not, and has not settled, never will.

@@ -6,10 +6,10 @@ use atoll_host::body::Body;
 use atoll_isolate::error::{MAX_MESSAGE, start_of, string};
 use atoll_isolate::{JsError, Native, arguments, natives, realm, v8};
 
+use crate::account::Origin;
 use crate::body;
 use crate::coding::{Coding, format_of};
 use crate::context::{self, Completion};
-use crate::depth::Depth;
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use crate::interest::Interest;
 
@@ -47,7 +47,7 @@ pub fn request_argument(
         body,
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
-        depth: Depth::of_invocation(scope),
+        origin: Origin::of_invocation(scope),
     })
 }
 
@@ -92,8 +92,8 @@ pub fn start<'s>(
     let inbox = context::environment(scope).inbox.clone();
     let (promise, completion) = Completion::new(scope)?;
     let operation = completion.operation();
-    let respond = Responder::new(move |answer| {
-        let answer = answer.and_then(|response| Ok((inbox.take(response.size())?, response)));
+    let respond = Responder::told_by(move |answer, sender| {
+        let answer = answer.and_then(|response| Ok((inbox.take_from(sender, response.size())?, response)));
         completion.settle(move |scope| match answer {
             Ok((_read_now, response)) => Ok(response_value(scope, response)),
             Err(error) => Err(error_value(scope, error)),

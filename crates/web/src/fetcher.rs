@@ -7,9 +7,10 @@ use atoll_host::http::Response;
 use atoll_host::network::Network;
 use atoll_isolate::values::Message;
 
+use crate::account::Origin;
 use crate::coding::Coding;
-use crate::depth::Depth;
 use crate::interest::{Interest, Work};
+use crate::sender::Sender;
 use crate::task::Task;
 
 /// A request between isolates, or on its way out.
@@ -26,8 +27,8 @@ pub struct FetchRequest {
     pub cf: Option<String>,
     /// The redirect mode: `follow`, `manual` or `error`.
     pub redirect: String,
-    /// How deep the invocation will be that it starts.
-    pub depth: Depth,
+    /// Where it comes from: how deep it is, and whom it counts for.
+    pub origin: Origin,
 }
 
 impl FetchRequest {
@@ -102,12 +103,13 @@ impl std::fmt::Debug for RemoteError {
     }
 }
 
-type TakeAnswer = Box<dyn FnOnce(Result<FetchResponse, RemoteError>) + Send>;
+type TakeAnswer = Box<dyn FnOnce(Result<FetchResponse, RemoteError>, Option<&Arc<Sender>>) + Send>;
 
 /// Takes the answer, once; dropped unused, the caller learns that the connection was lost.
 pub struct Responder {
     take: Option<TakeAnswer>,
     work: Work,
+    sender: Option<Arc<Sender>>,
 }
 
 /// What a caller gets when whoever should have answered is gone.
@@ -116,7 +118,19 @@ pub const CONNECTION_LOST: &str = "Network connection lost.";
 impl Responder {
     /// A responder that passes the answer to `take`.
     pub fn new(take: impl FnOnce(Result<FetchResponse, RemoteError>) + Send + 'static) -> Self {
-        Self { take: Some(Box::new(take)), work: Work::default() }
+        Self::told_by(move |answer, _| take(answer))
+    }
+
+    /// As [`Responder::new`]; `take` is also given whom the answer counts for.
+    pub fn told_by(
+        take: impl FnOnce(Result<FetchResponse, RemoteError>, Option<&Arc<Sender>>) + Send + 'static,
+    ) -> Self {
+        Self { take: Some(Box::new(take)), work: Work::default(), sender: None }
+    }
+
+    /// The answer will count for this dynamic Worker.
+    pub fn counts_for(&mut self, sender: Option<Arc<Sender>>) {
+        self.sender = sender;
     }
 
     /// For a caller that may stop waiting: dropped before the answer, whoever works on the request is told.
@@ -137,7 +151,7 @@ impl Responder {
     fn give(&mut self, answer: Result<FetchResponse, RemoteError>) {
         if let Some(take) = self.take.take() {
             self.work.answered();
-            take(answer);
+            take(answer, self.sender.as_ref());
         }
     }
 }
@@ -173,12 +187,17 @@ impl Fetcher for Internet {
                 ))));
             }
         };
+        let place = match request.origin.sender.as_ref().map(Sender::request).transpose() {
+            Ok(place) => place,
+            Err(error) => return respond.respond(Err(error)),
+        };
         let headers =
             request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         let request = atoll_host::http::Request { method: request.method, url, headers, body: request.body };
         let answer = self.0.fetch(request);
         let work = respond.work();
         let exchange = Task::spawn(async move {
+            let _place = place;
             respond.respond(match answer.await {
                 Ok(response) => Ok(received(response)),
                 Err(error) => Err(RemoteError::error(error.to_string())),

@@ -5,7 +5,8 @@
 //! | [`context`] | I/O contexts, resources, promises that the outside settles |
 //! | `timers` | timers of a context |
 //! | [`usage`] | what an invocation uses: subrequests, calls, bytes, memory |
-//! | [`inbox`], `held`, [`depth`] | messages on their way to a Worker; bytes of bodies; how deep calls are in each other |
+//! | [`account`], [`depth`] | which invocation code is of, and what led to it; how deep calls are in each other |
+//! | [`inbox`], [`sender`], `held` | messages on their way to a Worker; shares of one sender; bytes of bodies |
 //! | `lines`, [`resizable`] | how much may be logged; how many resizable buffers there may be |
 //! | [`interest`] | whether somebody still waits for an answer |
 //! | [`task`] | tasks that end with whoever started them |
@@ -20,6 +21,7 @@
 //!
 //! The crate does not know who calls: a Worker, a test or a bundler.
 
+pub mod account;
 pub mod basics;
 pub mod body;
 pub mod clone;
@@ -35,6 +37,7 @@ pub mod inspection;
 pub mod interest;
 pub mod report;
 pub mod resizable;
+pub mod sender;
 pub mod task;
 pub mod url;
 pub mod usage;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atoll_isolate::{Envelope, JsError, Native, arguments, natives, realm, v8};
 use rustc_hash::FxHashMap;
 
-use crate::context::{self, ContextId};
+use crate::context::{self, Carried};
 use crate::depth::Depth;
 use crate::task::Task;
 
@@ -53,7 +53,8 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
     let id = context::require(scope)?;
     let timer = context::next_operation(scope);
     // A timer is no call within a call, but what it starts was led to by the same invocations.
-    let depth = Depth { calls: 0, ..context::depth(scope) };
+    let carried = context::carried(scope);
+    let carried = Carried { depth: Depth { calls: 0, ..carried.depth }, ..carried };
     let outside = || JsError::error(context::GLOBAL_SCOPE);
     let meter = context::meter(scope, id).ok_or_else(outside)?;
     let environment = context::environment(scope);
@@ -75,7 +76,7 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
             // A repeating timer waits for its own turn, so that a busy isolate does not pile them up.
             let (done, turn) = tokio::sync::oneshot::channel::<()>();
             isolate.send(Envelope::new(meter.clone(), move |scope| {
-                fire(scope, id, depth, timer, repeat);
+                fire(scope, carried, timer, repeat);
                 drop(done);
             }));
             if !repeat {
@@ -88,11 +89,11 @@ fn start(scope: &mut v8::PinScope<'_, '_>, delay_ms: f64, repeat: bool) -> Resul
     Ok(timer)
 }
 
-fn fire(scope: &mut v8::PinScope<'_, '_>, id: ContextId, depth: Depth, timer: u32, repeat: bool) {
-    if !context::enter_at(scope, id, depth) {
+fn fire(scope: &mut v8::PinScope<'_, '_>, carried: Carried, timer: u32, repeat: bool) {
+    if !context::enter_as(scope, carried) {
         return;
     }
-    let Some(timers) = context::timers(scope, id) else { return };
+    let Some(timers) = context::timers(scope, carried.id) else { return };
     let active = if repeat { timers.0.contains_key(&timer) } else { timers.0.remove(&timer).is_some() };
     if active {
         let timer = v8::Integer::new_from_unsigned(scope, timer);

@@ -73,7 +73,7 @@ pub fn look_always(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
 pub fn message_ended(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
     let all = contexts(scope);
     let Some(context) = all.table.get_mut(id) else { return };
-    let charged = context.meter.used();
+    let charged = context.meter().used();
     let spent = charged.saturating_sub(std::mem::replace(&mut context.counter.charged, charged));
     all.memory.since += spent;
     if !context.counter.look_always && all.memory.bytes != 0 && all.memory.since < LOOK {

@@ -18,6 +18,10 @@ const CHEAP: Duration = Duration::from_micros(250);
 /// A message that goes on for so long after it was stopped is in a call of V8 that cannot be stopped.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// CPU time that a message of the runtime's own may take, and what the runtime does at the end of each message. None of
+/// the guest's code is to run there: should any, this is what stops it.
+pub const RUNTIME_CPU: Duration = Duration::from_secs(2);
+
 /// The message that a thread runs.
 pub(crate) struct Watch {
     meter: Option<Arc<Meter>>,
@@ -28,6 +32,8 @@ pub(crate) struct Watch {
     detached: bool,
     /// How long it had run when it was first stopped.
     stopped: Option<Duration>,
+    /// CPU time that it had taken when it was last stopped.
+    spent: Duration,
     stuck: bool,
 }
 
@@ -37,6 +43,8 @@ pub(crate) struct Finished {
     /// What it is charged to.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) stopped: bool,
+    /// CPU time that it had taken when it was stopped, by the watchdog's clock.
+    spent: Duration,
     /// It was counted as stuck.
     pub(crate) stuck: bool,
 }
@@ -44,20 +52,35 @@ pub(crate) struct Finished {
 /// What is to be done about a message.
 #[derive(Default)]
 pub(crate) struct Verdict {
-    /// It is past this budget: stop it, and tell whoever waits. Given at each look: what was stopped may have gone on with
-    /// what it had queued.
-    pub(crate) stop: Option<Arc<Meter>>,
+    /// It is past its budget: stop it. Given at each look: what was stopped may have gone on with what it had queued.
+    pub(crate) stop: Option<Stop>,
     /// It outlived its slice just now: it loses its lane and its priority.
     pub(crate) detach: bool,
     /// It was found just now not to stop: the process goes on without its thread.
     pub(crate) stuck: bool,
 }
 
+/// Why a message is stopped, and who is to be told.
+pub(crate) enum Stop {
+    /// It is past its meter's budget, with this much that is not charged yet.
+    Budget(Arc<Meter>, Duration),
+    /// It is the runtime's own, and has taken more than [`RUNTIME_CPU`]: its isolate ends.
+    Runtime,
+}
+
 impl Watch {
     /// A message begins on a thread that ran `before`: one that lost its lane stays detached for the rest of its turn.
     pub(crate) fn begin(before: Option<&Self>, meter: Option<Arc<Meter>>) -> Self {
         let detached = before.is_some_and(Self::is_detached);
-        Self { meter, first_seen: None, last_seen: Duration::ZERO, detached, stopped: None, stuck: false }
+        Self {
+            meter,
+            first_seen: None,
+            last_seen: Duration::ZERO,
+            detached,
+            stopped: None,
+            spent: Duration::ZERO,
+            stuck: false,
+        }
     }
 
     /// Judges a message that has run for `wall`; `cpu` reads the CPU clock of its thread.
@@ -69,9 +92,13 @@ impl Watch {
         self.last_seen = now;
         let first = *self.first_seen.get_or_insert(now.saturating_sub(wall));
         let spent = wall.min(now.saturating_sub(first));
-        let stop = self.meter.clone().filter(|m| m.would_exceed(spent));
+        let stop = match &self.meter {
+            Some(meter) => meter.would_exceed(spent).then(|| Stop::Budget(meter.clone(), spent)),
+            None => (spent > RUNTIME_CPU).then_some(Stop::Runtime),
+        };
         if stop.is_some() {
             self.stopped.get_or_insert(wall);
+            self.spent = spent;
         }
         let stuck = !self.stuck && self.stopped.is_some_and(|since| wall > since + PATIENCE);
         self.stuck |= stuck;
@@ -95,11 +122,14 @@ impl Watch {
         self.meter.as_ref()
     }
 
-    /// The message is over. What is left remembers until the end of the turn that the lane was lost.
+    /// The message is over. What is left remembers until the end of the turn that the lane was lost, and watches over
+    /// what the runtime does behind the message.
     pub(crate) fn finish(&mut self) -> Finished {
+        self.first_seen = None;
         Finished {
             meter: self.meter.take(),
             stopped: self.stopped.take().is_some(),
+            spent: self.spent,
             stuck: std::mem::take(&mut self.stuck),
         }
     }
@@ -112,6 +142,11 @@ impl Watch {
     pub(crate) fn is_detached(&self) -> bool {
         self.detached
     }
+
+    /// Whether it is counted as stuck.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
 }
 
 impl Finished {
@@ -122,7 +157,7 @@ impl Finished {
         let Some(meter) = &self.meter else { return };
         meter.charge(if wall < CHEAP { wall } else { wall.min(cpu()) });
         if self.stopped {
-            meter.exceed();
+            meter.exceed_with(self.spent);
         }
     }
 }
@@ -144,5 +179,26 @@ mod tests {
         assert!(watch.judge(wall, || wall).stop.is_some(), "the watchdog is about to tell");
         watch.finish().charge(wall, || Duration::from_micros(4_900));
         assert!(told.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn what_has_no_meter_is_stopped_too() {
+        let mut watch = Watch::begin(None, None);
+        assert!(watch.judge(RUNTIME_CPU, || RUNTIME_CPU).stop.is_none());
+        let wall = RUNTIME_CPU + PERIOD;
+        assert!(matches!(watch.judge(wall, || wall).stop, Some(Stop::Runtime)));
+    }
+
+    #[test]
+    fn what_the_runtime_does_behind_a_message_has_a_time_of_its_own() {
+        let meter = Arc::new(Meter::new(RUNTIME_CPU * 4));
+        let mut watch = Watch::begin(None, Some(meter));
+        let clock = RUNTIME_CPU * 2;
+        assert!(watch.judge(clock, || clock).stop.is_none());
+        assert!(!watch.finish().stopped);
+        // It begins again, at the clock's 4 s.
+        assert!(watch.judge(PERIOD, || clock + PERIOD).stop.is_none());
+        let wall = RUNTIME_CPU + PERIOD;
+        assert!(watch.judge(wall, || clock + wall).stop.is_some());
     }
 }

@@ -11,7 +11,7 @@ use crate::actor::Isolate;
 use crate::meter::Meter;
 use crate::scheduler::MOST_LONG_TURNS;
 use crate::scheduler::rota::Rota;
-use crate::scheduler::watch::{Finished, PERIOD, Watch};
+use crate::scheduler::watch::{Finished, PERIOD, Stop, Watch};
 
 thread_local! {
     /// This thread, while it serves a lane.
@@ -86,8 +86,10 @@ impl Watched {
         match slot.as_mut() {
             // A later message of the same turn.
             Some(running) => {
-                running.watch = Watch::begin(Some(&running.watch), meter);
+                let next = Watch::begin(Some(&running.watch), meter);
+                let before = std::mem::replace(&mut running.watch, next);
                 running.started = now;
+                self.came_back(&before);
             }
             None => {
                 let watch = Watch::begin(None, meter);
@@ -108,6 +110,7 @@ impl Watched {
         let Some(running) = slot.as_mut() else { return Finished::default() };
         let wall = now.saturating_duration_since(running.started);
         let finished = running.watch.finish();
+        running.started = now;
         drop(slot);
         if finished.stuck {
             // SAFETY: as in `begin`.
@@ -127,7 +130,17 @@ impl Watched {
             // SAFETY: as in `begin`.
             unsafe { &*self.watchdog }.leaves_rota(&self.thread);
         }
-        running.is_some_and(|running| running.watch.is_detached())
+        let Some(running) = running else { return false };
+        self.came_back(&running.watch);
+        running.watch.is_detached()
+    }
+
+    /// What the runtime did behind a message is over, and may have been counted as stuck.
+    fn came_back(&self, watch: &Watch) {
+        if watch.is_stuck() {
+            // SAFETY: as in `begin`.
+            unsafe { &*self.watchdog }.written_off.stuck.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -183,9 +196,13 @@ impl Thread {
         if verdict.stuck {
             watchdog.written_off.stuck.fetch_add(1, Ordering::Relaxed);
         }
+        let runtime = matches!(verdict.stop, Some(Stop::Runtime)).then(|| running.isolate.clone());
         drop(slot);
-        if let Some(meter) = verdict.stop {
-            meter.exceed();
+        if let Some(Stop::Budget(meter, spent)) = verdict.stop {
+            meter.exceed_with(spent);
+        }
+        if let Some(isolate) = runtime {
+            isolate.overrun();
         }
         verdict.detach
     }

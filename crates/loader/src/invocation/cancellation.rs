@@ -10,7 +10,7 @@ use super::Invocation;
 use super::end::linger;
 use crate::answer::Answer;
 use crate::usage::Outcome;
-use crate::worker::{Admission, EVENTS_SCRIPT, Work};
+use crate::worker::EVENTS_SCRIPT;
 
 /// Once nobody wants the answer any more, the invocation that works on it is cancelled.
 pub(super) fn watch(work: &interest::Work, answer: &Arc<Answer>) {
@@ -27,14 +27,10 @@ impl Answer {
     /// The caller waits no more: what works on the answer ends, unless it has promised itself more time.
     fn give_up(&self) {
         drop(self.take());
-        // Not begun yet: it will see that the answer is given.
-        let Some((worker, id)) = self.place() else { return };
-        let cancel: Work = Box::new(move |admission| {
-            if let Admission::Inside(scope) = admission {
-                cancel(scope, id);
-            }
-        });
-        worker.deliver(None, cancel);
+        // Not begun yet: it will see that the answer is given. On its own account: the signal of its request has listeners.
+        if let Some(place) = self.place() {
+            place.send(cancel);
+        }
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn linger(scope: &mut v8::PinScope<'_, '_>, id: ContextId) {
             tokio::time::sleep(limits::AFTER_ANSWER).await;
             let Some(isolate) = isolate.upgrade() else { return };
             let (done, ended) = tokio::sync::oneshot::channel();
-            isolate.send(Envelope::unmetered(move |scope| {
+            isolate.send(Envelope::without_guest_code(move |scope| {
                 let number = v8::Integer::new_from_unsigned(scope, id);
                 let answered = v8::Boolean::new(scope, true);
                 let hosts =

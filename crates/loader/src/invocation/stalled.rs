@@ -41,7 +41,7 @@ pub(super) fn stall(scope: &mut v8::PinScope<'_, '_>, id: ContextId) -> bool {
             // Needed where others wait for it in turn, by ways that lead through other Workers.
             tokio::time::sleep(limits::STALLED).await;
             let Some(isolate) = isolate.upgrade() else { return };
-            isolate.send(Envelope::unmetered(move |scope| {
+            isolate.send(Envelope::without_guest_code(move |scope| {
                 if forget(scope, id) {
                     end_if_over(scope, id, false);
                 }
@@ -72,7 +72,7 @@ fn look_soon(scope: &mut v8::PinScope<'_, '_>) {
     stalled.soon = Some(Task::spawn(async move {
         tokio::time::sleep(PAUSE).await;
         let Some(isolate) = isolate.upgrade() else { return };
-        isolate.send(Envelope::unmetered(|scope| {
+        isolate.send(Envelope::without_guest_code(|scope| {
             if let Some(stalled) = scope.get_slot_mut::<Stalled>() {
                 stalled.soon = None;
                 stalled.looked = true;
@@ -125,7 +125,9 @@ fn others_work(scope: &mut v8::PinScope<'_, '_>) -> bool {
     }
     context::others_wait(scope, |work| {
         if let Some(Asked(question)) = work.downcast_ref::<Asked>() {
-            return question.landing().is_some_and(|landing| meters.contains(&Arc::as_ptr(&landing.meter)));
+            return question
+                .landing()
+                .is_some_and(|landing| meters.contains(&Arc::as_ptr(landing.account.meter())));
         }
         work.downcast_ref::<Interest>().is_some_and(|interest| askers.contains(&interest.asker()))
     })

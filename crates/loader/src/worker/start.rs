@@ -12,7 +12,7 @@ use atoll_web::fetcher::RemoteError;
 
 use crate::code::{Binding, EnvSource, WorkerCode};
 use crate::ending::{
-    crowded_text, machine_code_text, memory_text, process_memory_text, startup_text, tasks_text,
+    crowded_text, machine_code_text, memory_text, process_memory_text, runtime_text, startup_text, tasks_text,
 };
 use crate::manifest::{BUILTINS, NODE_BUILTINS};
 use crate::usage::Outcome;
@@ -40,7 +40,8 @@ impl Worker {
             runtime.metrics.loading(self.account(), &code, runtime.host.clock.now_ms());
         }
         // What ended an isolate before this one is none of its callers' business.
-        *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) = new_inbox(&self.0.name);
+        *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) =
+            new_inbox(&self.0.name, self.0.sender.clone());
         let weak = self.downgrade();
         runtime.pool.request(move |heap| {
             // Nobody holds the Worker any more: the heap goes back unused, to be dropped.
@@ -138,7 +139,7 @@ impl Worker {
             }
             // In a message of its own, behind the events that waited: nobody waits for it, and what they ran is kept too.
             if let Some(isolate) = isolate.filter(|_| modules::has_code_to_keep(scope)) {
-                isolate.send(Envelope::unmetered(modules::keep_code));
+                isolate.send(Envelope::without_guest_code(modules::keep_code));
             }
         }));
     }
@@ -153,6 +154,7 @@ impl Worker {
         let (message, outcome) = match end {
             End::Memory(end) => (self.out_of_memory(isolate, end), Outcome::ExceededMemory),
             End::Tasks => (tasks_text(&self.0.name), Outcome::ExceededCpu),
+            End::Runtime => (runtime_text(&self.0.name), Outcome::ExceededCpu),
             End::Crashed => ("internal error".to_owned(), Outcome::InternalError),
             End::Closed => return,
         };

@@ -10,11 +10,11 @@ use atoll_host::clock::SystemClock;
 use atoll_host::log::TracingSink;
 use atoll_host::random::SystemRandom;
 use atoll_isolate::modules::ModuleSource;
-use atoll_isolate::{Scheduler, error, realm, v8};
+use atoll_isolate::{Meter, Scheduler, error, realm, v8};
 use atoll_loader::code::CodeLimits;
 use atoll_loader::worker::Admission;
 use atoll_loader::{Binding, Entrypoint, EnvSource, Host, Runtime, Worker, WorkerCode, compatibility};
-use atoll_web::depth::Depth;
+use atoll_web::account::Origin;
 use atoll_web::fetcher::{FetchRequest, Fetcher, NoOutbound, Responder};
 
 const DATE: &str = "2026-07-01";
@@ -88,7 +88,7 @@ pub(crate) fn inside<R: Send + 'static>(
 ) -> R {
     let (done, outcome) = mpsc::channel();
     worker.deliver(
-        None,
+        Arc::new(Meter::new(Duration::MAX)),
         Box::new(move |admission| {
             if let Admission::Inside(scope) = admission {
                 let _ = done.send(body(scope));
@@ -123,7 +123,7 @@ pub(crate) fn post(worker: &Worker, path: &str, body: String) -> Result<String, 
         body: Body::Bytes(body.into()),
         cf: None,
         redirect: "manual".into(),
-        depth: Depth::default(),
+        origin: Origin::default(),
     };
     let responder = Responder::new(move |answer| {
         let _ = answered.send(answer);

@@ -12,10 +12,11 @@ use atoll_host::random::SystemRandom;
 use atoll_isolate::actor::Hooks;
 use atoll_isolate::pool::Room;
 use atoll_isolate::values::{self, Capability, Message};
-use atoll_isolate::{Heap, HeapLimits, Isolate, Meter, Pool, Scheduler, realm, v8};
+use atoll_isolate::{Heap, HeapLimits, Isolate, Pool, Scheduler, realm, v8};
 use atoll_rpc::budget::Landing;
 use atoll_rpc::call::Followup;
 use atoll_rpc::{Call, Service, ServiceCap};
+use atoll_web::account::{Account, Origin, WorkerId};
 use atoll_web::body::BodyCell;
 use atoll_web::context::{self, ContextData, Environment};
 use atoll_web::depth::Depth;
@@ -61,7 +62,7 @@ impl Reader {
         let pool = Pool::new(startup, LIMITS, 0, ROOM);
         let hooks = Hooks { rejected: |_, _| {}, after_message: |_, _| {}, uncaught: |_, _| {} };
         let actor = Isolate::new(Heap::new(startup, LIMITS), hooks, scheduler, pool, 0);
-        let inbox = Inbox::new("reader".into(), InboxLimits { bytes: 1 << 30, messages: 1 << 20 });
+        let inbox = Inbox::new("reader".into(), None, InboxLimits { bytes: 1 << 30, messages: 1 << 20 });
         let environment = Environment {
             isolate: actor.downgrade(),
             name: "reader".into(),
@@ -131,7 +132,8 @@ impl ContextData for Nothing {
 }
 
 fn open(scope: &mut v8::PinScope<'_, '_>) -> u32 {
-    context::open(scope, Arc::new(Meter::new(Duration::MAX)), None, Depth::default(), Box::new(Nothing))
+    let account = Account::open(&Origin::default(), WorkerId::new(true), None, Duration::MAX);
+    context::open(scope, account, Depth::default(), Box::new(Nothing))
 }
 
 fn use_value<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) {
@@ -180,7 +182,7 @@ impl Service for Nobody {
         work(None);
     }
 
-    fn tail(&self, _events: Arc<str>, _depth: Depth) {}
+    fn tail(&self, _events: Arc<str>, _origin: Origin) {}
 
     fn check_transfer(&self) -> Result<(), atoll_isolate::JsError> {
         Ok(())

@@ -82,7 +82,7 @@ pub fn demand(scope: &mut v8::PinScope<'_, '_>, id: context::ContextId) -> Deman
         cell.with(|sink| {
             sink.on_starved(move || {
                 let Some(isolate) = isolate.upgrade() else { return };
-                isolate.send(Envelope::unmetered(move |scope| {
+                isolate.send(Envelope::without_guest_code(move |scope| {
                     context::enter(scope, id);
                 }));
             });

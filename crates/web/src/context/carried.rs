@@ -1,15 +1,17 @@
-//! What V8 carries along with each continuation: the context, how deep calls are in each other, overrides of `env`.
+//! What V8 carries along with each continuation: the context, how deep calls are in each other, in whose place it runs,
+//! overrides of `env`.
 
 use atoll_isolate::v8;
 
 use super::ContextId;
 use crate::depth::Depth;
 
-/// The context that code belongs to, and how deep it is.
+/// The context that code belongs to, how deep it is, and in whose place it runs: the number of a `Behalf`, or 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Carried {
-    pub(super) id: ContextId,
-    pub(super) depth: Depth,
+pub(crate) struct Carried {
+    pub(crate) id: ContextId,
+    pub(crate) depth: Depth,
+    pub(crate) behalf: u64,
 }
 
 /// The context that the running code belongs to, or 0. V8 carries it along with each continuation: code that waited
@@ -42,8 +44,8 @@ pub(super) fn set_overrides<'s>(
     if args.get(0).is_undefined() {
         return carry(scope, carried);
     }
-    let carried = v8::Number::new(scope, carried.to_number());
-    let pair = v8::Array::new_with_elements(scope, &[carried.into(), args.get(0)]);
+    let carried = carried.to_value(scope);
+    let pair = v8::Array::new_with_elements(scope, &[carried, args.get(0)]);
     scope.set_continuation_preserved_embedder_data(pair.into());
 }
 
@@ -52,20 +54,20 @@ pub fn depth(scope: &mut v8::PinScope<'_, '_>) -> Depth {
     carried(scope).depth
 }
 
-fn carried(scope: &mut v8::PinScope<'_, '_>) -> Carried {
+/// What the running code carries along.
+pub(crate) fn carried(scope: &mut v8::PinScope<'_, '_>) -> Carried {
     let carried = scope.get_continuation_preserved_embedder_data();
-    if let Ok(data) = v8::Local::<v8::Number>::try_from(carried) {
-        return Carried::from_number(data.value());
+    if let Some(carried) = Carried::from_value(carried) {
+        return carried;
     }
     // Inside `withEnv()` and its like: the number, and what they put in place.
     let Ok(pair) = v8::Local::<v8::Array>::try_from(carried) else { return Carried::default() };
-    let number = pair.get_index(scope, 0).and_then(|data| data.number_value(scope));
-    number.map(Carried::from_number).unwrap_or_default()
+    pair.get_index(scope, 0).and_then(Carried::from_value).unwrap_or_default()
 }
 
 pub(super) fn carry(scope: &mut v8::PinScope<'_, '_>, carried: Carried) {
-    let data = v8::Number::new(scope, carried.to_number());
-    scope.set_continuation_preserved_embedder_data(data.into());
+    let data = carried.to_value(scope);
+    scope.set_continuation_preserved_embedder_data(data);
 }
 
 /// Bits of a small number: a context's number, calls, invocations.
@@ -73,9 +75,30 @@ const SMALL_ID: u32 = 20;
 const SMALL_DEPTH: u32 = 5;
 
 impl Carried {
+    /// A number; with the one in whose place it runs, a large integer of two words.
+    fn to_value<'s>(self, scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Value> {
+        let number = self.to_number();
+        if self.behalf != 0
+            && let Some(pair) = v8::BigInt::new_from_words(scope, false, &[number.to_bits(), self.behalf])
+        {
+            return pair.into();
+        }
+        v8::Number::new(scope, number).into()
+    }
+
+    fn from_value(value: v8::Local<v8::Value>) -> Option<Self> {
+        if let Ok(data) = v8::Local::<v8::Number>::try_from(value) {
+            return Some(Self::from_number(data.value()));
+        }
+        let data = v8::Local::<v8::BigInt>::try_from(value).ok()?;
+        let mut words = [0; 2];
+        data.to_words_array(&mut words);
+        Some(Self { behalf: words[1], ..Self::from_number(f64::from_bits(words[0])) })
+    }
+
     /// V8 makes no object for integers of 31 bits, and most contexts and depths fit there. Others are below zero.
     fn to_number(self) -> f64 {
-        let Self { id, depth } = self;
+        let Self { id, depth, .. } = self;
         if id < 1 << SMALL_ID && depth.invocations.max(depth.calls) < 1 << SMALL_DEPTH {
             return f64::from((depth.invocations << SMALL_DEPTH | depth.calls) << SMALL_ID | id);
         }
@@ -85,12 +108,12 @@ impl Carried {
     fn from_number(number: f64) -> Self {
         if number < 0.0 {
             let large = -number as u64;
-            return Self { id: large as ContextId, depth: Depth::unpack(large >> 32) };
+            return Self { id: large as ContextId, depth: Depth::unpack(large >> 32), behalf: 0 };
         }
         let small = number as u32;
         let depth = small >> SMALL_ID;
         let depth = Depth { invocations: depth >> SMALL_DEPTH, calls: depth & ((1 << SMALL_DEPTH) - 1) };
-        Self { id: small & ((1 << SMALL_ID) - 1), depth }
+        Self { id: small & ((1 << SMALL_ID) - 1), depth, behalf: 0 }
     }
 }
 
@@ -104,7 +127,7 @@ mod tests {
             .map(|invocations| [0, 1, 31, 32, 10_000].map(|calls| Depth { invocations, calls }));
         for depth in depths.into_iter().flatten() {
             for id in [0, 1, (1 << SMALL_ID) - 1, 1 << SMALL_ID, ContextId::MAX] {
-                let carried = Carried { id, depth };
+                let carried = Carried { id, depth, behalf: 0 };
                 assert_eq!(Carried::from_number(carried.to_number()), carried);
             }
         }

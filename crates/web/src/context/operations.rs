@@ -80,7 +80,7 @@ impl Completion {
             return Err(JsError::error("Too many calls are under way."));
         };
         place.insert(Pending { resolver, work: None });
-        let completion = Self { isolate, meter: context.meter.clone(), context: id, operation };
+        let completion = Self { isolate, meter: context.meter().clone(), context: id, operation };
         Ok((promise, completion))
     }
 
@@ -118,7 +118,7 @@ impl Completion {
     fn end_context(self) {
         let context = self.context;
         if let Some(isolate) = self.isolate.upgrade() {
-            isolate.send(Envelope::unmetered(move |scope| close(scope, context)));
+            isolate.send(Envelope::without_guest_code(move |scope| close(scope, context)));
         }
     }
 }
