@@ -19,6 +19,9 @@ use crate::usage::{Usage, milliseconds};
 /// A trace holds this much of logs and exceptions; what comes after is counted as truncated.
 const BUDGET: usize = 256 * 1024;
 
+/// Arguments of one console line that are looked at for errors.
+const MAX_ARGUMENTS: u32 = 10_000;
+
 /// What an entry of a trace counts for beside its text, in bytes; the reference's.
 const ENTRY: usize = 80;
 
@@ -227,7 +230,8 @@ pub(crate) fn on_log(
 fn describe_errors(scope: &mut v8::PinScope<'_, '_>, arguments: v8::Local<v8::Value>) -> Option<Value> {
     let list = v8::Local::<v8::Array>::try_from(arguments).ok()?;
     let mut described = Vec::new();
-    for index in 0..list.length() {
+    // A list can say that it has four billion elements.
+    for index in 0..list.length().min(MAX_ARGUMENTS) {
         let argument = list.get_index(scope, index)?;
         described.push(if argument.is_native_error() {
             let error = fetch::error_of(scope, argument);

@@ -87,7 +87,10 @@ fn rpc_call<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return
     {
         return error.throw(scope);
     }
-    let path = paths::argument(scope, args.get(1));
+    let path = match paths::argument(scope, args.get(1)) {
+        Ok(path) => path,
+        Err(error) => return error.throw(scope),
+    };
     let Some(arguments) = write_arguments(scope, args.get(2), args.get(4).is_true()) else { return };
     let question = arguments::integer(scope, &args, 5);
     let origin =
@@ -137,7 +140,10 @@ fn rpc_pipeline<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Re
     if !asked.pipeline() {
         return;
     }
-    let path = paths::argument(scope, args.get(1));
+    let path = match paths::argument(scope, args.get(1)) {
+        Ok(path) => path,
+        Err(error) => return error.throw(scope),
+    };
     let Some(arguments) = write_arguments(scope, args.get(2), args.get(4).is_true()) else { return };
     let number = arguments::integer(scope, &args, 5);
     let onward = asked.clone();

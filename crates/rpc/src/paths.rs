@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_isolate::{Native, arguments, error::string, natives, v8};
+use atoll_isolate::{JsError, Native, arguments, error::string, natives, v8};
 use rustc_hash::FxHashMap;
 
 /// Property names from a target on.
@@ -19,6 +19,29 @@ impl std::ops::Deref for Names {
 
     fn deref(&self) -> &[String] {
         &self.names
+    }
+}
+
+/// Most names of a path, and most bytes of them: what `rpc/js/stubs.js` lets through, which counts UTF-16 units.
+const MAX_NAMES: u32 = 65;
+const MAX_BYTES: usize = 3 * 65_536;
+
+impl Names {
+    /// The names that a script gives.
+    fn read(
+        scope: &mut v8::PinScope<'_, '_>,
+        value: v8::Local<v8::Value>,
+        lasting: bool,
+    ) -> Result<Self, JsError> {
+        let length = v8::Local::<v8::Array>::try_from(value).map_or(0, |array| array.length());
+        if length > MAX_NAMES {
+            return Err(JsError::type_error("RPC pipelined property path is too deep."));
+        }
+        let names = arguments::texts(scope, value);
+        if names.iter().map(String::len).sum::<usize>() > MAX_BYTES {
+            return Err(JsError::type_error("RPC property path is too long."));
+        }
+        Ok(Self { names, lasting })
     }
 }
 
@@ -49,13 +72,16 @@ fn rpc_path<'s>(
     args: v8::FunctionCallbackArguments<'s>,
     mut rv: v8::ReturnValue<'_, v8::Value>,
 ) {
-    let names = arguments::texts(scope, args.get(0));
+    let names = match Names::read(scope, args.get(0), true) {
+        Ok(names) => names,
+        Err(error) => return error.throw(scope),
+    };
     let own = &mut paths(scope).own;
-    let known = own.iter().position(|known| known.names == names);
+    let known = own.iter().position(|known| known.names == names.names);
     match known {
         Some(number) => rv.set_uint32(number as u32),
         None if own.len() < MOST => {
-            own.push(Arc::new(Names { names, lasting: true }));
+            own.push(Arc::new(names));
             rv.set_uint32(own.len() as u32 - 1);
         }
         None => rv.set(args.get(0)),
@@ -63,11 +89,17 @@ fn rpc_path<'s>(
 }
 
 /// A path as scripts give it: names, or a number that `rpcPath` gave.
-pub(crate) fn argument(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Arc<Names> {
+///
+/// # Errors
+/// For one that is too deep or too long.
+pub(crate) fn argument(
+    scope: &mut v8::PinScope<'_, '_>,
+    value: v8::Local<v8::Value>,
+) -> Result<Arc<Names>, JsError> {
     if let Ok(number) = v8::Local::<v8::Integer>::try_from(value) {
-        return paths(scope).own.get(number.value() as usize).cloned().unwrap_or_default();
+        return Ok(paths(scope).own.get(number.value() as usize).cloned().unwrap_or_default());
     }
-    Arc::new(Names { names: arguments::texts(scope, value), lasting: false })
+    Names::read(scope, value, false).map(Arc::new)
 }
 
 /// The names as an array that scripts must not change.
