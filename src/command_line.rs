@@ -90,6 +90,14 @@ pub(crate) fn command() -> Command {
                         .value_parser(admin_address)
                         .help("Where to serve /metrics for Prometheus; port 0 picks a free one [default: nowhere]"),
                 )
+                .arg(
+                    Arg::new("max-connections")
+                        .long("max-connections")
+                        .value_name("N")
+                        .default_value("10000")
+                        .value_parser(value_parser!(u32).range(1..))
+                        .help("Connections of clients at once; each is a file descriptor, so see ulimit -n"),
+                )
                 .arg(max_isolates())
                 .arg(v8_flags()),
         )

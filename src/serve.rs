@@ -10,8 +10,9 @@ use atoll_config::{Project, Warning};
 use atoll_host::log::TracingSink;
 use atoll_server::admin::Admin;
 use atoll_server::ingress::Ingress;
-use atoll_server::{ISOLATES, Projects, ServeError};
+use atoll_server::{CONNECTIONS, ISOLATES, Projects, ServeError};
 use clap::ArgMatches;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::logging;
 
@@ -48,8 +49,18 @@ pub(crate) fn refuse(error: &ServeError) -> ExitCode {
     if error.is_configuration() { ExitCode::from(2) } else { code }
 }
 
+/// Each connection is a file descriptor, and systems give a process 1,024 unless it asks for more.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the number of open files stays as it is");
+    }
+}
+
 pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
     prepare(arguments);
+    raise_open_files();
     let host = arguments.get_one::<IpAddr>("host").copied().unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let port = arguments.get_one::<u16>("port").copied().unwrap_or(8787);
     let projects = match Projects::start(&paths(arguments), isolates(arguments), Arc::new(TracingSink), warn)
@@ -57,7 +68,8 @@ pub(crate) fn run(arguments: &ArgMatches) -> ExitCode {
         Ok(projects) => projects,
         Err(error) => return refuse(&error),
     };
-    let ingress = match Ingress::open(projects.primary(), host, port) {
+    let connections = arguments.get_one::<u32>("max-connections").map_or(CONNECTIONS, |most| *most as usize);
+    let ingress = match Ingress::open(projects.primary(), host, port, connections) {
         Ok(ingress) => ingress,
         Err(error) => return fail(&error),
     };

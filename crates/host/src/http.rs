@@ -76,17 +76,27 @@ pub fn list_from_header_map(map: &HeaderMap) -> Vec<(String, String)> {
 /// A list of strings as a header map.
 ///
 /// # Errors
-/// [`InvalidHeader`] for the first name or value that cannot be sent, and beyond [`MAX_HEADER_BYTES`].
+/// As [`header_map`].
 pub fn header_map_from_list(list: &[(String, String)]) -> Result<HeaderMap, InvalidHeader> {
+    header_map(list.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// Names and values as a header map.
+///
+/// # Errors
+/// [`InvalidHeader`] for the first name or value that cannot be sent, and beyond [`MAX_HEADER_BYTES`].
+pub fn header_map<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<HeaderMap, InvalidHeader> {
     let mut map = HeaderMap::new();
     let mut room = MAX_HEADER_BYTES;
-    for (name, value) in list {
+    for (name, value) in pairs {
         let size = name.len().saturating_add(value.len()).saturating_add(32);
         room = room.checked_sub(size).ok_or(InvalidHeader::TooLarge)?;
         let parsed = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| InvalidHeader::Name { name: name.chars().take(100).collect() })?;
         let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| InvalidHeader::Value { name: name.clone() })?;
+            .map_err(|_| InvalidHeader::Value { name: name.to_owned() })?;
         map.try_append(parsed, value).map_err(|_| InvalidHeader::TooLarge)?;
     }
     Ok(map)

@@ -138,14 +138,15 @@ pub(crate) fn fetch_event(
     };
     let start = Start::new(worker, &request.origin, (target, limits), answer, ("fetch", event));
     begin(worker, start, move |scope, entrypoint, props| {
-        let FetchRequest { method, url, headers, body, cf, redirect: _, origin: _ } = request;
-        let headers: Vec<v8::Local<v8::Value>> = headers.iter().map(|h| string(scope, h).into()).collect();
+        let FetchRequest { method, url, headers, body, cf, origin: _ } = request;
+        let headers: Vec<v8::Local<v8::Value>> =
+            headers.flat().iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);
-        let method = string(scope, &method);
-        let url = string(scope, &url);
+        let method = string(scope, method.as_str());
+        let url = string(scope, url.as_str());
         let body = body::to_value(scope, body);
         let cf = match cf {
-            Some(cf) => string(scope, &cf).into(),
+            Some(cf) => string(scope, cf.as_str()).into(),
             None => v8::undefined(scope).into(),
         };
         drop(charge);

@@ -89,6 +89,17 @@ pub const HANDLES: usize = 50_000;
 /// Streams that one invocation writes to others at the same time.
 pub const STREAMS: usize = 5_000;
 
+/// Connections of clients that are served at once. `--max-connections` sets another number.
+pub const CONNECTIONS: usize = 10_000;
+/// A client's connection that has sent no complete head after this long is closed.
+pub const HEAD_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of a client's request line and header fields.
+pub const HEAD_BYTES: usize = 400 << 10;
+/// Header fields of a client's request.
+pub const HEAD_FIELDS: usize = 2_000;
+/// How long a client may send nothing of a body that is being read.
+pub const BODY_WAIT: Duration = Duration::from_secs(60);
+
 /// All limits.
 pub const TABLE: &[Limit] = &[
     row(
@@ -282,6 +293,30 @@ pub const TABLE: &[Limit] = &[
         "10,000 marks and measures of a Worker",
         LoweredBy::Nobody,
         "the oldest are dropped",
+    ),
+    row(
+        "client connections",
+        "10,000 at once (--max-connections)",
+        LoweredBy::Operator,
+        "the next one gets 503 and is closed",
+    ),
+    row(
+        "request heads of clients",
+        "400 KiB and 2,000 header fields, of the target 64 KiB; 30 s until one is there",
+        LoweredBy::Nobody,
+        "431, or 414 for the target; after the time the connection is closed",
+    ),
+    row(
+        "request bodies of clients",
+        "60 s without a byte, while the Worker reads",
+        LoweredBy::Nobody,
+        "the read rejects, the client gets 408 unless it has an answer, and the connection is closed",
+    ),
+    row(
+        "requests and responses",
+        "1 MiB of headers, of URL and of cf between Workers; 128 KiB of headers to a network or a client; each header counts 32 bytes more",
+        LoweredBy::Nobody,
+        "fetch rejects, or the response becomes an error",
     ),
     row("redirects", "20 for each fetch", LoweredBy::Nobody, "fetch rejects"),
     row("path depth", "64 properties in one RPC path", LoweredBy::Nobody, "TypeError when the path is made"),

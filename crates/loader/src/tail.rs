@@ -171,19 +171,19 @@ pub(crate) fn frames(report: &ExceptionReport) -> Option<String> {
 
 /// What tails see of a request. `unredacted` is what `getUnredacted()` gives.
 pub(crate) fn describe_request(request: &FetchRequest) -> Value {
-    let pairs = || request.headers.chunks_exact(2);
+    let url = request.url.as_str();
     let shown = |name: &str, value: &str| {
         Value::from(if is_secret_header(name) { REDACTED.to_owned() } else { value.to_owned() })
     };
-    let headers: Map<_, _> = pairs().map(|h| (h[0].clone(), shown(&h[0], &h[1]))).collect();
+    let headers: Map<_, _> = request.headers.pairs().map(|(n, v)| (n.to_owned(), shown(n, v))).collect();
     let mut described = json!({
-        "url": redact_url(&request.url),
-        "method": request.method,
+        "url": redact_url(url),
+        "method": request.method.as_str(),
         "headers": headers,
     });
-    let raw: Map<_, _> = pairs().map(|h| (h[0].clone(), Value::from(h[1].clone()))).collect();
-    described["unredacted"] = json!({ "url": request.url, "headers": raw });
-    if let Some(cf) = request.cf.as_deref().and_then(|cf| serde_json::from_str(cf).ok()) {
+    let raw: Map<_, _> = request.headers.pairs().map(|(n, v)| (n.to_owned(), Value::from(v))).collect();
+    described["unredacted"] = json!({ "url": url, "headers": raw });
+    if let Some(cf) = request.cf.as_ref().and_then(|cf| serde_json::from_str(cf.as_str()).ok()) {
         described["cf"] = cf;
     }
     json!({ "request": described })

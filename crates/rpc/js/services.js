@@ -1,7 +1,7 @@
 "use strict";
 // Services: addresses that are called like stubs and fetched from.
 //
-// natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller) -> as natives.fetch
+// natives.serviceFetch(handle, method, url, headers, body, cf, canceller) -> as natives.fetch
 
 const { Error, PromiseReject, Proxy, SymbolDispose, SymbolToStringTag, TypeError } = primordials;
 const {
@@ -61,8 +61,8 @@ function fetchService(state, input, init) {
     const request = new Request(input, init);
     const handle = handleOf(state);
     return require("web/fetch").send(
-      (method, url, headers, body, cf, redirect, canceller) =>
-        natives.serviceFetch(handle, method, url, headers, body, cf, redirect, canceller),
+      (method, url, headers, body, cf, canceller) =>
+        natives.serviceFetch(handle, method, url, headers, body, cf, canceller),
       request,
     );
   } catch (error) {

@@ -255,7 +255,7 @@ fn take_result<'s>(
     if value.is_object() { realm::call(scope, "rpc/values", "takeResult", &[value]) } else { Some(value) }
 }
 
-/// `serviceFetch(handle, method, url, headers, body, cf, redirect, canceller)`, as `fetch`, to a service.
+/// `serviceFetch(handle, method, url, headers, body, cf, canceller)`, as `fetch`, to a service.
 fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: Return<'_>) {
     let handle = arguments::integer(scope, &args, 0);
     let Some(service) = context::resource_as::<ServiceCap>(scope, handle) else {
@@ -266,7 +266,7 @@ fn service_fetch<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, mut rv: R
         Err(error) => return error.throw(scope),
     };
     let fetcher = service.0.clone().as_fetcher();
-    match fetch::start(scope, fetcher.as_ref(), request, args.get(7)) {
+    match fetch::start(scope, fetcher.as_ref(), request, args.get(6)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }

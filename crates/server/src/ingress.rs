@@ -1,36 +1,31 @@
 //! HTTP ingress: HTTP/1.1 with keep-alive, bodies streaming both ways, a stop that lets requests finish.
 
+mod framing;
+mod request;
+mod response;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_host::body::{Body, ByteStream};
-use atoll_host::http::{header_map_from_list, list_from_header_map};
-use atoll_loader::{Entrypoint, Worker};
-use atoll_web::account::Origin;
-use atoll_web::coding::{Coding, encoded};
-use atoll_web::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
-use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Response, StatusCode};
+use atoll_host::body::Body;
+use atoll_isolate::scheduler::Scheduler;
+use atoll_loader::{Entrypoint, Worker, limits};
+use atoll_web::exchange::Cf;
+use atoll_web::fetcher::{Fetcher, RemoteError, Responder};
+use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::ServeError;
-use crate::socket::Socket;
-
-/// What a `Request` can have as its method (`methods` in `web/js/request.js`); all others are answered here.
-const METHODS: &str = "GET HEAD POST PUT DELETE PATCH PURGE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH \
-                       SEARCH UNLOCK ACL REPORT MKACTIVITY CHECKOUT MERGE MSEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE \
-                       QUERY BAN";
-
-/// A connection that has sent no complete head after this long is closed.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::socket::{Client, Socket};
+pub(crate) use framing::Framing;
+use response::{plain, refusal, response};
 
 /// After a stop, requests under way have this long to finish.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -43,11 +38,12 @@ pub struct Ingress {
 }
 
 impl Ingress {
-    /// Listens on `host`:`port` (0: any free port) and serves `worker`'s default entrypoint.
+    /// Listens on `host`:`port` (0: any free port) and serves `worker`'s default entrypoint to so many connections at
+    /// once.
     ///
     /// # Errors
     /// [`ServeError::System`], naming the address.
-    pub fn open(worker: &Worker, host: IpAddr, port: u16) -> Result<Self, ServeError> {
+    pub fn open(worker: &Worker, host: IpAddr, port: u16, connections: usize) -> Result<Self, ServeError> {
         let wanted = SocketAddr::new(host, port);
         let refuse = |source| ServeError::System { what: format!("listen on {wanted}"), source };
         let listener = std::net::TcpListener::bind(wanted).map_err(refuse)?;
@@ -55,31 +51,19 @@ impl Ingress {
         let address = listener.local_addr().map_err(refuse)?;
         let (stop, stopped) = watch::channel(false);
         let (alive, drained) = std::sync::mpsc::sync_channel(1);
-        let service: Arc<dyn Fetcher> = Entrypoint::new(worker.clone(), None, None);
         let scheduler = worker.runtime().scheduler.clone();
-        let lanes = scheduler.lanes();
+        let served = Served {
+            service: Entrypoint::new(worker.clone(), None, None),
+            stopped,
+            places: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            doors: Arc::new(Semaphore::new(TURNED_AWAY)),
+            alive,
+        };
         let home = worker.home();
-        let accepting = scheduler.clone();
-        scheduler.spawn(home, async move {
-            let listener = match TcpListener::from_std(listener) {
-                Ok(listener) => listener,
-                Err(error) => return tracing::error!(%error, "the listener cannot be used"),
-            };
-            let mut next = home;
-            let mut closing = stopped.clone();
-            loop {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    _ = closing.changed() => break,
-                };
-                let Ok((stream, _peer)) = accepted else {
-                    // Out of file descriptors, most likely: connections that end will free some.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                };
-                next = (next + 1) % lanes;
-                let Ok(stream) = stream.into_std() else { continue };
-                accepting.spawn(next, serve(stream, service.clone(), stopped.clone(), alive.clone()));
+        scheduler.clone().spawn(home, async move {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => accept(listener, served, scheduler, home).await,
+                Err(error) => tracing::error!(%error, "the listener cannot be used"),
             }
         });
         Ok(Self { address, stop, drained })
@@ -98,25 +82,79 @@ impl Ingress {
     }
 }
 
-async fn serve(
-    stream: std::net::TcpStream,
+/// What the connections have in common.
+#[derive(Clone)]
+struct Served {
     service: Arc<dyn Fetcher>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
+    /// One for each connection that is served.
+    places: Arc<Semaphore>,
+    /// One for each that is told that there is no place.
+    doors: Arc<Semaphore>,
+    /// Is dropped with the last connection.
     alive: std::sync::mpsc::SyncSender<()>,
-) {
-    let _alive = alive;
+}
+
+/// Connections that are told at once that there is no place; further ones are closed without a word.
+const TURNED_AWAY: usize = 64;
+
+/// What a client gets for whom there is no place.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain;charset=UTF-8\r\nRetry-After: 1\r\n\
+    Content-Length: 36\r\nConnection: close\r\n\r\nThe server has too many connections\n";
+
+async fn accept(listener: TcpListener, mut served: Served, scheduler: Arc<Scheduler>, home: usize) {
+    let mut lane = home;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = served.stopped.changed() => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of file descriptors, most likely: connections that end will free some.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        lane = (lane + 1) % scheduler.lanes();
+        let Ok(stream) = stream.into_std() else { continue };
+        if let Ok(place) = served.places.clone().try_acquire_owned() {
+            scheduler.spawn(lane, serve(stream, peer, served.clone(), place));
+        } else if let Ok(door) = served.doors.clone().try_acquire_owned() {
+            scheduler.spawn(lane, turn_away(stream, door));
+        }
+    }
+}
+
+/// Says that there is no place. The client's request is read, too: a connection that is closed with something unread
+/// is reset, and the answer with it.
+async fn turn_away(stream: std::net::TcpStream, _door: OwnedSemaphorePermit) {
+    let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+    let said = async {
+        stream.write_all(FULL).await?;
+        stream.shutdown().await?;
+        let mut read = [0; 1024];
+        while stream.read(&mut read).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), said).await;
+}
+
+async fn serve(stream: std::net::TcpStream, peer: SocketAddr, served: Served, _place: OwnedSemaphorePermit) {
+    let Served { service, mut stopped, alive: _alive, .. } = served;
     let _ = stream.set_nodelay(true);
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let authority = stream.local_addr().map(|a| a.to_string()).unwrap_or_default();
     let socket = Socket::new(stream);
-    let client = socket.clone();
+    let client = socket.client().clone();
+    let cf = Cf::of_client(peer);
     let handler = service_fn(move |request| {
-        let (service, authority, client) = (service.clone(), authority.clone(), client.clone());
-        async move { Ok::<_, Infallible>(answer(service, request, &authority, &client).await) }
+        let (service, client, cf) = (service.clone(), client.clone(), cf.clone());
+        async move { Ok::<_, Infallible>(answer(service, request, &client, &cf).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(limits::HEAD_WAIT)
+        .max_headers(limits::HEAD_FIELDS)
+        .max_buf_size(limits::HEAD_BYTES)
         .serve_connection(TokioIo::new(socket), handler);
     let mut connection = std::pin::pin!(connection);
     let stop = async move { while !*stopped.borrow_and_update() && stopped.changed().await.is_ok() {} };
@@ -135,18 +173,18 @@ async fn serve(
 async fn answer(
     service: Arc<dyn Fetcher>,
     request: http::Request<Incoming>,
-    authority: &str,
-    client: &Socket,
+    client: &Client,
+    cf: &Cf,
 ) -> Response<Body> {
-    let (sender, receiver) = oneshot::channel();
-    if !METHODS.split(' ').any(|method| method == request.method().as_str()) {
-        return plain(StatusCode::NOT_IMPLEMENTED, "ERROR: Unrecognized request method.");
+    if let Some(status) = client.refusal() {
+        return refused(status);
     }
     let head_only = request.method() == Method::HEAD;
-    let request = match read_request(request, authority) {
+    let request = match request::read(request, client, cf) {
         Ok(request) => request,
-        Err(message) => return plain(StatusCode::BAD_REQUEST, &message),
+        Err((status, text)) => return refusal(status, text),
     };
+    let (sender, receiver) = oneshot::channel();
     let responder = Responder::new(move |answer| {
         let _ = sender.send(answer);
     });
@@ -162,6 +200,9 @@ async fn answer(
             () = client.closed() => return plain(StatusCode::BAD_REQUEST, "The client has left."),
         },
     };
+    if let Some(status) = client.refusal() {
+        return refused(status);
+    }
     let answer = answer.unwrap_or_else(|_| Err(RemoteError::error("The Worker gave no answer.")));
     match answer.map(|answer| response(answer, head_only)) {
         Ok(Ok(response)) => response,
@@ -176,106 +217,7 @@ async fn answer(
     }
 }
 
-fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<FetchRequest, String> {
-    let (head, body) = request.into_parts();
-    let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
-    let host = match head.uri.authority() {
-        Some(authority) => authority.clone(),
-        None => {
-            let host =
-                head.headers.get(http::header::HOST).map_or(authority.as_bytes(), |host| host.as_bytes());
-            // Parsed as what it must be: a stray `/` or `#` in it must not become part of the path.
-            http::uri::Authority::try_from(host)
-                .map_err(|_| "the Host header is not a host with an optional port".to_owned())?
-        }
-    };
-    if host.as_str().contains('@') {
-        return Err("the request's host must not have a user name".to_owned());
-    }
-    let url = format!("http://{host}{path}");
-    let body = if hyper::body::Body::is_end_stream(&body) {
-        // One of no bytes is a body, too, where it is announced.
-        match head.headers.contains_key(CONTENT_LENGTH) {
-            true => Body::Bytes(Bytes::new()),
-            false => Body::Empty,
-        }
-    } else {
-        let length = hyper::body::Body::size_hint(&body).exact();
-        let stream = ByteStream::from_http_body(body);
-        Body::Stream(match length {
-            Some(length) => stream.with_length(length),
-            None => stream,
-        })
-    };
-    let url = match atoll_web::url::canonical(&url) {
-        Some(url) => url,
-        None => return Err(format!("the request's target {url:?} is not a valid URL")),
-    };
-    let headers = list_from_header_map(&head.headers).into_iter().flat_map(|(n, v)| [n, v]).collect();
-    Ok(FetchRequest {
-        method: head.method.as_str().to_owned(),
-        url,
-        headers,
-        body,
-        cf: None,
-        redirect: "manual".into(),
-        origin: Origin::default(),
-    })
-}
-
-fn response(answer: FetchResponse, head_only: bool) -> Result<Response<Body>, String> {
-    let pairs: Vec<(String, String)> = answer
-        .headers
-        .chunks_exact(2)
-        // The body says how long it is, if it is sent, and the connection how.
-        .filter(|pair| {
-            let name = pair[0].as_str();
-            !matches!(name, "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "upgrade")
-        })
-        .map(|pair| (pair[0].clone(), pair[1].clone()))
-        .collect();
-    let mut headers: HeaderMap = header_map_from_list(&pairs).map_err(|e| e.to_string())?;
-    // Answers of these kinds have no length at all.
-    let has_length = answer.status >= 200 && answer.status != 204;
-    let stated = if head_only { stated_length(&answer.headers) } else { None };
-    if let Some(length) = stated.or(answer.head_length).filter(|_| has_length) {
-        headers.insert(CONTENT_LENGTH, length.into());
-    }
-    let body = match answer.coding {
-        Coding::Pending(format, payer) => encoded(answer.body, format, payer),
-        Coding::Applied => answer.body,
-    };
-    let mut response = Response::new(body.read_patiently());
-    *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|e| e.to_string())?;
-    *response.headers_mut() = headers;
-    if response.status().canonical_reason() != Some(&answer.status_text)
-        && let Ok(phrase) = ReasonPhrase::try_from(answer.status_text.into_bytes())
-    {
-        response.extensions_mut().insert(phrase);
-    }
-    Ok(response)
-}
-
-/// The length that the guest's headers say, if they agree on one.
-fn stated_length(headers: &[String]) -> Option<u64> {
-    let mut stated: Option<u64> = None;
-    for pair in headers.chunks_exact(2).filter(|pair| pair[0] == "content-length") {
-        // Parsing a number allows a sign, too, which the header must not have.
-        let digits = pair[1].bytes().all(|byte| byte.is_ascii_digit());
-        let length = pair[1].parse::<u64>().ok().filter(|_| digits)?;
-        if stated.is_some_and(|other| other != length) {
-            return None;
-        }
-        stated = Some(length);
-    }
-    stated
-}
-
-fn plain(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::Bytes(Bytes::from(format!("{text}\n"))));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain;charset=UTF-8"));
-    response
+/// The answer to a client that is refused for what it sent, or did not send, since its request began.
+fn refused(status: StatusCode) -> Response<Body> {
+    refusal(status, status.canonical_reason().unwrap_or_default())
 }

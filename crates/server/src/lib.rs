@@ -16,5 +16,5 @@ pub mod projects;
 mod socket;
 pub mod test_runner;
 
-pub use atoll_loader::limits::ISOLATES;
+pub use atoll_loader::limits::{CONNECTIONS, ISOLATES};
 pub use projects::{Projects, ServeError};

@@ -2,8 +2,8 @@
 // fetch(): one hop at a time to where the context's requests go, redirects followed here, so that each hop goes
 // through the same outbound again. https://fetch.spec.whatwg.org/#fetch-method
 //
-// natives.fetch(method, url, headers, body, cf, redirect, canceller) -> Promise<[status, statusText, headers, body handle or
-// null]>; natives.newCanceller() -> handle or undefined, to be released
+// natives.fetch(method, url, headers, body, cf, canceller) -> Promise<[status, statusText, headers, body handle or null]>,
+// without user name and password; natives.newCanceller() -> handle or undefined, to be released
 
 const { ArrayPrototypeJoin, ArrayPrototypePush, Promise, PromiseGuarded, PromisePrototypeThen } = primordials;
 const { PromiseReject, RegExpPrototypeExec, TypeError } = primordials;
@@ -33,9 +33,9 @@ async function abortable(signal, hop, request) {
     };
   });
   // A redirect that comes too late is not followed.
-  const cancellable = (method, url, headers, body, cf, redirect) => {
+  const cancellable = (method, url, headers, body, cf) => {
     if (isAborted(signal)) throw abortReason(signal);
-    return hop(method, url, headers, body, cf, redirect, canceller);
+    return hop(method, url, headers, body, cf, canceller);
   };
   addAbortAlgorithm(signal, abort);
   try {
@@ -62,7 +62,7 @@ async function follow(hop, request) {
     // A body that is text or bytes can be sent again on a redirect that keeps it; a stream cannot.
     let answer;
     try {
-      answer = await PromiseGuarded(hop(method, withoutCredentials(url), headers, body, cf, redirect));
+      answer = await PromiseGuarded(hop(method, url, headers, body, cf));
     } catch (error) {
       // The stack is the caller's: V8 adds the asynchronous frames that wait for this function.
       if (typeof error === "object" && error !== null) primordials.ErrorCaptureStackTrace(error, follow);
@@ -101,16 +101,6 @@ async function follow(hop, request) {
 function withoutFragment(href) {
   const end = primordials.StringPrototypeIndexOf(href, "#");
   return end < 0 ? href : primordials.StringPrototypeSlice(href, 0, end);
-}
-
-// User name and password, too: whoever wants them sent writes a header.
-function withoutCredentials(href) {
-  if (primordials.StringPrototypeIndexOf(href, "@") < 0) return href;
-  const start = origin(href);
-  const at = primordials.StringPrototypeLastIndexOf(start, "@");
-  if (at < 0) return href;
-  const scheme = primordials.StringPrototypeSlice(href, 0, primordials.StringPrototypeIndexOf(href, "//") + 2);
-  return scheme + primordials.StringPrototypeSlice(href, at + 1);
 }
 
 function isHttp(href) {

@@ -252,7 +252,7 @@ class Request {
         clones.expectTexts([method, url, redirect, cf ?? "", cache ?? ""]);
         clones.expect(method in methods && redirect in redirects && (cache === undefined || cache in cacheModes));
         const href = natives.urlParse(url, undefined);
-        clones.expect(href !== undefined);
+        clones.expect(href !== undefined && (cf === undefined || isObjectText(cf)));
         const checked = decodeHeaders(headers);
         clones.expect(signal === undefined || require("web/abort").isAbortSignal(signal));
         const handle = body === null ? null : natives.adoptBody(body);
@@ -274,6 +274,15 @@ function withoutLength(list) {
     if (list[i] !== "content-length") primordials.ArrayPrototypePush(kept, list[i], list[i + 1]);
   }
   return kept;
+}
+
+function isObjectText(text) {
+  try {
+    const value = JSONParse(text);
+    return typeof value === "object" && value !== null;
+  } catch {
+    return false;
+  }
 }
 
 function connectionLost(cancel) {

@@ -203,8 +203,9 @@ class Response {
         // What it does not have must not be found on Object.prototype.
         ObjectSetPrototypeOf(payload, null);
         const { status, statusText, headers, body, cf, url, encodeBody } = payload;
-        clones.expect(status >>> 0 === status && status <= 999);
+        clones.expect(status === 0 || (status >>> 0 === status && status >= 200 && status <= 999));
         clones.expectTexts([statusText, url]);
+        clones.expect(RegExpPrototypeExec(reasonPhrase, statusText) !== null);
         clones.expect(encodeBody === "automatic" || encodeBody === "manual");
         const checked = decodeHeaders(headers);
         const handle = body === null ? null : natives.adoptBody(body);

@@ -15,6 +15,7 @@ use bytes::{Buf, Bytes};
 use http_body::Frame;
 
 use crate::context;
+use crate::exchange::HeaderList;
 use crate::inbox::{Charge, Inbox};
 use codec::Codec;
 
@@ -57,8 +58,8 @@ impl Payer {
     }
 }
 
-/// The one coding that flat headers (name, value, name, value) say, if it is one that the running Worker knows.
-pub fn format_of(scope: &mut v8::PinScope<'_, '_>, headers: &[String]) -> Option<Format> {
+/// The one coding that headers say, if it is one that the running Worker knows.
+pub fn format_of(scope: &mut v8::PinScope<'_, '_>, headers: &HeaderList) -> Option<Format> {
     let format = stated(headers)?;
     let known =
         format == Format::Gzip || context::environment(scope).flags.iter().any(|flag| flag == BROTLI_FLAG);
@@ -67,9 +68,9 @@ pub fn format_of(scope: &mut v8::PinScope<'_, '_>, headers: &[String]) -> Option
 
 const BROTLI_FLAG: &str = "brotli_content_encoding";
 
-fn stated(headers: &[String]) -> Option<Format> {
-    let mut codings = headers.chunks_exact(2).filter(|pair| pair[0].eq_ignore_ascii_case("content-encoding"));
-    let format = match codings.next()?[1].as_str() {
+fn stated(headers: &HeaderList) -> Option<Format> {
+    let mut codings = headers.pairs().filter(|(name, _)| *name == "content-encoding").map(|(_, value)| value);
+    let format = match codings.next()? {
         "gzip" => Format::Gzip,
         "br" => Format::Brotli,
         _ => return None,

@@ -10,6 +10,7 @@ use crate::account::Origin;
 use crate::body;
 use crate::coding::{Coding, format_of};
 use crate::context::{self, Completion};
+use crate::exchange::{Cf, HeaderList, Method, Target};
 use crate::fetcher::{FetchRequest, FetchResponse, Fetcher, RemoteError, Responder};
 use crate::interest::Interest;
 
@@ -28,39 +29,33 @@ fn outbound_refusal<'s>(
     }
 }
 
-/// Natives' arguments from `first` on: method, url, flat headers, body, cf (JSON text), redirect mode.
+/// Natives' arguments from `first` on: method, url, flat headers, body, cf (JSON text).
 ///
 /// # Errors
-/// When too many bytes of bodies are under way from this Worker.
+/// Where one of them is not what a request can have, and when too many bytes of bodies are under way from this Worker.
 pub fn request_argument(
     scope: &mut v8::PinScope<'_, '_>,
     args: &v8::FunctionCallbackArguments<'_>,
     first: i32,
 ) -> Result<FetchRequest, JsError> {
+    let method = Method::of(scope, args.get(first))?;
+    let url = Target::of(scope, args.get(first + 1))?;
+    let mut headers = HeaderList::of(scope, args.get(first + 2))?;
+    let cf = Cf::of(scope, args.get(first + 4))?;
     let body = body::argument(scope, args.get(first + 3))?;
-    let mut headers = arguments::texts(scope, args.get(first + 2));
     announce_body(&mut headers, &body);
-    Ok(FetchRequest {
-        method: arguments::text(scope, args, first),
-        url: arguments::text(scope, args, first + 1),
-        headers,
-        body,
-        cf: arguments::optional_text(scope, args, first + 4),
-        redirect: arguments::text(scope, args, first + 5),
-        origin: Origin::of_invocation(scope),
-    })
+    Ok(FetchRequest { method, url, headers, body, cf, origin: Origin::of_invocation(scope) })
 }
 
 /// Whoever gets a request sees how long its body is, or that nobody knows, as on a wire.
-fn announce_body(headers: &mut Vec<String>, body: &Body) {
-    let announced = |pair: &[String]| matches!(pair[0].as_str(), "content-length" | "transfer-encoding");
-    if matches!(body, Body::Empty) || headers.chunks_exact(2).any(announced) {
+fn announce_body(headers: &mut HeaderList, body: &Body) {
+    if matches!(body, Body::Empty) || headers.has("content-length") || headers.has("transfer-encoding") {
         return;
     }
-    headers.extend(match body.length() {
-        Some(length) => ["content-length".to_owned(), length.to_string()],
-        None => ["transfer-encoding".to_owned(), "chunked".to_owned()],
-    });
+    match body.length() {
+        Some(length) => headers.push("content-length", length.to_string()),
+        None => headers.push("transfer-encoding", "chunked".to_owned()),
+    }
 }
 
 /// In a resource table: releasing it cancels the request that it was given with.
@@ -113,10 +108,10 @@ pub fn start<'s>(
 
 fn response_value<'s>(scope: &mut v8::PinScope<'s, '_>, response: FetchResponse) -> v8::Local<'s, v8::Value> {
     let headers: Vec<v8::Local<v8::Value>> =
-        response.headers.iter().map(|h| string(scope, h).into()).collect();
+        response.headers.flat().iter().map(|h| string(scope, h).into()).collect();
     let headers = v8::Array::new_with_elements(scope, &headers);
-    let status = v8::Integer::new_from_unsigned(scope, u32::from(response.status));
-    let status_text = string(scope, &response.status_text);
+    let status = v8::Integer::new_from_unsigned(scope, u32::from(response.status.as_u16()));
+    let status_text = string(scope, response.status_text.as_str());
     let format = match response.coding {
         Coding::Applied => format_of(scope, &response.headers),
         Coding::Pending(..) => None,
@@ -158,8 +153,10 @@ pub fn error_of(scope: &mut v8::PinScope<'_, '_>, exception: v8::Local<v8::Value
     let Some(parts) = described.and_then(|d| v8::Local::<v8::Array>::try_from(d).ok()) else {
         return RemoteError::error("An exception that cannot be described.");
     };
+    // The script has cut them; but it runs where the error was thrown.
     let part = |scope: &mut v8::PinScope<'_, '_>, index| {
-        let text = parts.get_index(scope, index).and_then(|p| v8::Local::<v8::String>::try_from(p).ok());
+        let text =
+            parts.get_index(scope, index).and_then(|part| v8::Local::<v8::String>::try_from(part).ok());
         text.map(|text| start_of(scope, text, MAX_MESSAGE)).unwrap_or_default()
     };
     let (name, message) = (part(scope, 0), part(scope, 1));
@@ -184,7 +181,7 @@ fn fetch<'s>(
         Ok(request) => request,
         Err(error) => return error.throw(scope),
     };
-    match start(scope, outbound.as_ref(), request, args.get(6)) {
+    match start(scope, outbound.as_ref(), request, args.get(5)) {
         Ok(promise) => rv.set(promise.into()),
         Err(error) => error.throw(scope),
     }

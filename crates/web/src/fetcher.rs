@@ -9,24 +9,23 @@ use atoll_isolate::values::Message;
 
 use crate::account::Origin;
 use crate::coding::Coding;
+use crate::exchange::{Cf, HeaderList, Invalid, Method, Reason, Status, Target};
 use crate::interest::{Interest, Work};
 use crate::sender::Sender;
 use crate::task::Task;
 
 /// A request between isolates, or on its way out.
 pub struct FetchRequest {
-    /// The method, normalised.
-    pub method: String,
-    /// The absolute URL.
-    pub url: String,
-    /// Names (lower case) and values in order, flat: name, value, name, value.
-    pub headers: Vec<String>,
+    /// The method.
+    pub method: Method,
+    /// Where it goes.
+    pub url: Target,
+    /// The headers.
+    pub headers: HeaderList,
     /// The body.
     pub body: Body,
-    /// `request.cf` as JSON text.
-    pub cf: Option<String>,
-    /// The redirect mode: `follow`, `manual` or `error`.
-    pub redirect: String,
+    /// `request.cf`.
+    pub cf: Option<Cf>,
     /// Where it comes from: how deep it is, and whom it counts for.
     pub origin: Origin,
 }
@@ -34,13 +33,9 @@ pub struct FetchRequest {
 impl FetchRequest {
     /// Bytes that it takes while it is on its way; a stream's are not among them.
     pub fn size(&self) -> usize {
-        let texts = self.method.len() + self.url.len() + self.cf.as_ref().map_or(0, String::len);
-        texts + sizes(&self.headers) + buffered(&self.body)
+        let texts = self.url.as_str().len() + self.cf.as_ref().map_or(0, |cf| cf.as_str().len());
+        texts + self.headers.size() + buffered(&self.body)
     }
-}
-
-fn sizes(texts: &[String]) -> usize {
-    texts.iter().map(String::len).sum()
 }
 
 fn buffered(body: &Body) -> usize {
@@ -50,23 +45,23 @@ fn buffered(body: &Body) -> usize {
 /// The answer to a [`FetchRequest`].
 pub struct FetchResponse {
     /// The status code.
-    pub status: u16,
+    pub status: Status,
     /// The reason phrase.
-    pub status_text: String,
-    /// Names and values in order, flat.
-    pub headers: Vec<String>,
+    pub status_text: Reason,
+    /// The headers.
+    pub headers: HeaderList,
     /// The body.
     pub body: Body,
     /// Whether the body is in the coding that the headers say.
     pub coding: Coding,
-    /// Length in bytes of the body that a request with another method than HEAD had got, where that is known.
+    /// For an answer to HEAD: length in bytes of the body that another method had got, where that is known.
     pub head_length: Option<u64>,
 }
 
 impl FetchResponse {
     /// Bytes that it takes while it is on its way; a stream's are not among them.
     pub fn size(&self) -> usize {
-        self.status_text.len() + sizes(&self.headers) + buffered(&self.body)
+        self.status_text.as_str().len() + self.headers.size() + buffered(&self.body)
     }
 }
 
@@ -178,28 +173,27 @@ pub struct Internet(pub Arc<dyn Network>);
 
 impl Fetcher for Internet {
     fn fetch(&self, request: FetchRequest, respond: Responder) {
-        let url = match url::Url::parse(&request.url) {
+        let FetchRequest { method, url, headers, body, origin, .. } = request;
+        let url = match url::Url::parse(url.as_str()) {
             Ok(url) => url,
             Err(error) => {
-                return respond.respond(Err(RemoteError::type_error(format!(
-                    "Fetch API cannot load: {} ({error})",
-                    request.url
-                ))));
+                let text = format!("Fetch API cannot load: {} ({error})", url.as_str());
+                return respond.respond(Err(RemoteError::type_error(text)));
             }
         };
-        let place = match request.origin.sender.as_ref().map(Sender::request).transpose() {
+        let place = match origin.sender.as_ref().map(Sender::request).transpose() {
             Ok(place) => place,
             Err(error) => return respond.respond(Err(error)),
         };
-        let headers =
-            request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        let request = atoll_host::http::Request { method: request.method, url, headers, body: request.body };
+        let headers = headers.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let method = method.as_str().to_owned();
+        let request = atoll_host::http::Request { method, url, headers, body };
         let answer = self.0.fetch(request);
         let work = respond.work();
         let exchange = Task::spawn(async move {
             let _place = place;
             respond.respond(match answer.await {
-                Ok(response) => Ok(received(response)),
+                Ok(response) => received(response).map_err(RemoteError::from),
                 Err(error) => Err(RemoteError::error(error.to_string())),
             });
         });
@@ -207,10 +201,17 @@ impl Fetcher for Internet {
     }
 }
 
-fn received(response: Response) -> FetchResponse {
-    let headers: Vec<String> = response.headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
-    let Response { status, status_text, body, .. } = response;
-    FetchResponse { status, status_text, headers, body, coding: Coding::Applied, head_length: None }
+fn received(response: Response) -> Result<FetchResponse, Invalid> {
+    let Response { status, status_text, headers, body } = response;
+    let headers = headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
+    Ok(FetchResponse {
+        status: Status::new(status.into())?,
+        status_text: Reason::new(status_text)?,
+        headers: HeaderList::new(headers)?,
+        body,
+        coding: Coding::Applied,
+        head_length: None,
+    })
 }
 
 /// No network: what `globalOutbound: null` gives.

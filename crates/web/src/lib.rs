@@ -11,6 +11,7 @@
 //! | [`interest`] | whether somebody still waits for an answer |
 //! | [`task`] | tasks that end with whoever started them |
 //! | [`fetcher`] | where a `fetch` goes; errors that cross |
+//! | [`exchange`] | the parts of requests and answers, checked |
 //! | [`fetch`] | `fetch()` as natives |
 //! | [`body`] | bodies that are still on their way, pipes |
 //! | [`basics`] | console, clock, randomness |
@@ -30,6 +31,7 @@ pub mod compression;
 pub mod context;
 pub mod depth;
 pub mod encoding;
+pub mod exchange;
 pub mod fetch;
 pub mod fetcher;
 pub mod inbox;

@@ -8,6 +8,7 @@ use atoll_isolate::{JsError, Native, arguments, natives, v8};
 use atoll_web::body;
 use atoll_web::coding::{Coding, Format, Payer, decoded, format_of};
 use atoll_web::context;
+use atoll_web::exchange::{HeaderList, Reason, Status};
 use atoll_web::fetch;
 use atoll_web::fetcher::FetchResponse;
 
@@ -42,13 +43,30 @@ fn answer(scope: &mut v8::PinScope<'_, '_>) -> Option<Arc<Answer>> {
 /// `respond(status, statusText, headers, body, manual, headOnly)` answers the current invocation's request.
 /// `manual`: the body is in the coding that the headers say.
 fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>) {
-    let status = arguments::integer(scope, &args, 0) as u16;
-    let status_text = arguments::text(scope, &args, 1);
-    let headers = arguments::texts(scope, args.get(2));
-    let (body, came_in) = match body::response_argument(scope, args.get(3)) {
-        Ok(body) => body,
+    let response = match response_argument(scope, &args) {
+        Ok(response) => response,
         Err(error) => return error.throw(scope),
     };
+    let id = context::current(scope);
+    if let Some(invocation) = context::data::<Invocation>(scope, id)
+        && invocation.answer.outcome().is_none()
+    {
+        // Not that of a request that passed through: the Worker did not give it.
+        invocation.traced(|trace| trace.responded(response.status.as_u16()));
+    }
+    if let Some(answer) = answer(scope) {
+        answer.respond(response);
+    }
+}
+
+fn response_argument<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: &Args<'s>,
+) -> Result<FetchResponse, JsError> {
+    let status = Status::of(args.get(0))?;
+    let status_text = Reason::of(scope, args.get(1))?;
+    let headers = HeaderList::of(scope, args.get(2))?;
+    let (body, came_in) = body::response_argument(scope, args.get(3))?;
     let says = format_of(scope, &headers);
     let (mut body, coding) = coded_as(scope, body, came_in, says, args.get(4).is_true());
     let mut head_length = None;
@@ -57,16 +75,7 @@ fn respond<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, _rv: Return<'_>
         head_length = known.filter(|&length| length > 0);
         body = Body::Empty;
     }
-    let id = context::current(scope);
-    if let Some(invocation) = context::data::<Invocation>(scope, id)
-        && invocation.answer.outcome().is_none()
-    {
-        // Not that of a request that passed through: the Worker did not give it.
-        invocation.traced(|trace| trace.responded(status));
-    }
-    if let Some(answer) = answer(scope) {
-        answer.respond(FetchResponse { status, status_text, headers, body, coding, head_length });
-    }
+    Ok(FetchResponse { status, status_text, headers, body, coding, head_length })
 }
 
 /// What came in the coding that the headers say goes on as it is. Where they were changed it is plain, and `manual`

@@ -15,6 +15,7 @@ use atoll_loader::code::CodeLimits;
 use atoll_loader::worker::Admission;
 use atoll_loader::{Binding, Entrypoint, EnvSource, Host, Runtime, Worker, WorkerCode, compatibility};
 use atoll_web::account::Origin;
+use atoll_web::exchange::{HeaderList, Method, Target};
 use atoll_web::fetcher::{FetchRequest, Fetcher, NoOutbound, Responder};
 
 const DATE: &str = "2026-07-01";
@@ -117,12 +118,11 @@ pub(crate) fn evaluate(worker: &Worker, source: String) -> String {
 pub(crate) fn post(worker: &Worker, path: &str, body: String) -> Result<String, String> {
     let (answered, answer) = mpsc::channel();
     let request = FetchRequest {
-        method: "POST".into(),
-        url: format!("http://worker{path}"),
-        headers: Vec::new(),
+        method: Method::new("POST").expect("POST is a method"),
+        url: Target::new(format!("http://worker{path}")).expect("paths of tests are canonical"),
+        headers: HeaderList::default(),
         body: Body::Bytes(body.into()),
         cf: None,
-        redirect: "manual".into(),
         origin: Origin::default(),
     };
     let responder = Responder::new(move |answer| {

@@ -163,7 +163,10 @@ async fn a_pause_flushes() {
 
 #[test]
 fn one_known_coding_alone_counts() {
-    let says = |pairs: &[&str]| stated(&pairs.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
+    let says = |pairs: &[&str]| {
+        let flat = pairs.iter().map(|text| (*text).to_owned()).collect();
+        stated(&HeaderList::new(flat).expect("valid headers"))
+    };
     assert_eq!(says(&["a", "b", "content-encoding", "gzip"]), Some(Format::Gzip));
     assert_eq!(says(&["content-encoding", "br"]), Some(Format::Brotli));
     assert_eq!(says(&["content-encoding", "gzip, br"]), None);
