@@ -34,6 +34,7 @@ mod hostile {
     mod lifetimes;
     mod loops;
     mod memory;
+    mod messages;
     mod natives;
     mod prototypes;
     mod sources;
