@@ -220,6 +220,7 @@ fn read_request(request: http::Request<Incoming>, authority: &str) -> Result<Fet
         cf: None,
         redirect: "manual".into(),
         origin: Origin::default(),
+        network: None,
     })
 }
 

@@ -48,6 +48,7 @@ pub fn request_argument(
         cf: arguments::optional_text(scope, args, first + 4),
         redirect: arguments::text(scope, args, first + 5),
         origin: Origin::of_invocation(scope),
+        network: Some(context::environment(scope).network.clone()),
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_host::body::Body;
 use atoll_host::http::Response;
-use atoll_host::network::Network;
+use atoll_host::network::{self, Network};
 use atoll_isolate::values::Message;
 
 use crate::account::Origin;
@@ -29,6 +29,8 @@ pub struct FetchRequest {
     pub redirect: String,
     /// Where it comes from: how deep it is, and whom it counts for.
     pub origin: Origin,
+    /// Who sends it, for its share of the network's connections; none: it came from outside.
+    pub network: Option<network::Sender>,
 }
 
 impl FetchRequest {
@@ -193,7 +195,9 @@ impl Fetcher for Internet {
         };
         let headers =
             request.headers.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        let request = atoll_host::http::Request { method: request.method, url, headers, body: request.body };
+        let FetchRequest { method, body, network, .. } = request;
+        let sender = network.unwrap_or_default();
+        let request = atoll_host::http::Request { method, url, headers, body, sender };
         let answer = self.0.fetch(request);
         let work = respond.work();
         let exchange = Task::spawn(async move {
