@@ -124,6 +124,7 @@ pub(crate) fn post(worker: &Worker, path: &str, body: String) -> Result<String, 
         cf: None,
         redirect: "manual".into(),
         origin: Origin::default(),
+        network: None,
     };
     let responder = Responder::new(move |answer| {
         let _ = answered.send(answer);
