@@ -5,6 +5,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::body::Body;
+use crate::network::Sender;
 
 /// The largest size of one message's headers together on the way out, in bytes, counted as HTTP/2 does (RFC
 /// 9113, section 6.5.2): name, value and 32 more for each header.
@@ -21,6 +22,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
+    /// Who sends it.
+    pub sender: Sender,
 }
 
 /// The answer to a [`Request`], as soon as its head is there.

@@ -1,17 +1,26 @@
 //! The network as one operation, an HTTP exchange, and everything that can go wrong with it.
 
 mod address;
+mod answer;
 mod client;
+mod connection;
 mod connector;
+mod exchange;
+mod payload;
+mod places;
 mod policy;
+mod pool;
+mod sender;
 mod tls;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub use self::address::{SpecialUse, special_use};
-pub use self::client::{NetworkSettings, PublicNetwork};
+pub use self::client::{MAX_REQUESTS, MAX_REQUESTS_TO_A_HOST, MAX_WAITING, NetworkSettings, PublicNetwork};
+pub use self::connection::{MAX_RESPONSE_FIELDS, MAX_RESPONSE_HEAD};
 pub use self::policy::{AddressPolicy, AllowEntry, AllowEntryProblem, InvalidAllowList};
+pub use self::sender::{Account, READ_AHEAD, READ_AHEAD_IN_ALL, Sender};
 pub use self::tls::{TlsRoots, TlsSetupError};
 
 use crate::BoxFuture;
@@ -102,6 +111,32 @@ pub enum NetworkError {
         /// What was wrong.
         detail: String,
     },
+    /// No place among the requests under way was free in time.
+    #[error(
+        "the request to {host} waited {} s for its turn: {to_host} requests of this Worker to that host are under way, \
+         {in_all} in all, which is its share. Read the body of each response, or cancel it with response.body.cancel()",
+        .after.as_secs_f64()
+    )]
+    Crowded {
+        /// The host.
+        host: String,
+        /// How long it waited.
+        after: Duration,
+        /// The sender's requests under way to this host.
+        to_host: usize,
+        /// The sender's requests under way in all.
+        in_all: usize,
+    },
+    /// Too many requests of the sender wait for their turn.
+    #[error(
+        "the request to {host} was not sent: {limit} requests of this Worker wait for their turn, which is the most that may"
+    )]
+    TooManyWaiting {
+        /// The host.
+        host: String,
+        /// How many may wait.
+        limit: usize,
+    },
     /// Making a connection took too long.
     #[error("{stage} {host} took longer than {} s", .after.as_secs_f64())]
     Timeout {
@@ -137,7 +172,7 @@ pub enum NetworkError {
 /// The steps of making a connection, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectStage {
-    /// All permitted connections are in use; one has to end first.
+    /// The sender's other names are being looked up.
     Queue,
     /// The name is being resolved.
     Resolve,
@@ -150,7 +185,7 @@ pub enum ConnectStage {
 impl std::fmt::Display for ConnectStage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            ConnectStage::Queue => "waiting for one of the permitted connections to be free for",
+            ConnectStage::Queue => "waiting for the look-ups of other names before that of",
             ConnectStage::Resolve => "resolving the name",
             ConnectStage::Connect => "connecting to",
             ConnectStage::Tls => "the TLS handshake with",

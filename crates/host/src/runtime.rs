@@ -3,12 +3,26 @@
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// Stops the task when nobody waits for its result any more; a plain `JoinHandle` would let it run on.
-struct AbortOnDrop<T>(JoinHandle<T>);
+/// A task that is stopped when this is dropped; a plain `JoinHandle` would let it run on.
+pub(crate) struct Task<T>(Option<JoinHandle<T>>);
 
-impl<T> Drop for AbortOnDrop<T> {
+impl<T: Send + 'static> Task<T> {
+    /// Starts `work` on `runtime`. If that is shut down, the work is dropped.
+    pub(crate) fn start(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(runtime.spawn(work)))
+    }
+
+    /// Lets it run to its end.
+    pub(crate) fn detach(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -21,6 +35,6 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let mut task = AbortOnDrop(runtime.spawn(work));
-    (&mut task.0).await.ok()
+    let mut task = Task::start(runtime, work);
+    task.0.as_mut()?.await.ok()
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use atoll_host::body::channel;
-use atoll_host::network::{NetworkSettings, SpecialUse, TlsRoots};
+use atoll_host::network::{NetworkSettings, Sender, SpecialUse, TlsRoots};
 use atoll_host::{
     AddressPolicy, Body, BodyError, ByteStream, Network, NetworkError, PublicNetwork, Request, Response,
 };
@@ -135,7 +135,13 @@ fn local_network() -> PublicNetwork {
 }
 
 fn request(method: &str, url: String, body: Body) -> Request {
-    Request { method: method.to_owned(), url: url.parse().expect("a URL"), headers: vec![], body }
+    Request {
+        method: method.to_owned(),
+        url: url.parse().expect("a URL"),
+        headers: vec![],
+        body,
+        sender: Sender::default(),
+    }
 }
 
 fn get(url: String) -> Request {

@@ -138,7 +138,7 @@ pub(crate) fn fetch_event(
     };
     let start = Start::new(worker, &request.origin, (target, limits), answer, ("fetch", event));
     begin(worker, start, move |scope, entrypoint, props| {
-        let FetchRequest { method, url, headers, body, cf, origin: _ } = request;
+        let FetchRequest { method, url, headers, body, cf, origin: _, network: _ } = request;
         let headers: Vec<v8::Local<v8::Value>> =
             headers.flat().iter().map(|h| string(scope, h).into()).collect();
         let headers = v8::Array::new_with_elements(scope, &headers);

@@ -223,6 +223,25 @@ pub const TABLE: &[Limit] = &[
         "the fetch or the call to a service rejects",
     ),
     row(
+        "requests to the network",
+        "1,000 under way of one project, 400 to one host; each Worker, as many as it leaves free, alone half of them",
+        LoweredBy::Nobody,
+        "the next one waits 10 s for its turn, then the fetch rejects; unread answers are cancelled for it",
+    ),
+    row(
+        "requests that wait for the network",
+        "10,000 of each Worker",
+        LoweredBy::Nobody,
+        "the fetch rejects",
+    ),
+    row(
+        "answers read ahead",
+        "64 KiB of each response that is not read yet, 8 MiB of each Worker",
+        LoweredBy::Nobody,
+        "the rest stays on its connection",
+    ),
+    row("header fields of responses", "1,000 fields and 64 KiB", LoweredBy::Nobody, "the fetch rejects"),
+    row(
         "messages under way",
         "256 MiB and 100,000 messages to each Worker; 64 MiB and 25,000 from each dynamic Worker to others, with all that its requests lead to",
         LoweredBy::Nobody,

@@ -13,7 +13,7 @@ const {
 const clones = require("web/clone");
 
 const redirects = { __proto__: null, follow: 1, manual: 1 };
-const cacheModes = { __proto__: null, "no-store": 1, "no-cache": 1, reload: 1 };
+const cacheModes = { __proto__: null, "no-store": 1, "no-cache": 1 };
 const methods = {
   __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, DELETE: 1, PATCH: 1, PURGE: 1, OPTIONS: 1, TRACE: 1, COPY: 1, LOCK: 1,
   MKCOL: 1, MOVE: 1, PROPFIND: 1, PROPPATCH: 1, SEARCH: 1, UNLOCK: 1, ACL: 1, REPORT: 1, MKACTIVITY: 1, CHECKOUT: 1,
@@ -92,7 +92,9 @@ class Request {
           throw new primordials.Error("The 'cache' field on 'RequestInitializerDict' is not implemented.");
         }
         this.#cache = `${init.cache}`;
-        if (!(this.#cache in cacheModes)) throw new TypeError(`Unsupported cache mode: ${this.#cache}`);
+        if (!(this.#cache in cacheModes) || this.#cache === "no-cache" && !natives.hasFlag("cache_no_cache_enabled")) {
+          throw new TypeError(`Unsupported cache mode: ${this.#cache}`);
+        }
       }
     }
     if (headers !== undefined) this.#headers = new Headers(headers);
@@ -226,7 +228,15 @@ class Request {
     // -> [method, url, headers, body for natives, cf as JSON, redirect]; consumes the body.
     exports.detachRequest = (request) => {
       const body = bodies.detach(request.#body, connectionLost, natives.reportError);
-      return [request.#method, request.#url, headerList(request.#headers), body, cfText(request), request.#redirect];
+      return [request.#method, request.#url, sentHeaders(request), body, cfText(request), request.#redirect];
+    };
+    // A cache mode tells the caches on the way, unless the program tells them something itself.
+    const sentHeaders = (request) => {
+      if (request.#cache === undefined) return headerList(request.#headers);
+      const list = copyHeaderList(request.#headers);
+      addUnlessSet(list, "cache-control", "no-cache");
+      addUnlessSet(list, "pragma", "no-cache");
+      return list;
     };
     const cfText = (request) => {
       if (request.#cfText !== undefined && request.#cf === undefined) return request.#cfText;
@@ -266,6 +276,11 @@ class Request {
       },
     });
   }
+}
+
+function addUnlessSet(list, name, value) {
+  for (let i = 0; i < list.length; i += 2) if (list[i] === name) return;
+  primordials.ArrayPrototypePush(list, name, value);
 }
 
 function withoutLength(list) {

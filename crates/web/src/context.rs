@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use atoll_host::clock::Clock;
 use atoll_host::log::LogSink;
+use atoll_host::network;
 use atoll_host::random::Random;
 use atoll_isolate::meter::Waiter;
 use atoll_isolate::{JsError, Meter, Native, WeakIsolate, arguments, heap, layer, natives, realm, v8};
@@ -73,6 +74,8 @@ pub struct Environment {
     pub inbox: Arc<Inbox>,
     /// Bytes of its bodies and streams that lie in no heap.
     pub bodies: Arc<Inbox>,
+    /// Who it is to the network.
+    pub network: network::Sender,
 }
 
 /// What the layer above keeps in a context.

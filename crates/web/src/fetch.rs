@@ -44,7 +44,9 @@ pub fn request_argument(
     let cf = Cf::of(scope, args.get(first + 4))?;
     let body = body::argument(scope, args.get(first + 3))?;
     announce_body(&mut headers, &body);
-    Ok(FetchRequest { method, url, headers, body, cf, origin: Origin::of_invocation(scope) })
+    let network = Some(context::environment(scope).network.clone());
+    let origin = Origin::of_invocation(scope);
+    Ok(FetchRequest { method, url, headers, body, cf, origin, network })
 }
 
 /// Whoever gets a request sees how long its body is, or that nobody knows, as on a wire.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_host::body::Body;
 use atoll_host::http::Response;
-use atoll_host::network::Network;
+use atoll_host::network::{self, Network};
 use atoll_isolate::values::Message;
 
 use crate::account::Origin;
@@ -28,6 +28,8 @@ pub struct FetchRequest {
     pub cf: Option<Cf>,
     /// Where it comes from: how deep it is, and whom it counts for.
     pub origin: Origin,
+    /// Who sends it, for its share of the network's connections; none: it came from outside.
+    pub network: Option<network::Sender>,
 }
 
 impl FetchRequest {
@@ -173,7 +175,7 @@ pub struct Internet(pub Arc<dyn Network>);
 
 impl Fetcher for Internet {
     fn fetch(&self, request: FetchRequest, respond: Responder) {
-        let FetchRequest { method, url, headers, body, origin, .. } = request;
+        let FetchRequest { method, url, headers, body, origin, network, .. } = request;
         let url = match url::Url::parse(url.as_str()) {
             Ok(url) => url,
             Err(error) => {
@@ -187,7 +189,8 @@ impl Fetcher for Internet {
         };
         let headers = headers.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let method = method.as_str().to_owned();
-        let request = atoll_host::http::Request { method, url, headers, body };
+        let sender = network.unwrap_or_default();
+        let request = atoll_host::http::Request { method, url, headers, body, sender };
         let answer = self.0.fetch(request);
         let work = respond.work();
         let exchange = Task::spawn(async move {

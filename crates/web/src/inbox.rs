@@ -3,8 +3,11 @@
 //! A sender is refused at once when the Worker has too much waiting, so that nobody takes memory by sending faster than
 //! the other side reads.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use atoll_host::network::Account;
 
 use crate::fetcher::RemoteError;
 use crate::sender::Sender;
@@ -106,6 +109,12 @@ impl Inbox {
     /// Why the Worker ended, where somebody said.
     pub fn ended(&self) -> Option<Arc<str>> {
         self.ended.get().cloned()
+    }
+}
+
+impl Account for Inbox {
+    fn charge(self: Arc<Self>, bytes: usize) -> Option<Box<dyn Any + Send + Sync>> {
+        self.take(bytes).ok().map(|charge| Box::new(charge) as _)
     }
 }
 

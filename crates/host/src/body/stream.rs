@@ -45,7 +45,7 @@ where
         loop {
             let frame = match ready!(self.as_mut().poll_frame(context)) {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(classify(error.into())))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::of(error.into())))),
                 Some(Ok(frame)) => frame,
             };
             // Trailers are dropped: neither `fetch` nor Workers have a place for them.
@@ -177,24 +177,26 @@ impl fmt::Debug for ByteStream {
     }
 }
 
-/// Tells a peer that went away (which readers expect) from a broken protocol (which they want to know about).
-fn classify(error: Box<dyn Error + Send + Sync>) -> BodyError {
-    let mut text = error.to_string();
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
-    while let Some(current) = cause {
-        if let Some(known) = current.downcast_ref::<BodyError>() {
-            return known.clone();
+impl BodyError {
+    /// Tells a peer that went away (which readers expect) from a broken protocol (which they want to know about).
+    pub(crate) fn of(error: Box<dyn Error + Send + Sync>) -> Self {
+        let mut text = error.to_string();
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
+        while let Some(current) = cause {
+            if let Some(known) = current.downcast_ref::<BodyError>() {
+                return known.clone();
+            }
+            if is_disconnect(current) {
+                return BodyError::Disconnected;
+            }
+            cause = current.source();
+            if let Some(deeper) = cause {
+                text.push_str(": ");
+                text.push_str(&deeper.to_string());
+            }
         }
-        if is_disconnect(current) {
-            return BodyError::Disconnected;
-        }
-        cause = current.source();
-        if let Some(deeper) = cause {
-            text.push_str(": ");
-            text.push_str(&deeper.to_string());
-        }
+        BodyError::Transport(text)
     }
-    BodyError::Transport(text)
 }
 
 fn is_disconnect(error: &(dyn Error + 'static)) -> bool {

@@ -2,31 +2,28 @@
 //! those that the operator has permitted.
 
 use std::error::Error;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Uri};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioTimer;
+use http::{Method, Uri, Version};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::connector::{Connector, Places};
+use super::connection::{MAX_RESPONSE_FIELDS, MAX_RESPONSE_HEAD, is_lost};
+use super::connector::{Connector, Target};
+use super::exchange::Exchanges;
+use super::payload::{Payload, Upload};
+use super::places::{Most, Places};
+use super::pool::{Keep, Pool};
 use super::tls::{TlsRoots, TlsSetupError};
 use super::{AddressPolicy, Network, NetworkError};
 use crate::BoxFuture;
-use crate::body::{Body, BodyError, ByteStream};
-use crate::http::{Request, Response, header_map_from_list, header_text, list_from_header_map};
-use crate::runtime::run_on;
-
-/// Largest head of a response, in bytes; for HTTP/1.1 also the read buffer.
-const MAX_RESPONSE_HEAD: u32 = 64 * 1024;
+use crate::body::BodyError;
+use crate::http::{Request, Response, header_map_from_list, header_text};
+use crate::runtime::Task;
 
 /// Headers that concern one connection, not the exchange (RFC 9110, section 7.6.1): dropped both ways. In a
 /// request they would let a guest disagree with this client about where a message ends.
@@ -46,19 +43,29 @@ static HOP_BY_HOP: [HeaderName; 8] = [
 pub struct NetworkSettings {
     /// Certificate authorities; `None`: [`TlsRoots::system`].
     pub roots: Option<TlsRoots>,
-    /// Time for making a connection, from the wait for a free place to the end of the TLS handshake. Default:
-    /// 10 s.
+    /// Time for waiting for a free place, and again for making a connection up to the end of the TLS handshake.
+    /// Default: 10 s.
     pub connect_timeout: Duration,
     /// How long an unused connection is kept. Default: 60 s.
     pub idle_timeout: Duration,
-    /// Unused connections kept for one host and port. Default: 8.
+    /// Unused HTTP/1.1 connections kept for one host and port. Default: 8.
     pub max_idle_per_host: usize,
-    /// Open connections to one host and port; further ones wait (part of `connect_timeout`). With HTTP/2 one
-    /// carries many exchanges. Default: 100.
-    pub max_connections_per_host: usize,
-    /// Open connections in all; further ones wait likewise. Default: 1000.
-    pub max_connections: usize,
+    /// Requests under way to one host and port: each until its answer has been read, or given up. A sender may
+    /// have as many as are left by all, alone half of them; further ones wait. Default:
+    /// [`MAX_REQUESTS_TO_A_HOST`].
+    pub max_requests_per_host: usize,
+    /// Requests under way in all, likewise, and open connections. Default: [`MAX_REQUESTS`].
+    pub max_requests: usize,
 }
+
+/// Requests under way from one network at a time, and connections that it has open.
+pub const MAX_REQUESTS: usize = 1000;
+
+/// Requests under way from one network to one host and port at a time.
+pub const MAX_REQUESTS_TO_A_HOST: usize = 400;
+
+/// Requests of one sender that wait until others have ended.
+pub const MAX_WAITING: usize = 10_000;
 
 impl Default for NetworkSettings {
     fn default() -> Self {
@@ -67,8 +74,8 @@ impl Default for NetworkSettings {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             max_idle_per_host: 8,
-            max_connections_per_host: 100,
-            max_connections: 1000,
+            max_requests_per_host: MAX_REQUESTS_TO_A_HOST,
+            max_requests: MAX_REQUESTS,
         }
     }
 }
@@ -80,23 +87,15 @@ impl Default for NetworkSettings {
 /// policies need clients of their own.
 ///
 /// All sockets live on the runtime given at construction; `fetch` may be awaited from any other.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PublicNetwork {
-    client: Client<Connector, Body>,
+    exchanges: Arc<Exchanges>,
     runtime: Handle,
 }
 
-/// Puts the connections' tasks on the client's own runtime, whoever asks.
-#[derive(Clone)]
-struct OnRuntime(Handle);
-
-impl<F> hyper::rt::Executor<F> for OnRuntime
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, task: F) {
-        drop(self.0.spawn(task));
+impl std::fmt::Debug for PublicNetwork {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PublicNetwork").finish_non_exhaustive()
     }
 }
 
@@ -123,65 +122,108 @@ impl PublicNetwork {
             None => TlsRoots::system()?,
         };
         let tls = TlsConnector::from(Arc::new(roots.client_config()?));
-        let places = Places::new(settings.max_connections_per_host, settings.max_connections);
-        let connector = Connector::new(policy, tls, settings.connect_timeout, places);
-        let client = Client::builder(OnRuntime(runtime.clone()))
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
-            .pool_max_idle_per_host(settings.max_idle_per_host)
-            .http1_max_buf_size(MAX_RESPONSE_HEAD as usize)
-            .http2_max_header_list_size(MAX_RESPONSE_HEAD)
-            // Without a sign of life a dead connection would take every later request to its host with it.
-            .http2_keep_alive_interval(Duration::from_secs(30))
-            .http2_keep_alive_timeout(Duration::from_secs(15))
-            .build(connector);
-        Ok(Self { client, runtime })
+        let most = Most {
+            to_one_host: settings.max_requests_per_host,
+            in_all: settings.max_requests,
+            waiting: MAX_WAITING,
+        };
+        let keep = Keep {
+            idle_for: settings.idle_timeout,
+            idle_to_one_host: settings.max_idle_per_host,
+            open: settings.max_requests,
+        };
+        let exchanges = Exchanges {
+            connector: Connector::new(policy, tls, MAX_WAITING),
+            places: Places::new(most),
+            pool: Pool::new(keep, runtime.clone()),
+            patience: settings.connect_timeout,
+        };
+        Ok(Self { exchanges: Arc::new(exchanges), runtime })
     }
 }
 
 impl Network for PublicNetwork {
     fn fetch(&self, request: Request) -> BoxFuture<'static, Result<Response, NetworkError>> {
-        let Self { client, runtime } = self.clone();
+        let Self { exchanges, runtime } = self.clone();
         Box::pin(async move {
-            let host = request.url.host_str().unwrap_or_default().to_owned();
-            let request = outgoing(request)?;
-            let head_only = request.method() == Method::HEAD;
+            let Request { method, url, headers, body, sender } = request;
+            let request = Outgoing::new(&method, &url, &headers)?;
             // The whole exchange runs on the client's runtime, since connecting needs that runtime's drivers.
-            match run_on(&runtime, async move { client.request(request).await }).await {
-                Some(Ok(response)) => Ok(incoming(response, head_only)),
-                Some(Err(error)) => Err(failure(&host, &error)),
-                None => Err(NetworkError::Stopped),
-            }
+            let (answer, answered) = oneshot::channel();
+            let exchange = Task::start(&runtime, async move {
+                match exchanges.exchange(request, body, sender).await {
+                    Err(error) => drop(answer.send(Err(error))),
+                    Ok((response, afterwards)) => {
+                        if answer.send(Ok(response)).is_ok()
+                            && let Some(afterwards) = afterwards
+                        {
+                            afterwards.await;
+                        }
+                    }
+                }
+            });
+            let response = answered.await.unwrap_or(Err(NetworkError::Stopped));
+            exchange.detach();
+            response
         })
     }
 }
 
-/// Turns a request into what goes on the wire. The message's length and its host come from the body and the
-/// URL alone.
-fn outgoing(request: Request) -> Result<http::Request<Body>, NetworkError> {
-    let Request { method, url, headers, body } = request;
-    let uri = target(&url)?;
-    let method = match Method::from_bytes(method.as_bytes()) {
-        Ok(parsed) if parsed != Method::CONNECT => parsed,
-        _ => return Err(NetworkError::InvalidMethod { method: method.chars().take(100).collect() }),
-    };
-    let mut headers = header_map_from_list(&headers)?;
-    if let Some(protocol) = headers.get(header::UPGRADE) {
-        return Err(NetworkError::UpgradeUnsupported { protocol: header_text(protocol.as_bytes()) });
+/// A request as it goes on the wire. The message's length and its host come from the body and the URL alone.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) target: Target,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Outgoing {
+    fn new(method: &str, url: &Url, headers: &[(String, String)]) -> Result<Self, NetworkError> {
+        let uri = target(url)?;
+        let method = match Method::from_bytes(method.as_bytes()) {
+            Ok(parsed) if parsed != Method::CONNECT => parsed,
+            _ => return Err(NetworkError::InvalidMethod { method: method.chars().take(100).collect() }),
+        };
+        let mut headers = header_map_from_list(headers)?;
+        if let Some(protocol) = headers.get(header::UPGRADE)
+            && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+        {
+            return Err(NetworkError::UpgradeUnsupported { protocol: header_text(protocol.as_bytes()) });
+        }
+        drop_hop_by_hop(&mut headers);
+        headers.remove(header::HOST);
+        headers.remove(header::CONTENT_LENGTH);
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let key = format!("{}://{host}:{port}", url.scheme()).into();
+        let target = Target { key, host, port, secure: url.scheme() == "https" };
+        Ok(Self { method, target, uri, headers })
     }
-    drop_hop_by_hop(&mut headers);
-    headers.remove(header::HOST);
-    headers.remove(header::CONTENT_LENGTH);
-    if body.is_end_stream() && ![Method::GET, Method::HEAD].contains(&method) {
-        // These say that they are empty, as servers ask for it.
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+
+    /// What is sent, for one try.
+    pub(super) fn message(&self, payload: &Payload, http2: bool) -> http::Request<Upload> {
+        let mut message = http::Request::new(payload.upload());
+        *message.method_mut() = self.method.clone();
+        *message.headers_mut() = self.headers.clone();
+        if http2 {
+            *message.version_mut() = Version::HTTP_2;
+            *message.uri_mut() = self.uri.clone();
+        } else {
+            let origin = self.uri.path_and_query().cloned();
+            *message.uri_mut() = origin.map(Uri::from).unwrap_or_default();
+            if let Some(host) = self.uri.authority()
+                && let Ok(host) = HeaderValue::from_str(host.as_str())
+            {
+                message.headers_mut().insert(header::HOST, host);
+            }
+        }
+        if payload.is_empty() && ![Method::GET, Method::HEAD].contains(&self.method) {
+            // These say that they are empty, as servers ask for it.
+            message.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        message
     }
-    let mut outgoing = http::Request::new(body);
-    *outgoing.method_mut() = method;
-    *outgoing.uri_mut() = uri;
-    *outgoing.headers_mut() = headers;
-    Ok(outgoing)
 }
 
 fn target(url: &Url) -> Result<Uri, NetworkError> {
@@ -205,7 +247,7 @@ fn target(url: &Url) -> Result<Uri, NetworkError> {
         .map_err(|error| NetworkError::InvalidUrl { host: host.to_owned(), detail: error.to_string() })
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
+pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -217,45 +259,30 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn incoming(response: http::Response<Incoming>, head_only: bool) -> Response {
-    let (mut head, body) = response.into_parts();
-    drop_hop_by_hop(&mut head.headers);
-    let status_text = match head.extensions.get::<ReasonPhrase>() {
-        Some(reason) => header_text(reason.as_bytes()),
-        None => head.status.canonical_reason().unwrap_or_default().to_owned(),
-    };
-    // These have no body whatever their Content-Length says (RFC 9110, section 6.4.1).
-    let bodiless = head_only || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let body = if bodiless || body.is_end_stream() {
-        Body::Empty
-    } else {
-        Body::Stream(ByteStream::from_http_body(body))
-    };
-    Response { status: head.status.as_u16(), status_text, headers: list_from_header_map(&head.headers), body }
-}
-
 /// Finds the cause that the caller can do something about in the HTTP client's chain of errors.
-fn failure(host: &str, error: &hyper_util::client::legacy::Error) -> NetworkError {
-    if let Some(known) = cause::<NetworkError>(error) {
-        return known.clone();
-    }
+pub(super) fn failure(host: &str, error: &hyper::Error) -> NetworkError {
     if let Some(known) = cause::<BodyError>(error) {
         return NetworkError::RequestBody(known.clone());
     }
     let host = host.to_owned();
-    let closed = cause::<hyper::Error>(error)
-        .is_some_and(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled());
-    let reset = cause::<io::Error>(error).is_some_and(|error| {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-    });
-    if closed || reset {
+    if is_lost(error) {
         return NetworkError::ConnectionLost { host };
     }
-    // The outermost text only says that something failed; the causes say what.
-    let causes: Vec<String> = chain(error).skip(1).map(|cause| cause.to_string()).collect();
-    let detail = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
+    if is_head_too_large(error) {
+        return NetworkError::Protocol {
+            host,
+            detail: format!(
+                "its head has more than {MAX_RESPONSE_FIELDS} fields or {MAX_RESPONSE_HEAD} bytes"
+            ),
+        };
+    }
+    let detail = chain(error).map(|cause| cause.to_string()).collect::<Vec<_>>().join(": ");
     NetworkError::Protocol { host, detail }
+}
+
+/// The client's half of the crate has no predicate for it, only this text.
+fn is_head_too_large(error: &hyper::Error) -> bool {
+    error.is_parse() && chain(error).any(|cause| cause.to_string().contains("message head is too large"))
 }
 
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use atoll_host::network;
 use atoll_isolate::actor::End;
 use atoll_isolate::error::ExceptionReport;
 use atoll_isolate::modules::{self, Bundle, Registry};
@@ -104,6 +105,7 @@ impl Worker {
         let (actor, own) = (isolate.downgrade(), isolate.downgrade());
         isolate.send(Envelope::new(meter, move |scope| {
             let Some(worker) = weak.upgrade() else { return };
+            let bodies = new_bodies(&worker.0.name, code.dynamic);
             let environment = Environment {
                 isolate: actor,
                 name: worker.0.name.clone(),
@@ -116,7 +118,8 @@ impl Worker {
                 max_handles: limits::HANDLES,
                 max_streams: limits::STREAMS,
                 inbox: worker.inbox(),
-                bodies: new_bodies(&worker.0.name, code.dynamic),
+                network: network::Sender::new(bodies.clone()),
+                bodies,
             };
             context::set_environment(scope, environment);
             if !code.tails.is_empty() {

@@ -52,7 +52,8 @@ pub(super) fn read(
             Body::Stream(ByteStream::from_http_body(Awaited::new(body, client.clone(), limits::BODY_WAIT)))
         }
     };
-    Ok(FetchRequest { method, url, headers, body, cf: Some(cf.clone()), origin: Origin::default() })
+    let origin = Origin::default();
+    Ok(FetchRequest { method, url, headers, body, cf: Some(cf.clone()), origin, network: None })
 }
 
 /// The one host that the request says it is for (RFC 9112, section 3.2): what stands in front of this server must not

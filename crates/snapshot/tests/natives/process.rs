@@ -124,6 +124,7 @@ pub(crate) fn post(worker: &Worker, path: &str, body: String) -> Result<String, 
         body: Body::Bytes(body.into()),
         cf: None,
         origin: Origin::default(),
+        network: None,
     };
     let responder = Responder::new(move |answer| {
         let _ = answered.send(answer);
