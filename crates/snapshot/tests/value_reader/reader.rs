@@ -76,6 +76,7 @@ impl Reader {
             max_streams: 100,
             inbox: inbox.clone(),
             bodies: inbox,
+            network_sender: Default::default(),
         };
         let heap = Heap::new(startup, LIMITS);
         let context = heap.enter(|scope| {
