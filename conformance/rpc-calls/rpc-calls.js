@@ -101,9 +101,6 @@ export class Target extends WorkerEntrypoint {
   async returnsNotRpc() {
     return { wrapped: new NotRpc() };
   }
-  async returnsNullProto() {
-    return { wrapped: Object.assign(Object.create(null), { a: 1 }) };
-  }
   async get(key) {
     return `get ${key}`;
   }
