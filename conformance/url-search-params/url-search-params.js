@@ -116,3 +116,47 @@ export const valuesAreConvertedToStrings = {
     assert.strictEqual(new URLSearchParams("a\uD800=1").toString(), "a%EF%BF%BD=1");
   },
 };
+
+// What is appended, set and deleted shows in every member of the URL, whichever is read or set next.
+export const changesShowInTheUrl = {
+  async test() {
+    const url = new URL("http://h.example/p?a=1#f");
+    const params = url.searchParams;
+    for (let i = 0; i < 3; i++) params.append(`k${i}`, "v w");
+    assert.strictEqual(url.search, "?a=1&k0=v+w&k1=v+w&k2=v+w");
+    params.delete("k1");
+    assert.strictEqual(`${url}`, "http://h.example/p?a=1&k0=v+w&k2=v+w#f");
+    params.set("a", "2");
+    assert.strictEqual(JSON.stringify(url), '"http://h.example/p?a=2&k0=v+w&k2=v+w#f"');
+    params.delete("k0");
+    url.hash = "g";
+    assert.strictEqual(url.href, "http://h.example/p?a=2&k2=v+w#g");
+    params.append("lost", "1");
+    url.search = "?only=1";
+    assert.strictEqual(url.href, "http://h.example/p?only=1#g");
+    assert.deepStrictEqual([...params], [["only", "1"]]);
+    params.append("lost", "1");
+    url.href = "http://other.example/?x=y";
+    assert.strictEqual(url.href, "http://other.example/?x=y");
+    assert.strictEqual(params.toString(), "x=y");
+    params.delete("x");
+    assert.strictEqual(url.href, "http://other.example/");
+    params.append("n", "1");
+    assert.strictEqual(new URL(url).href, "http://other.example/?n=1");
+    assert.strictEqual(new Request(url).url, "http://other.example/?n=1");
+  },
+};
+
+export const aChangeThatIsTakenBack = {
+  async test() {
+    for (const text of ["http://h.example/?", "http://h.example/?a=%20", "data:x ?q#f"]) {
+      const url = new URL(text);
+      url.searchParams.append("k", "v");
+      url.searchParams.delete("k");
+      const once = url.href;
+      url.searchParams.delete("k");
+      assert.strictEqual(url.href, once);
+      assert.strictEqual(url.search, { h: "?a=+", d: "?q=" }[text.endsWith("%20") ? "h" : text[0] === "d" ? "d" : ""] ?? "");
+    }
+  },
+};

@@ -144,8 +144,11 @@ function removePairs(list, start, name, value = undefined) {
   let kept = start;
   for (let i = start; i < list.length; i += 2) {
     if (list[i] === name && (value === undefined || list[i + 1] === value)) continue;
-    list[kept++] = list[i];
-    list[kept++] = list[i + 1];
+    if (kept !== i) {
+      list[kept] = list[i];
+      list[kept + 1] = list[i + 1];
+    }
+    kept += 2;
   }
   list.length = kept;
 }
