@@ -212,14 +212,11 @@ export const manyListeners = {
       let calls = [];
       const listeners = Array.from({ length: count }, (_, i) => () => calls.push(i));
       for (const listener of [...listeners, ...listeners]) target.addEventListener("x", listener);
-      target.addEventListener("x", listeners[0], true);
       target.dispatchEvent(new Event("x"));
       const all = listeners.map((_, i) => i);
-      assert.deepStrictEqual(calls, [0, ...all]);
+      assert.deepStrictEqual(calls, all);
 
       calls = [];
-      target.removeEventListener("x", listeners[0], true);
-      target.removeEventListener("x", listeners[1], true);
       target.removeEventListener("x", listeners[1]);
       target.removeEventListener("x", listeners[1]);
       target.addEventListener("x", listeners[1]);

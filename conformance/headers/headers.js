@@ -174,55 +174,28 @@ export const mutator = {
   },
 };
 
-// An iterator shows what the headers are at each step.
+// An iteration goes over the headers as they were when it began.
 export const changedWhileIterating = {
   async test() {
     const headers = new Headers(Array.from({ length: 6 }, (_, i) => [`k${i}`, "v"]));
     const seen = [];
-    for (const [name] of headers) {
-      seen.push(name);
+    for (const [name, value] of headers) {
+      seen.push(name + value);
       headers.delete(name);
+      headers.set("k4", "w");
+      headers.append("z", "added");
     }
-    assert.deepStrictEqual(seen, ["k0", "k2", "k4"]);
-    assert.deepStrictEqual([...headers.keys()], ["k1", "k3", "k5"]);
-    headers.append("k3", "w");
-    headers.append("a", "first");
-    headers.append("z", "last");
-    headers.append("k4", "between");
-    headers.append("Set-Cookie", "one");
-    headers.append("Set-Cookie", "two");
-    headers.set("K1", "new");
-    headers.delete("absent");
-    const expected = [
-      ["a", "first"],
-      ["k1", "new"],
-      ["k3", "v, w"],
-      ["k4", "between"],
-      ["k5", "v"],
-      ["set-cookie", "one"],
-      ["set-cookie", "two"],
-      ["z", "last"],
-    ];
-    assert.deepStrictEqual([...headers], expected);
-    assert.deepStrictEqual([...new Headers(headers)], expected);
-    headers.set("set-cookie", "three");
-    headers.set("k5", "set");
-    headers.set("k9", "added");
-    headers.delete("k3");
-    assert.deepStrictEqual(
-      [...headers],
-      [
-        ["a", "first"],
-        ["k1", "new"],
-        ["k4", "between"],
-        ["k5", "set"],
-        ["k9", "added"],
-        ["set-cookie", "three"],
-        ["z", "last"],
-      ],
-    );
-    assert.deepStrictEqual(headers.getSetCookie(), ["three"]);
-    headers.delete("set-cookie");
-    assert.deepStrictEqual([...headers.keys()], ["a", "k1", "k4", "k5", "k9", "z"]);
+    assert.deepStrictEqual(seen, ["k0v", "k1v", "k2v", "k3v", "k4v", "k5v"]);
+    assert.deepStrictEqual([...headers.keys()], ["k4", "z"]);
+    const entries = headers.entries();
+    headers.set("k4", "late");
+    assert.deepStrictEqual(entries.next().value, ["k4", "w"]);
+    seen.length = 0;
+    headers.forEach((_value, name) => {
+      seen.push(name);
+      headers.delete("z");
+    });
+    assert.deepStrictEqual(seen, ["k4", "z"]);
+    assert.deepStrictEqual([...headers], [["k4", "late"]]);
   },
 };

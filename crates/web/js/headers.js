@@ -58,8 +58,8 @@ class Headers {
   // [name in lower case, value, ...] in the order of insertion.
   #list = [];
   #immutable = false;
-  // The list as iteration shows it; made on demand, and then changed with the list: sorting anew after each change would
-  // make a loop that deletes while it iterates quadratic and worse.
+  // The list as iteration shows it; made on demand, dropped by each change and never changed itself: iterators read on
+  // in it, as in the reference.
   #sorted = null;
 
   constructor(init = undefined) {
@@ -116,10 +116,6 @@ class Headers {
     name = normalizeName(name);
     value = normalizeValue(value);
     setPair(this.#changing(), name, value);
-    if (this.#sorted !== null) {
-      removeSorted(this.#sorted, name);
-      addSorted(this.#sorted, name, value);
-    }
   }
 
   append(name, value) {
@@ -128,7 +124,6 @@ class Headers {
     name = normalizeName(name);
     value = normalizeValue(value);
     ArrayPrototypePush(this.#changing(), name, value);
-    if (this.#sorted !== null) addSorted(this.#sorted, name, value);
   }
 
   delete(name) {
@@ -136,11 +131,11 @@ class Headers {
     if (arguments.length < 1) throw argumentError("Headers", "delete", 1, "string");
     name = normalizeName(name);
     removePairs(this.#changing(), 0, name);
-    if (this.#sorted !== null) removeSorted(this.#sorted, name);
   }
 
   #changing() {
     if (this.#immutable) throw new TypeError("Can't modify immutable headers.");
+    this.#sorted = null;
     return this.#list;
   }
 
@@ -190,40 +185,6 @@ function sortAndCombine(list) {
     else ArrayPrototypePush(sorted, name, value);
   }
   return sorted;
-}
-
-// These two change the result of sortAndCombine() as its list was changed.
-function addSorted(sorted, name, value) {
-  const end = endOfName(sorted, name);
-  if (end > 0 && sorted[end - 2] === name && name !== "set-cookie") {
-    sorted[end - 1] = `${sorted[end - 1]}, ${value}`;
-    return;
-  }
-  ArrayPrototypePush(sorted, name, value);
-  for (let i = sorted.length - 1; i > end + 1; i--) sorted[i] = sorted[i - 2];
-  sorted[end] = name;
-  sorted[end + 1] = value;
-}
-
-function removeSorted(sorted, name) {
-  const end = endOfName(sorted, name);
-  let start = end;
-  while (start > 0 && sorted[start - 2] === name) start -= 2;
-  if (start === end) return;
-  for (let i = end; i < sorted.length; i++) sorted[start + i - end] = sorted[i];
-  sorted.length -= end - start;
-}
-
-// The index of the first pair with a greater name.
-function endOfName(sorted, name) {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = ((low + high) >> 2) << 1;
-    if (sorted[middle] <= name) low = middle + 2;
-    else high = middle;
-  }
-  return low;
 }
 
 defineInterface(Headers, "Headers");

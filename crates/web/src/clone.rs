@@ -102,4 +102,3 @@ pub fn adopt<'s, T: Any + Send + Sync>(
 fn adopt_body<'s>(scope: &mut v8::PinScope<'s, '_>, args: Args<'s>, rv: Return<'_>) {
     adopt::<BodyCell>(scope, &args, rv);
 }
-
