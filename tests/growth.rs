@@ -109,5 +109,5 @@ fn signals_that_follow_one() {
 
 #[test]
 fn comparing_sets_of_objects() {
-    grows_with_its_input("compareSets", 8_000);
+    grows_with_its_input("compareSets", 32_000);
 }

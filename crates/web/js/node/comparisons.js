@@ -261,7 +261,9 @@ function equalCollections(a, b, isMap, mode, seen) {
     if (!settled.has(actual[i]) && (isObject(actual[i]) || mode === LOOSE)) ArrayPrototypePush(candidates, actual[i]);
   }
   if (!sizesFit(candidates.length, needed.length, mode)) return false;
-  const search = { __proto__: null, a, b, isMap, mode, seen, candidates, needed, holders: new SafeMap(), tried: null, free: 0 };
+  const search = {
+    __proto__: null, a, b, isMap, mode, seen, candidates, needed, holders: new SafeMap(), tried: null, free: 0,
+  };
   for (let i = 0; i < needed.length; i++) {
     search.tried = new SafeSet();
     if (!claimCandidate(search, i)) return false;
