@@ -56,6 +56,7 @@ export const run = {
 "#;
 
 /// The processor time that the program takes with this much input, in microseconds, with the start of the process.
+#[allow(clippy::zombie_processes, reason = "wait4() waits for it and tells what it used")]
 fn cost(program: &str, n: u32) -> i64 {
     let project = Project::worker(PROGRAMS);
     let variables = format!(
