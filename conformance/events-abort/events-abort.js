@@ -203,3 +203,78 @@ export const anyOfSignalsWithTheSameSources = {
     assert.deepStrictEqual([one.aborted, one.reason, other.aborted], [true, "reason", true]);
   },
 };
+
+// With few listeners and with many: each once, in the order in which they were added, whatever is removed and when.
+export const manyListeners = {
+  test() {
+    for (const count of [3, 16, 17, 100]) {
+      const target = new EventTarget();
+      let calls = [];
+      const listeners = Array.from({ length: count }, (_, i) => () => calls.push(i));
+      for (const listener of [...listeners, ...listeners]) target.addEventListener("x", listener);
+      target.dispatchEvent(new Event("x"));
+      const all = listeners.map((_, i) => i);
+      assert.deepStrictEqual(calls, all);
+
+      calls = [];
+      target.removeEventListener("x", listeners[1]);
+      target.removeEventListener("x", listeners[1]);
+      target.addEventListener("x", listeners[1]);
+      target.dispatchEvent(new Event("x"));
+      const order = [0, ...all.slice(2), 1];
+      assert.deepStrictEqual(calls, order);
+
+      calls = [];
+      for (let i = 0; i < count; i += 2) target.removeEventListener("x", listeners[i]);
+      target.dispatchEvent(new Event("x"));
+      assert.deepStrictEqual(calls, order.filter((i) => i % 2 === 1));
+
+      calls = [];
+      for (const listener of listeners) target.removeEventListener("x", listener);
+      target.dispatchEvent(new Event("x"));
+      assert.deepStrictEqual(calls, []);
+    }
+  },
+};
+
+export const manyListenersThatGoWhileDispatching = {
+  test() {
+    const target = new EventTarget();
+    const controller = new AbortController();
+    const calls = [];
+    const listeners = Array.from({ length: 60 }, (_, i) => () => {
+      calls.push(i);
+      if (i === 0) {
+        for (let gone = 40; gone < 60; gone++) target.removeEventListener("x", listeners[gone]);
+        controller.abort();
+        target.addEventListener("x", () => calls.push("late"), { once: true });
+      }
+    });
+    for (let i = 0; i < 60; i++) {
+      const options = i < 20 ? { once: i > 0 } : i < 40 ? { signal: controller.signal } : {};
+      target.addEventListener("x", listeners[i], options);
+    }
+    target.dispatchEvent(new Event("x"));
+    assert.deepStrictEqual(calls.splice(0), listeners.map((_, i) => i).slice(0, 20));
+    target.dispatchEvent(new Event("x"));
+    assert.deepStrictEqual(calls.splice(0), [0, "late"]);
+    target.addEventListener("x", listeners[5]);
+    target.removeEventListener("x", listeners[0]);
+    target.dispatchEvent(new Event("x"));
+    assert.deepStrictEqual(calls, ["late", 5]);
+  },
+};
+
+export const manySignalsOfOneSource = {
+  test() {
+    const controller = new AbortController();
+    const calls = [];
+    const signals = Array.from({ length: 40 }, () => AbortSignal.any([controller.signal]));
+    const listeners = signals.map((_, i) => () => calls.push(i));
+    signals.forEach((signal, i) => signal.addEventListener("abort", listeners[i]));
+    signals.forEach((signal, i) => i % 3 !== 0 && signal.removeEventListener("abort", listeners[i]));
+    controller.abort();
+    assert.deepStrictEqual(calls, listeners.map((_, i) => i).filter((i) => i % 3 === 0));
+    assert.ok(signals.every((signal) => signal.aborted));
+  },
+};

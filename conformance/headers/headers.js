@@ -173,3 +173,29 @@ export const mutator = {
     }
   },
 };
+
+// An iteration goes over the headers as they were when it began.
+export const changedWhileIterating = {
+  async test() {
+    const headers = new Headers(Array.from({ length: 6 }, (_, i) => [`k${i}`, "v"]));
+    const seen = [];
+    for (const [name, value] of headers) {
+      seen.push(name + value);
+      headers.delete(name);
+      headers.set("k4", "w");
+      headers.append("z", "added");
+    }
+    assert.deepStrictEqual(seen, ["k0v", "k1v", "k2v", "k3v", "k4v", "k5v"]);
+    assert.deepStrictEqual([...headers.keys()], ["k4", "z"]);
+    const entries = headers.entries();
+    headers.set("k4", "late");
+    assert.deepStrictEqual(entries.next().value, ["k4", "w"]);
+    seen.length = 0;
+    headers.forEach((_value, name) => {
+      seen.push(name);
+      headers.delete("z");
+    });
+    assert.deepStrictEqual(seen, ["k4", "z"]);
+    assert.deepStrictEqual([...headers], [["k4", "late"]]);
+  },
+};

@@ -116,3 +116,75 @@ export const valuesAreConvertedToStrings = {
     assert.strictEqual(new URLSearchParams("a\uD800=1").toString(), "a%EF%BF%BD=1");
   },
 };
+
+// What is appended, set and deleted shows in every member of the URL, whichever is read or set next.
+export const changesShowInTheUrl = {
+  async test() {
+    const url = new URL("http://h.example/p?a=1#f");
+    const params = url.searchParams;
+    for (let i = 0; i < 3; i++) params.append(`k${i}`, "v w");
+    assert.strictEqual(url.search, "?a=1&k0=v+w&k1=v+w&k2=v+w");
+    params.delete("k1");
+    assert.strictEqual(`${url}`, "http://h.example/p?a=1&k0=v+w&k2=v+w#f");
+    params.set("a", "2");
+    assert.strictEqual(JSON.stringify(url), '"http://h.example/p?a=2&k0=v+w&k2=v+w#f"');
+    params.delete("k0");
+    url.hash = "g";
+    assert.strictEqual(url.href, "http://h.example/p?a=2&k2=v+w#g");
+    params.append("lost", "1");
+    url.search = "?only=1";
+    assert.strictEqual(url.href, "http://h.example/p?only=1#g");
+    assert.deepStrictEqual([...params], [["only", "1"]]);
+    params.append("lost", "1");
+    url.href = "http://other.example/?x=y";
+    assert.strictEqual(url.href, "http://other.example/?x=y");
+    assert.strictEqual(params.toString(), "x=y");
+    params.delete("x");
+    assert.strictEqual(url.href, "http://other.example/");
+    params.append("n", "1");
+    assert.strictEqual(new URL(url).href, "http://other.example/?n=1");
+    assert.strictEqual(new Request(url).url, "http://other.example/?n=1");
+  },
+};
+
+export const aChangeThatIsTakenBack = {
+  async test() {
+    const searches = { "http://h.example/?": "", "http://h.example/?a=%20": "?a=+", "data:x ?q#f": "?q=" };
+    for (const text of Object.keys(searches)) {
+      const url = new URL(text);
+      url.searchParams.append("k", "v");
+      url.searchParams.delete("k");
+      const once = url.href;
+      url.searchParams.delete("k");
+      assert.strictEqual(url.href, once);
+      assert.strictEqual(url.search, searches[text]);
+    }
+  },
+};
+
+// Iterators of these go on with what is there now.
+export const changedWhileIterating = {
+  async test() {
+    const data = new FormData();
+    const params = new URLSearchParams();
+    for (const list of [data, params]) {
+      for (const name of ["a", "b", "c", "d"]) list.append(name, "1");
+      const seen = [];
+      for (const [name, value] of list) {
+        seen.push(name + value);
+        list.delete("b");
+        list.set("d", "2");
+      }
+      list.forEach((_value, name) => {
+        seen.push(name);
+        list.delete(name);
+      });
+      assert.deepStrictEqual(seen, ["a1", "c1", "d2", "a", "d"]);
+    }
+    const url = new URL("http://h.example/?a=1&b=2");
+    const entries = url.searchParams.entries();
+    entries.next();
+    url.search = "?c=3&d=4";
+    assert.deepStrictEqual([...entries], [["d", "4"]]);
+  },
+};

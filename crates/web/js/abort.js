@@ -42,9 +42,10 @@ class AbortSignal extends EventTarget {
   #aborted = false;
   #reason = undefined;
   #abortOrder = 0;
+  // Both are sets, null while empty: each may become long, and what is in them leaves one by one.
   #algorithms = null;
-  #sources = null;
   #dependents = null;
+  #sources = null;
   #attached = false;
   #link = 0;
   // Whether a timer of this context will abort it.
@@ -133,13 +134,13 @@ class AbortSignal extends EventTarget {
     const algorithms = this.#algorithms;
     this.#algorithms = null;
     if (algorithms !== null) {
-      for (let i = 0; i < algorithms.length; i++) {
+      algorithms.forEach((algorithm) => {
         try {
-          algorithms[i](this.#reason);
+          algorithm(this.#reason);
         } catch (error) {
           natives.reportError(error);
         }
-      }
+      });
     }
     if (!hasListeners(this, "abort")) return;
     try {
@@ -152,14 +153,14 @@ class AbortSignal extends EventTarget {
   // Lets the sources hold this signal exactly while somebody waits for it.
   #updateAttachment() {
     if (this.#isAborted() || this.#sources === null) return;
-    const wanted = (this.#algorithms !== null && this.#algorithms.length > 0) || hasListeners(this, "abort");
+    const wanted = (this.#algorithms !== null && this.#algorithms.size > 0) || hasListeners(this, "abort");
     if (!wanted) this.#detach();
     else if (!this.#attached) {
       this.#attached = true;
       for (let i = 0; i < this.#sources.length; i++) {
         const source = this.#sources[i];
-        source.#dependents ??= [];
-        ArrayPrototypePush(source.#dependents, this);
+        source.#dependents ??= new SafeSet();
+        source.#dependents.add(this);
       }
     }
   }
@@ -168,8 +169,7 @@ class AbortSignal extends EventTarget {
     if (!this.#attached) return;
     this.#attached = false;
     for (let i = 0; i < this.#sources.length; i++) {
-      const list = this.#sources[i].#dependents;
-      if (list !== null) removeFromList(list, this);
+      this.#sources[i].#dependents?.delete(this);
     }
   }
 
@@ -198,22 +198,22 @@ class AbortSignal extends EventTarget {
       const order = ++abortCount;
       if (reason === undefined) reason = new DOMException("The operation was aborted", "AbortError");
       signal.#settle(reason, order);
-      const dependents = signal.#dependents ?? [];
+      const dependents = signal.#dependents;
       signal.#dependents = null;
       // All states first, then all steps: a listener must not see a dependent that is not aborted yet.
       const aborted = [signal];
-      for (let i = 0; i < dependents.length; i++) {
-        if (dependents[i].#aborted) continue;
-        dependents[i].#settle(signal.#reason, order);
-        ArrayPrototypePush(aborted, dependents[i]);
-      }
+      dependents?.forEach((dependent) => {
+        if (dependent.#aborted) return;
+        dependent.#settle(signal.#reason, order);
+        ArrayPrototypePush(aborted, dependent);
+      });
       for (let i = 0; i < aborted.length; i++) aborted[i].#runAbortSteps(failed);
     };
 
     exports.addAbortAlgorithm = (signal, algorithm) => {
       if (signal.#isAborted()) return;
-      signal.#algorithms ??= [];
-      ArrayPrototypePush(signal.#algorithms, algorithm);
+      signal.#algorithms ??= new SafeSet();
+      signal.#algorithms.add(algorithm);
       signal.#updateAttachment();
     };
 
@@ -234,7 +234,7 @@ class AbortSignal extends EventTarget {
 
     exports.removeAbortAlgorithm = (signal, algorithm) => {
       if (signal.#algorithms === null) return;
-      removeFromList(signal.#algorithms, algorithm);
+      signal.#algorithms.delete(algorithm);
       signal.#updateAttachment();
     };
   }
@@ -299,13 +299,6 @@ function fire(link, reason) {
 
 function abortWithTimeout(signal) {
   signalAbort(signal, new DOMException("The operation was aborted due to timeout", "TimeoutError"));
-}
-
-// No splice(): it asks the array's `constructor`, which guest code can replace.
-function removeFromList(list, item) {
-  let kept = 0;
-  for (let i = 0; i < list.length; i++) if (list[i] !== item) list[kept++] = list[i];
-  list.length = kept;
 }
 
 class AbortController {

@@ -120,14 +120,15 @@ class Event {
   // One round over the listeners: "inner invoke" of the standard.
   #invoke(eventTarget, list, capture) {
     // A listener may add or remove others while we are here: walk over a copy.
-    const snapshot = ArrayPrototypeSlice(list);
+    const snapshot = ArrayPrototypeSlice(list.items);
     for (let i = 0; i < snapshot.length && !this.#immediatelyStopped; i++) {
       const listener = snapshot[i];
       if (listener.removed || listener.capture !== capture) continue;
+      // Removing a listener takes its callback off it.
+      const { callback, isHandler } = listener;
       if (listener.once) changeListeners(eventTarget, this.#type, listener, false);
       this.#inPassiveListener = listener.passive;
       try {
-        const { callback, isHandler } = listener;
         if (typeof callback === "function") {
           const result = ReflectApply(callback, this.#currentTarget, [this]);
           if (isHandler && result === false) this.#cancel();
@@ -176,7 +177,7 @@ class Event {
       event.#currentTarget = publicTarget;
       try {
         const list = listenerList(eventTarget, event.#type);
-        if (findHandler(list) === null) event.#callHandler(publicTarget[`on${event.#type}`]);
+        if (handlerIn(list) === null) event.#callHandler(publicTarget[`on${event.#type}`]);
         if (list !== undefined) {
           if (!event.#propagationStopped) event.#invoke(eventTarget, list, true);
           if (!event.#propagationStopped) event.#invoke(eventTarget, list, false);
@@ -209,7 +210,7 @@ function callHandleEvent(callback, event) {
 }
 
 class EventTarget {
-  // type -> list of listener records; made with the first listener.
+  // type -> its listeners: { items, live, handler, index }; made with the first one.
   #listeners = null;
   // Called as observer(target, type) when a listener was added or removed.
   #observer = null;
@@ -263,18 +264,17 @@ class EventTarget {
     changeListeners = (target, type, listener, add) => {
       if (add) {
         target.#listeners ??= new SafeMap();
-        const list = target.#listeners.get(type);
-        if (list === undefined) target.#listeners.set(type, [listener]);
-        else ArrayPrototypePush(list, listener);
+        let list = target.#listeners.get(type);
+        if (list === undefined) {
+          list = { __proto__: null, items: [], live: 0, handler: null, index: null };
+          target.#listeners.set(type, list);
+        }
+        addToList(list, listener);
       } else {
         if (listener.removed) return;
-        listener.removed = true;
         const list = target.#listeners.get(type);
-        // No splice(): it asks the array's `constructor`, which guest code can replace.
-        let kept = 0;
-        for (let i = 0; i < list.length; i++) if (list[i] !== listener) list[kept++] = list[i];
-        list.length = kept;
-        if (kept === 0) target.#listeners.delete(type);
+        removeFromList(list, listener);
+        if (list.live === 0) target.#listeners.delete(type);
         if (listener.abortAlgorithm !== null) {
           require("web/abort").removeAbortAlgorithm(listener.signal, listener.abortAlgorithm);
         }
@@ -324,31 +324,62 @@ function listenerFromOptions(callback, options) {
   return listener;
 }
 
+// The listeners of one type: `items` holds them in the order in which they were added, among them removed ones, at most
+// as many as `live` ones. A long list has an `index`: for bubbling and capturing listeners, callback -> listener.
+const longList = 16;
+
+function addToList(list, listener) {
+  ArrayPrototypePush(list.items, listener);
+  list.live++;
+  if (listener.isHandler) list.handler = listener;
+  else if (list.index !== null) addToIndex(list.index, listener);
+  else if (list.live > longList) {
+    list.index = { __proto__: null, bubbling: new SafeMap(), capturing: new SafeMap() };
+    for (let i = 0; i < list.items.length; i++) addToIndex(list.index, list.items[i]);
+  }
+}
+
+function addToIndex(index, listener) {
+  if (listener.removed || listener.isHandler) return;
+  (listener.capture ? index.capturing : index.bubbling).set(listener.callback, listener);
+}
+
+function removeFromList(list, listener) {
+  const { items } = list;
+  if (listener.isHandler) list.handler = null;
+  else if (list.index !== null) (listener.capture ? list.index.capturing : list.index.bubbling).delete(listener.callback);
+  listener.removed = true;
+  listener.callback = null;
+  list.live--;
+  if (list.live * 2 > items.length) return;
+  // No splice(): it asks the array's `constructor`, which guest code can replace.
+  let kept = 0;
+  for (let i = 0; i < items.length; i++) if (!items[i].removed) items[kept++] = items[i];
+  items.length = kept;
+}
+
 function findListener(list, callback, capture) {
-  if (list === undefined) return null;
-  for (let i = 0; i < list.length; i++) {
-    const listener = list[i];
+  if (list === undefined || callback === null) return null;
+  if (list.index !== null) return (capture ? list.index.capturing : list.index.bubbling).get(callback) ?? null;
+  for (let i = 0; i < list.items.length; i++) {
+    const listener = list.items[i];
     if (listener.callback === callback && listener.capture === capture && !listener.isHandler) return listener;
   }
   return null;
 }
 
-function findHandler(list) {
-  if (list === undefined) return null;
-  for (let i = 0; i < list.length; i++) if (list[i].isHandler) return list[i];
-  return null;
-}
+const handlerIn = (list) => (list === undefined ? null : list.handler);
 
 // Defines the event handler IDL attribute `on<type>`: https://html.spec.whatwg.org/#event-handler-idl-attributes
 function defineEventHandler(prototype, type) {
   ObjectDefineProperty(prototype, `on${type}`, {
     __proto__: null,
     get() {
-      return findHandler(listenerList(this, type))?.callback ?? null;
+      return handlerIn(listenerList(this, type))?.callback ?? null;
     },
     set(value) {
       const callable = typeof value === "function" || (typeof value === "object" && value !== null);
-      const listener = findHandler(listenerList(this, type));
+      const listener = handlerIn(listenerList(this, type));
       if (!callable) {
         if (listener !== null) changeListeners(this, type, listener, false);
       } else if (listener !== null) {

@@ -58,7 +58,8 @@ class Headers {
   // [name in lower case, value, ...] in the order of insertion.
   #list = [];
   #immutable = false;
-  // The list as iteration shows it; made on demand, dropped by each change.
+  // The list as iteration shows it; made on demand, dropped by each change and never changed itself: iterators read on
+  // in it, as in the reference.
   #sorted = null;
 
   constructor(init = undefined) {

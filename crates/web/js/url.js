@@ -1,6 +1,7 @@
 "use strict";
 // URL and URLSearchParams of the WHATWG URL standard. https://url.spec.whatwg.org/
-// A URL keeps nothing but its serialisation: in that form every component can be cut out without parsing again.
+// A URL keeps nothing but its serialisation: in that form every component can be cut out without parsing again. What
+// its searchParams change is written into it when it is next read: doing so each time would make a loop quadratic.
 //
 // natives.urlParse(input, base)     -> the serialised URL (href), or undefined when parsing fails. `base` is a
 //                                      string or undefined. Both arguments are well-formed strings.
@@ -36,7 +37,7 @@ const {
 } = require("web/webidl");
 
 // Set by static blocks below, which alone can reach the private fields.
-let replaceQuery;
+let queryChanged;
 let hrefOf;
 let createSearchParams;
 let refreshSearchParams;
@@ -136,7 +137,7 @@ class URLSearchParams {
   }
 
   #update() {
-    if (this.#url !== null) replaceQuery(this.#url, natives.formSerialize(this.#list));
+    if (this.#url !== null) queryChanged(this.#url);
   }
 
   static {
@@ -255,6 +256,8 @@ function parse(url, base) {
 class URL {
   #href;
   #searchParams = null;
+  // Whether the query in `#href` is older than `#searchParams`.
+  #isStale = false;
 
   constructor(url, base = undefined) {
     if (arguments.length === 0) throw argumentError("URL", "", 1, "USVString");
@@ -284,7 +287,7 @@ class URL {
 
   get href() {
     if (!(#href in this)) throw illegalInvocation();
-    return this.#href;
+    return this.#serialized();
   }
 
   set href(value) {
@@ -300,7 +303,7 @@ class URL {
 
   get origin() {
     if (!(#href in this)) throw illegalInvocation();
-    return originOf(this.#href);
+    return originOf(this.#serialized());
   }
 
   get searchParams() {
@@ -311,16 +314,25 @@ class URL {
 
   toString() {
     if (!(#href in this)) throw illegalInvocation();
-    return this.#href;
+    return this.#serialized();
   }
 
   toJSON() {
     if (!(#href in this)) throw illegalInvocation();
+    return this.#serialized();
+  }
+
+  #serialized() {
+    if (this.#isStale) {
+      this.#href = natives.urlSet(this.#href, "search", natives.formSerialize(pairsOf(this.#searchParams)));
+      this.#isStale = false;
+    }
     return this.#href;
   }
 
   #setHref(href) {
     this.#href = href;
+    this.#isStale = false;
     if (this.#searchParams !== null) refreshSearchParams(this.#searchParams, component(href, "search"));
   }
 
@@ -329,11 +341,12 @@ class URL {
       __proto__: null,
       get [part]() {
         if (!(#href in this)) throw illegalInvocation();
-        return component(this.#href, part);
+        return component(this.#serialized(), part);
       },
       set [part](value) {
         if (!(#href in this)) throw illegalInvocation();
-        const href = natives.urlSet(this.#href, part, scalar(value));
+        value = scalar(value);
+        const href = natives.urlSet(this.#serialized(), part, value);
         if (part === "search") this.#setHref(href);
         else this.#href = href;
       },
@@ -348,10 +361,10 @@ class URL {
     const parts = ["protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"];
     for (let i = 0; i < parts.length; i++) URL.#defineComponent(parts[i]);
 
-    replaceQuery = (url, query) => {
-      url.#href = natives.urlSet(url.#href, "search", query);
+    queryChanged = (url) => {
+      url.#isStale = true;
     };
-    hrefOf = (url) => url.#href;
+    hrefOf = (url) => url.#serialized();
     exports.isURL = (value) => typeof value === "object" && value !== null && #href in value;
   }
 }

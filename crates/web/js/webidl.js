@@ -64,24 +64,22 @@ function defineInterface(Class, name, constants = null) {
   }
 }
 
-// Default iterator object of a pair iterator. It reads the pairs anew at each step, so that it sees what
-// was added or deleted meanwhile, as the standard wants.
+// Default iterator object of a pair iterator. It reads the list that it was made with: what is added or deleted meanwhile
+// shows where that list is the live one, as the standard wants.
 class PairIterator {
-  #target;
-  #pairsOf;
+  #pairs;
   #kind;
   #index = 0;
 
-  constructor(prototype, target, pairsOf, kind) {
-    this.#target = target;
-    this.#pairsOf = pairsOf;
+  constructor(prototype, pairs, kind) {
+    this.#pairs = pairs;
     this.#kind = kind;
     ObjectSetPrototypeOf(this, prototype);
   }
 
   next() {
-    if (!(#target in this)) throw illegalInvocation();
-    const pairs = this.#pairsOf(this.#target);
+    if (!(#pairs in this)) throw illegalInvocation();
+    const pairs = this.#pairs;
     const index = this.#index;
     if (index >= pairs.length) return { value: undefined, done: true };
     this.#index = index + 2;
@@ -94,7 +92,8 @@ class PairIterator {
 
 const pairIteratorNext = PairIterator.prototype.next;
 
-// iterable<K, V>: `pairsOf(target)` gives the live flat list [key, value, ...] and throws for a wrong `this`.
+// iterable<K, V>: `pairsOf(target)` gives the flat list [key, value, ...], the live one or, for Headers, how it is at the
+// start of an iteration; it throws for a wrong `this`.
 function defineIterable(Class, name, pairsOf) {
   const iteratorPrototype = ObjectCreate(IteratorPrototype, {
     __proto__: null,
@@ -104,23 +103,19 @@ function defineIterable(Class, name, pairsOf) {
   const methods = {
     __proto__: null,
     entries() {
-      pairsOf(this);
-      return new PairIterator(iteratorPrototype, this, pairsOf, "entries");
+      return new PairIterator(iteratorPrototype, pairsOf(this), "entries");
     },
     keys() {
-      pairsOf(this);
-      return new PairIterator(iteratorPrototype, this, pairsOf, "keys");
+      return new PairIterator(iteratorPrototype, pairsOf(this), "keys");
     },
     values() {
-      pairsOf(this);
-      return new PairIterator(iteratorPrototype, this, pairsOf, "values");
+      return new PairIterator(iteratorPrototype, pairsOf(this), "values");
     },
     forEach(callback, thisArg = undefined) {
-      let pairs = pairsOf(this);
+      const pairs = pairsOf(this);
       if (typeof callback !== "function") throw argumentError(name, "forEach", 1, "function");
       for (let i = 0; i < pairs.length; i += 2) {
         ReflectApply(callback, thisArg, [pairs[i + 1], pairs[i], this]);
-        pairs = pairsOf(this);
       }
     },
   };
@@ -144,8 +139,11 @@ function removePairs(list, start, name, value = undefined) {
   let kept = start;
   for (let i = start; i < list.length; i += 2) {
     if (list[i] === name && (value === undefined || list[i + 1] === value)) continue;
-    list[kept++] = list[i];
-    list[kept++] = list[i + 1];
+    if (kept !== i) {
+      list[kept] = list[i];
+      list[kept + 1] = list[i + 1];
+    }
+    kept += 2;
   }
   list.length = kept;
 }

@@ -261,7 +261,9 @@ function equalCollections(a, b, isMap, mode, seen) {
     if (!settled.has(actual[i]) && (isObject(actual[i]) || mode === LOOSE)) ArrayPrototypePush(candidates, actual[i]);
   }
   if (!sizesFit(candidates.length, needed.length, mode)) return false;
-  const search = { __proto__: null, a, b, isMap, mode, seen, candidates, needed, holders: new SafeMap(), tried: null };
+  const search = {
+    __proto__: null, a, b, isMap, mode, seen, candidates, needed, holders: new SafeMap(), tried: null, free: 0,
+  };
   for (let i = 0; i < needed.length; i++) {
     search.tried = new SafeSet();
     if (!claimCandidate(search, i)) return false;
@@ -296,7 +298,9 @@ function mayMatchLoosely(a, b, key, isMap) {
 function claimCandidate(search, index) {
   const { a, b, isMap, mode, seen, candidates, holders, tried } = search;
   const key = search.needed[index];
-  for (let i = 0; i < candidates.length; i++) {
+  // Equal collections are mostly in the same order: not from the start again over what is held for good.
+  if (mode !== PARTIAL) while (holders.has(search.free)) search.free++;
+  for (let i = search.free; i < candidates.length; i++) {
     const holder = holders.get(i);
     if (tried.has(i) || (holder !== undefined && mode !== PARTIAL)) continue;
     if (!deepEqual(candidates[i], key, mode, seen)) continue;
