@@ -244,6 +244,8 @@ impl Pool {
             _ if !secure => false,
             Speaks::Unknown => known.connecting > 0,
             Speaks::Http1 => false,
+            // The first one may do for all.
+            Speaks::Http2 if known.shared.is_empty() => known.connecting > 0,
             Speaks::Http2 => known.connecting >= HTTP2_AT_ONCE,
         };
         if enough {
