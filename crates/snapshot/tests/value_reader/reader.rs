@@ -75,8 +75,8 @@ impl Reader {
             max_handles: handles,
             max_streams: 100,
             inbox: inbox.clone(),
+            network: Default::default(),
             bodies: inbox,
-            network_sender: Default::default(),
         };
         let heap = Heap::new(startup, LIMITS);
         let context = heap.enter(|scope| {
