@@ -198,11 +198,11 @@ fn a_request_that_ends_in_two_ways_is_refused() {
 fn many_header_fields_are_taken_and_more_are_told_of() {
     let (_project, server) = start();
     let fields = |count: usize| -> String { (0..count).map(|i| format!("X-{i}: {i}\r\n")).collect() };
-    let told = told(&server, "GET /", &format!("Host: a\r\n{}", fields(1_900)));
-    assert_eq!(told["fields"], 1_902);
+    let told = told(&server, "GET /", &format!("Host: a\r\n{}", fields(250)));
+    assert_eq!(told["fields"], 252);
     let request = |more: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{more}Connection: close\r\n\r\n");
     assert_eq!(status(&server, &request(&format!("X: {}\r\n", "y".repeat(100_000)))), 200);
-    assert_eq!(status(&server, &request(&fields(2_001))), 431);
+    assert_eq!(status(&server, &request(&fields(255))), 431);
     assert_eq!(status(&server, &request(&format!("X: {}\r\n", "y".repeat(500_000)))), 431);
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "y".repeat(70_000));
     assert_eq!(status(&server, &long), 414);

@@ -116,9 +116,7 @@ fn is_canonical(text: &str) -> bool {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     is_canonical_host(host)
         && port.is_none_or(|port| port != default_port && is_canonical_port(port))
-        && all_in(path, PATH)
-        && !path.contains("/.")
-        && !path.contains("/%")
+        && is_canonical_path(path)
         && query.bytes().all(|byte| byte == b'?' || PLACES[usize::from(byte)] & QUERY != 0)
 }
 
@@ -128,10 +126,22 @@ fn is_canonical_host(host: &str) -> bool {
     match last.bytes().next() {
         Some(b'0'..=b'9') => host.parse::<Ipv4Addr>().is_ok(),
         Some(b'a'..=b'z') => {
-            all_in(host, HOST) && !host.starts_with('.') && !host.contains("..") && !host.contains("xn--")
+            let pieces = |length| host.as_bytes().windows(length);
+            let empty_label = host.starts_with('.') || pieces(2).any(|two| two == b"..");
+            !empty_label && all_in(host, HOST) && !pieces(4).any(|four| four == b"xn--")
         }
         _ => false,
     }
+}
+
+/// Without segments that are, or may be, dots.
+fn is_canonical_path(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let dots = before == b'/' && matches!(byte, b'.' | b'%');
+        before = byte;
+        !dots && PLACES[usize::from(byte)] & PATH != 0
+    })
 }
 
 fn is_canonical_port(port: &str) -> bool {
