@@ -1,4 +1,4 @@
-//! Requests to other servers: answers that nobody reads, connections that servers close, many headers, fields about the
+//! Requests to other servers: unread answers, connections that servers close, many headers, fields about the
 //! connection, and shares of the places that there are.
 
 mod support;
